@@ -1,0 +1,20 @@
+"""The mistakes that labkit explains to a person instead of showing a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LabError(ValueError):
+    """A mistake of the user's, told in one sentence that names the value, the expectation and the next step."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop, has saved a checkpoint and can be resumed."""
+
+
+def unknown_name(kind: str, name: object, valid: Iterable[str]) -> LabError:
+    """Return the error for a name that `valid` does not hold, nearest names first."""
+    valid = sorted(valid)
+    nearest = difflib.get_close_matches(str(name).lower(), valid, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
+    return LabError(f"Unknown {kind} {name!r}. {hint}Valid: {', '.join(valid)}.")
