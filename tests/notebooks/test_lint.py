@@ -95,7 +95,7 @@ def prose_between_code(notebook, numbered):
 
 
 def plain_python(notebook, numbered):
-    broken = []                                                       # a failing `!command` would go unnoticed
+    broken = []                                            # a failing `!command` would go unnoticed
     for source in sources(notebook, "code"):
         try:
             ast.parse(source)
@@ -160,8 +160,8 @@ def imports_from_known_places(notebook, numbered):
 
 
 RULES = [one_title, headings_descend_by_one, length_of_a_lesson, words_of_a_lesson, short_cells,
-         prose_between_code, plain_python, one_parameters_cell, nothing_executed, no_sys_path, figures_have_alt_text,
-         images_have_alt_text, imports_from_known_places]
+         prose_between_code, plain_python, one_parameters_cell, nothing_executed, no_sys_path,
+         figures_have_alt_text, images_have_alt_text, imports_from_known_places]
 
 
 # ---- the notebooks of this repository
