@@ -1,0 +1,40 @@
+"""House rules that a machine can check: ruff, first lines, no grab-bag names, files of one job."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+SOURCES = [f for f in TRACKED if f.endswith(".py") and (ROOT / f).exists()]
+
+
+def test_ruff_finds_nothing():
+    result = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_first_line_says_the_job(source):
+    text = (ROOT / source).read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{source} needs a first line that says its job"
+
+
+def test_no_grab_bag_modules():
+    assert not {Path(s).stem for s in SOURCES} & {"utils", "helpers", "common", "misc", "manager"}
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.startswith(("labkit/", "autograder/"))])
+def test_a_file_has_one_job_and_at_most_300_lines(source):
+    assert len((ROOT / source).read_text().splitlines()) <= 300
+
+
+def test_nothing_large_and_no_secret_is_committed():
+    size = sum((ROOT / f).stat().st_size for f in TRACKED if f and (ROOT / f).is_file())
+    assert size <= 5 * 2**20, f"the repository holds {size / 2**20:.1f} MiB, at most 5 are allowed"
+    assert ".env" not in TRACKED
