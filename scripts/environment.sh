@@ -26,7 +26,7 @@ find_python() { # the first Python >= 3.11 on the PATH; $PYTHON goes first where
 keep_caches_inside() { # nothing is written to the home folder but pip's own download cache
     local cache=$ROOT/.cache
     mkdir -p "$cache/tmp" 2>/dev/null || fail "cannot write into $ROOT; clone the repository to a folder of your own."
-    export PYTHONPYCACHEPREFIX=$cache/pycache MPLCONFIGDIR=$cache/matplotlib IPYTHONDIR=$cache/ipython
+    export MPLCONFIGDIR=$cache/matplotlib IPYTHONDIR=$cache/ipython
     export TMPDIR=${TMPDIR:-$cache/tmp}
 }
 
