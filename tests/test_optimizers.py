@@ -19,7 +19,7 @@ def take_steps(model, optimizer, steps=5):
     data = torch.randn(steps, 16, 6, generator=torch.Generator().manual_seed(1))
     for x in data:
         optimizer.zero_grad()
-        model(x).square().sum(1).mean().backward()
+        model(x.to(model[0].weight.dtype)).square().sum(1).mean().backward()
         optimizer.step()
     return [p.detach().clone() for p in model.parameters()]
 
@@ -48,7 +48,7 @@ def lars_in_loops(model, steps, lr, momentum, decay, eta):
     """Algorithm 1 of You et al. 2017, one tensor at a time; vectors (norms and biases) get plain momentum."""
     velocity = {p: 0.0 for p in model.parameters()}
     for x in torch.randn(steps, 16, 6, generator=torch.Generator().manual_seed(1)):
-        grads = torch.autograd.grad(model(x).square().sum(1).mean(), list(model.parameters()))
+        grads = torch.autograd.grad(model(x.double()).square().sum(1).mean(), list(model.parameters()))
         with torch.no_grad():
             for w, g in zip(model.parameters(), grads, strict=True):
                 if w.ndim > 1:
@@ -61,10 +61,10 @@ def lars_in_loops(model, steps, lr, momentum, decay, eta):
 
 
 def test_lars_equals_the_papers_algorithm():
-    ours, oracle = small_model(), small_model()
-    a = take_steps(ours, optimizers.build("lars", ours, lr=0.3, momentum=0.9, weight_decay=1e-2))
-    b = lars_in_loops(oracle, 5, lr=0.3, momentum=0.9, decay=1e-2, eta=1e-3)
-    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+    ours, oracle = small_model().double(), small_model().double()
+    a = take_steps(ours, optimizers.build("lars", ours, lr=0.3, momentum=0.9, weight_decay=0.5))
+    b = lars_in_loops(oracle, 5, lr=0.3, momentum=0.9, decay=0.5, eta=1e-3)
+    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
 def test_lars_moves_a_zero_tensor_and_ignores_the_gradients_scale():
