@@ -1,0 +1,174 @@
+"""What every augmentation here is: draw on the CPU, prepare a set once, render a batch from it anywhere."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from labkit.errors import LabError
+
+CHUNK = 64  # images per pass on a CPU: 64 x 3 x 32 x 32 floats stay in a core's second-level cache
+
+
+class Size(NamedTuple):
+    """Height and width in pixels."""
+
+    height: int
+    width: int
+
+
+def as_size(size: int | tuple[int, int]) -> Size:
+    """Return (height, width) from a side or a pair; LabError unless both are positive."""
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or min(pair) < 1:
+        raise LabError(f"An image size is a side or (height, width) in pixels, both at least 1; got {size!r}.")
+    return Size(*(int(side) for side in pair))
+
+
+def chunks(count: int, device: torch.device) -> list[slice]:
+    """Return slices that cover `count` images: small on a CPU (cache), one on an accelerator (launches)."""
+    step = CHUNK if device.type == "cpu" else max(count, 1)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+class Scale:
+    """From stored pixels to what the model sees: x -> (x * unit - mean) / std, per channel.
+
+    `unit` is 1/255 for uint8 and 1 for floats that are in [0, 1] already. Without mean and std the result
+    stays in [0, 1].
+    """
+
+    def __init__(self, channels: int, *, unit=1 / 255, mean=None, std=None, device="cpu"):
+        self.unit = unit
+        self.normalises = mean is not None
+        mean = torch.zeros(channels) if mean is None else _per_channel(mean, channels, "mean")
+        std = torch.ones(channels) if std is None else _per_channel(std, channels, "std")
+        if not bool((std > 0).all()):
+            raise LabError(f"Normalisation needs a positive std for every channel; got {std.tolist()}.")
+        self.slope = (1 / std).to(device)                 # (C,) for pixels in [0, 1]
+        self.offset = (-mean / std).to(device)            # (C,)
+        self.factor = self.slope * unit                   # (C,) for stored pixels
+        self._rows = {}
+
+    def along_rows(self, width: int) -> tuple[Tensor, Tensor]:
+        """Return factor and offset repeated to (width * C,), the order of one row stored channels last."""
+        if width not in self._rows:
+            self._rows[width] = self.factor.repeat(width), self.offset.repeat(width)
+        return self._rows[width]
+
+    def finish(self, images: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) floats in [0, 1], in place."""
+        if not self.normalises:
+            return images
+        return images.mul_(self.slope[:, None, None]).add_(self.offset[:, None, None])
+
+
+def _per_channel(values, channels: int, what: str) -> Tensor:
+    values = torch.as_tensor(values, dtype=torch.float32).flatten().cpu()
+    if values.numel() not in (1, channels):
+        raise LabError(f"{what} has {values.numel()} values for images of {channels} channels; give one per channel.")
+    return values.expand(channels).clone()
+
+
+def unit_of(images) -> float:
+    """Return what one stored step is worth in [0, 1]; LabError where pixels are neither bytes nor floats."""
+    if images.dtype == torch.uint8:
+        return 1 / 255
+    if images.dtype.is_floating_point:
+        return 1.0
+    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}. Convert them to uint8 first.")
+
+
+class Augmentation:
+    """A batched augmentation whose random numbers differ for every image of a batch.
+
+    draw    says on the CPU what happens to each image: one float32 row per image, so that a seed means the
+            same on every device and one small copy carries it there.
+    prepare lays a set (N, C, H, W) out once for quick gathers; it may return the set itself.
+    render  makes the float32 batch (B, C, h, w) of the images `index` of a prepared set.
+    A call draws, prepares and renders one batch: handy in a notebook, slower than `labkit.data.Batches`.
+    """
+
+    size: Size | None = None  # of the rendered image; None: as stored
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return (count, P) float32 parameters, one row per image."""
+        raise NotImplementedError
+
+    def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False):
+        """Return the set on `device` in the layout `render` gathers from; `mirrored` stores flipped copies too.
+
+        images: (N, C, H, W), a tensor or anything with shape and dtype whose slices are tensors.
+        """
+        raise NotImplementedError
+
+    def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
+        """Return how many bytes `prepare` makes of a set of this shape."""
+        raise NotImplementedError
+
+    def render(self, prepared, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
+        """Return (B, C, h, w) float32, normalised by `scale`; index (B,) int64 and drawn (B, P) on the device."""
+        raise NotImplementedError
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the augmented (B, C, h, w) floats in [0, 1] of images (B, C, H, W), uint8 or floats in [0, 1]."""
+        if images.ndim != 4:
+            raise LabError(f"An augmentation takes a batch (B, C, H, W); got shape {tuple(images.shape)}.")
+        drawn = self.draw(len(images), generator).to(images.device)
+        index = torch.arange(len(images), device=images.device)
+        scale = Scale(images.shape[1], unit=unit_of(images), device=images.device)
+        return self.render(self.prepare(images), index, drawn, scale)
+
+
+class Plain(Augmentation):
+    """No augmentation: gather and normalise, nothing else."""
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return torch.empty(count, 0)
+
+    def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Tensor:
+        """Return (N, C, H, W) in the wanted memory order: the set itself where it has it already."""
+        order = torch.channels_last if channels_last else torch.contiguous_format
+        device = torch.device(device or images.device)
+        if isinstance(images, Tensor) and images.device == device and images.is_contiguous(memory_format=order):
+            return images
+        store = torch.empty(images.shape, dtype=images.dtype, device=device, memory_format=order)
+        return fill(store, images)
+
+    def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
+        return itemsize * torch.Size(shape).numel()
+
+    def render(self, prepared: Tensor, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
+        count, channels, height, width = prepared.shape
+        if prepared.is_contiguous():
+            flat = prepared.reshape(count, -1).index_select(0, index)
+            return scaled(flat.view(-1, channels, height, width), scale)
+        flat = prepared.permute(0, 2, 3, 1).reshape(count, -1).index_select(0, index)
+        return scaled_rows(flat.view(-1, height, width * channels), scale, channels)
+
+
+def fill(store: Tensor, images, part_bytes: int = 2**25) -> Tensor:
+    """Copy images (N, C, H, W) into store in parts, so that neither a disk nor a device is asked for all at once."""
+    step = max(1, part_bytes // max(1, images.shape[1:].numel()))
+    for start in range(0, len(store), step):
+        store[start:start + step].copy_(images[start:start + step])
+    return store
+
+
+def scaled(pixels: Tensor, scale: Scale) -> Tensor:
+    """Return stored pixels (B, C, H, W) as normalised floats of the same order."""
+    out = torch.empty(pixels.shape, device=pixels.device)
+    factor, offset = scale.factor[:, None, None], scale.offset[:, None, None]
+    for part in chunks(len(pixels), pixels.device):
+        out[part].copy_(pixels[part]).mul_(factor).add_(offset)
+    return out
+
+
+def scaled_rows(rows: Tensor, scale: Scale, channels: int) -> Tensor:
+    """Return rows (B, H, W * C) of stored pixels as normalised (B, C, H, W) floats in channels-last memory."""
+    out = torch.empty(rows.shape, device=rows.device)
+    factor, offset = scale.along_rows(rows.shape[2] // channels)
+    for part in chunks(len(rows), rows.device):
+        values = out[part].copy_(rows[part])
+        torch.addcmul(offset, values, factor, out=values)
+    return out.unflatten(2, (-1, channels)).permute(0, 3, 1, 2)

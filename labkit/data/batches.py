@@ -1,0 +1,138 @@
+"""Batches: a split served as normalised, augmented float batches, each a pure function of (seed, epoch, number).
+
+A set that fits lies on the device as uint8 and a batch is one gather from it; one that does not is read by worker
+processes, crosses to the device as uint8 and is augmented there (`labkit.data.stream`). Both give the same bits.
+
+Ranks share one permutation: global batch k is `batch_size * world_size` neighbouring entries of it, of which rank r
+takes the r-th part, augmentation parameters included; R ranks of B images therefore see exactly what one process
+sees with R * B. The ragged end of an epoch, the images that fill no global batch, is left out where `drop_last` is
+set (training: shapes stay static, and another permutation leaves out others the next time). Otherwise the ranks
+share it as evenly as possible, each image once; a rank whose share is empty has one batch less.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from labkit.augment import Augmentation, Plain, Scale
+from labkit.augment.augmentation import unit_of
+from labkit.data.resident import choose_source, sent
+from labkit.errors import LabError
+from labkit.seeding import derive
+
+
+class Batch(NamedTuple):
+    """One batch on the device."""
+
+    images: Tensor | tuple[Tensor, ...]  # float32 (B, C, h, w); with views > 1 a tuple of as many
+    labels: Tensor | None                # int64 (B,), or None for a set without labels
+    index: Tensor                        # int64 (B,): rows of the split
+
+
+class Batches:
+    """The batches of a split (anything with .images (N, C, H, W) and .labels (N,) or None).
+
+    batch_size: images per rank and batch. augment: from `labkit.augment`, or None. views: how many independently
+    augmented versions of each image a batch holds. drop_last: default, as shuffle. mean, std: per channel in
+    [0, 1]; normalise when given. device: default a GPU if there is one. resident: True or False overrides the
+    choice between memory and streaming; workers: processes that read a streamed set (default: by cores).
+    Raises LabError for sizes, shapes, dtypes and ranks that cannot work.
+    """
+
+    def __init__(self, split, batch_size, *, augment: Augmentation | None = None, views=1, shuffle=True,
+                 drop_last=None, seed=0, device=None, mean=None, std=None, channels_last=False, rank=0,
+                 world_size=1, resident=None, workers=None):  # fmt: skip
+        self.split, self.num_images = split, split.images.shape[0]
+        self.batch_size, self.views, self.seed = int(batch_size), int(views), int(seed)
+        self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
+        self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
+        self.device = pick_device(device)
+        self.augment = augment or Plain()
+        self._check()
+        channels = split.images.shape[1]
+        unit = unit_of(split.images)
+        self.scale = Scale(channels, unit=unit, mean=mean, std=std, device=self.device)
+        self.labels = None if split.labels is None else split.labels.to(self.device)
+        self.source = choose_source(split, self.augment, device=self.device, channels_last=channels_last,
+                                    resident=resident, workers=workers)  # fmt: skip
+
+    @classmethod
+    def evaluation(cls, split, batch_size, **options) -> "Batches":
+        """Return every image of a split once, in order, without augmentation."""
+        return cls(split, batch_size, augment=None, shuffle=False, drop_last=False, **options)
+
+    def __len__(self) -> int:
+        """Batches per epoch (of every rank: see the ragged end in the module's docstring)."""
+        full, rest = divmod(self.num_images, self.batch_size * self.world_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def epoch(self, e: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of epoch e from batch `start` on: the tail of the whole epoch, bit for bit."""
+        order = self.order(e)
+        spans = [(k, *self.span(k)) for k in range(start, len(self))]
+        spans = [(k, first, last) for k, first, last in spans if last > first]
+        rows = (order[first:last] for _, first, last in spans)
+        for (k, *_), (prepared, index, place) in zip(spans, self.source.batches(rows), strict=True):
+            drawn = self.drawn(e, k)
+            yield self._batch(prepared, index, place, drawn)
+
+    def order(self, e: int) -> Tensor:
+        """Return the permutation of epoch e that all ranks share, int64 (N,) on the CPU."""
+        if not self.shuffle:
+            return torch.arange(self.num_images)
+        return torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive(self.seed, e)))
+
+    def span(self, k: int) -> tuple[int, int]:
+        """Return from where to where in the permutation this rank's part of batch k goes."""
+        begin = k * self.batch_size * self.world_size
+        count = min(self.batch_size * self.world_size, self.num_images - begin)
+        return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
+
+    def drawn(self, e: int, k: int) -> list[Tensor]:
+        """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
+        begin = k * self.batch_size * self.world_size
+        count = min(self.batch_size * self.world_size, self.num_images - begin)
+        first, last = self.span(k)
+        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
+        views = [self.augment.draw(count, generator) for _ in range(self.views)]
+        return [drawn[first - begin:last - begin] for drawn in views]
+
+    def _batch(self, prepared, index: Tensor, place: Tensor, drawn: list[Tensor]) -> Batch:
+        views = tuple(self.augment.render(prepared, place, sent(one, self.device), self.scale) for one in drawn)
+        labels = None if self.labels is None else self.labels.index_select(0, index)
+        return Batch(views if self.views > 1 else views[0], labels, index)
+
+    def _check(self) -> None:
+        images, labels = self.split.images, self.split.labels
+        if len(images.shape) != 4:
+            raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
+        if labels is not None and len(labels) != self.num_images:
+            raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
+        if min(self.batch_size, self.views, self.world_size) < 1 or not 0 <= self.rank < self.world_size:
+            raise LabError(
+                f"batch_size, views and world_size are at least 1 and rank is below world_size; got {self.batch_size}, "
+                f"{self.views}, {self.world_size} and rank {self.rank}."
+            )
+        if not self.num_images:
+            raise LabError("The split holds no images; choose another split or a larger limit.")
+        whole = self.batch_size * self.world_size
+        if self.drop_last and whole > self.num_images:
+            raise LabError(
+                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger than the "
+                f"split of {self.num_images}; use a batch_size of at most {self.num_images // self.world_size}."
+            )
+        if self.shuffle and not self.drop_last and self.num_images % whole and self.num_images % whole < self.world_size:
+            raise LabError(
+                f"The last batch would hold {self.num_images % whole} images for {self.world_size} ranks; "
+                "use drop_last=True for training."
+            )
+
+
+def pick_device(device=None) -> torch.device:
+    """Return the device asked for, or a GPU where there is one and the CPU elsewhere."""
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

@@ -1,0 +1,75 @@
+"""A set that does not fit: worker processes read uint8 batches ahead, the device pads, crops and normalises them."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from labkit.augment import Augmentation
+from labkit.errors import LabError
+
+
+class Streamed:
+    """Serves (prepared batch, rows of the split, places in the prepared batch); see `labkit.data.resident`.
+
+    The workers live as long as this object. Nothing here draws from torch's global generator, so that a resumed
+    run finds it as an uninterrupted one does.
+    """
+
+    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):
+        self.augment, self.device, self.channels_last = augment, device, channels_last
+        self.plan: list[Tensor] = []
+        self.turn = 0                                            # which call of `batches` the workers serve
+        workers = default_workers() if workers is None else int(workers)
+        self.loader = DataLoader(
+            _Reader(images), batch_size=None, sampler=_Plan(self), num_workers=workers,
+            persistent_workers=workers > 0, prefetch_factor=4 if workers else None,
+            pin_memory=device.type == "cuda", generator=torch.Generator(),
+        )  # fmt: skip
+
+    def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
+        """Yield the batch of each int64 (B,) of `rows`, in their order."""
+        self.plan = list(rows)
+        self.turn += 1
+        turn, plan = self.turn, self.plan
+        for index, images in zip(plan, self.loader, strict=True):
+            if turn != self.turn:
+                raise LabError("A streamed set serves one epoch at a time; finish one before the next is begun.")
+            prepared = self.augment.prepare(images.to(self.device, non_blocking=True), channels_last=self.channels_last)
+            yield prepared, index.to(self.device), torch.arange(len(index), device=self.device)
+
+
+class _Plan:
+    """The loader's sampler: one array of rows per batch of the epoch now asked for."""
+
+    def __init__(self, stream: Streamed):
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (index.numpy() for index in self.stream.plan)     # arrays travel as bytes, tensors as open files
+
+    def __len__(self) -> int:
+        return len(self.stream.plan)
+
+
+class _Reader(torch.utils.data.Dataset):
+    """Reads a whole batch at a time, in a worker."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def __getitem__(self, index: np.ndarray) -> Tensor:
+        rows = torch.from_numpy(index)
+        return self.images.index_select(0, rows) if isinstance(self.images, Tensor) else self.images[rows]
+
+
+def default_workers() -> int:
+    """Return how many processes read: one per core this process may use, at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores)
