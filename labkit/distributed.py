@@ -1,0 +1,138 @@
+"""Ranks: starting and ending the group, sharing indices, and a gather that keeps every rank's gradient."""
+
+import os
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from labkit.errors import LabError
+
+
+def in_group() -> bool:
+    """Return whether this process belongs to a running process group."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """Return this process's number, 0 without a group."""
+    return dist.get_rank() if in_group() else 0
+
+
+def world_size() -> int:
+    """Return the number of processes, 1 without a group."""
+    return dist.get_world_size() if in_group() else 1
+
+
+def is_main() -> bool:
+    """Return whether this process is the one that writes records and prints."""
+    return rank() == 0
+
+
+def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.device:
+    """Join the group that torchrun announced (NCCL on GPUs, gloo on CPUs) and return this rank's device.
+
+    Outside torchrun nothing is started. Raises LabError when the others have not come within `timeout_s`; the
+    same limit holds for every later collective, so that a lost rank ends a run and does not hang it.
+    """
+    device = _device()
+    if "WORLD_SIZE" not in os.environ or in_group():
+        return device
+    backend = backend or ("nccl" if device.type == "cuda" else "gloo")
+    bound = {"device_id": device} if backend == "nccl" else {}
+    try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), **bound)
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        raise LabError(
+            f"Rank {os.environ.get('RANK')} of {os.environ['WORLD_SIZE']} cannot meet the others at {where}"
+            f" within {timeout_s:g} s; check that all ranks started and that the host resolves ({error})."
+        ) from error
+    return device
+
+
+def cleanup() -> None:
+    """Leave the group; harmless without one."""
+    if in_group():
+        dist.destroy_process_group()
+
+
+def _device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    if device.index >= torch.cuda.device_count():
+        raise LabError(
+            f"Local rank {device.index} finds {torch.cuda.device_count()} GPUs; start one rank per GPU."
+        )
+    torch.cuda.set_device(device)
+    return device
+
+
+class _Gather(torch.autograd.Function):
+    """All ranks' rows; the backward pass adds up what every rank's loss says about the local rows."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor) -> Tensor:
+        everyone = rows.new_empty((world_size() * len(rows), *rows.shape[1:]))
+        dist.all_gather_into_tensor(everyone, rows.contiguous())
+        ctx.count = len(rows)
+        return everyone
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        total = grad.contiguous().clone()
+        dist.all_reduce(total)
+        return total[rank() * ctx.count : (rank() + 1) * ctx.count]
+
+
+def gather_with_grad(rows: Tensor, *, counts: list[int] | None = None) -> Tensor:
+    """Return the rows of all ranks, (sum of B, ...), in rank order, differentiable on every rank.
+
+    A loss that averages over the local rows against all gathered ones has, after DDP's averaging, exactly the
+    gradient of the one-process batch. Every rank must bring equally many rows, or pass `row_counts(rows)`.
+    """
+    if world_size() == 1:
+        return rows
+    if counts is None or len(set(counts)) == 1:
+        return _Gather.apply(rows)
+    padding = rows.new_zeros((max(counts) - len(rows), *rows.shape[1:]))
+    blocks = _Gather.apply(torch.cat([rows, padding])).split(max(counts))
+    return torch.cat([block[:count] for block, count in zip(blocks, counts, strict=True)])
+
+
+def row_counts(rows: Tensor) -> list[int]:
+    """Return how many rows each rank holds (a collective; it waits for the device)."""
+    counts = torch.zeros(world_size(), dtype=torch.int64, device=rows.device)
+    counts[rank()] = len(rows)
+    if in_group():
+        dist.all_reduce(counts)
+    return counts.tolist()
+
+
+def all_reduce_mean(value: Tensor) -> Tensor:
+    """Return the mean of `value` over the ranks; the input is left as it was."""
+    if world_size() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / world_size()
+
+
+def broadcast_flag(flag: bool) -> bool:
+    """Return rank 0's flag on every rank, so that all stop at the same step."""
+    if world_size() == 1:
+        return flag
+    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
+    answer = torch.tensor([int(flag)], device=device)
+    dist.broadcast(answer, src=0)
+    return bool(answer.item())
+
+
+def shard(indices: Tensor, *, even: bool = True) -> Tensor:
+    """Return every R-th index from this rank's own on; `even` drops the tail: all ranks get as many."""
+    ranks = world_size()
+    if even:
+        indices = indices[: len(indices) // ranks * ranks]
+    return indices[rank() :: ranks]
