@@ -1,0 +1,58 @@
+"""AlexNet of the model-zoo homework: 57,044,810 parameters for 10 classes, 57,823,240 for 200.
+
+After Krizhevsky 2014 (One weird trick, arXiv 1404.5997), as in torchvision; the homework reports about 77 %
+on CIFAR-10 (validation, 70 px). The plain stem strides by 4, which needs 63 px: at 32 px the third pooling
+meets a 1x1 map and crashes. Here the stem's stride and padding follow the image, and nothing else changes:
+
+    image      stem                         maps after stem, pool 1, 2, 3
+    >= 63 px   11x11, stride 4, padding 2   70 px: 16 7 3 1   224 px: 55 27 13 6
+    29-62 px   11x11, stride 2, padding 5   32 px: 16 7 3 1
+    15-28 px   11x11, stride 1, padding 5   28 px: 28 13 6 2
+
+Every row has the same weights; 32 px images also give the same maps, so the same cost, as 70 px. At both
+the last map is 1x1, and the 6x6 average pooling only repeats it: the first linear layer sees each of 256
+numbers 36 times.
+"""
+
+from torch import Tensor, nn
+
+from labkit.models.heads import last_layer
+from labkit.models.image_checks import need_images, need_size
+
+STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
+
+
+class AlexNet(nn.Module):
+    """Five convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 4096)."""
+
+    num_features = 4096
+
+    def __init__(self, *, num_classes: int | None, image_size: int, channels: int, dropout: float):
+        super().__init__()
+        self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
+        stride, padding = next((s, p) for smallest, s, p in STEMS if image_size >= smallest)
+        self.maps = nn.Sequential(
+            nn.Conv2d(channels, 64, 11, stride, padding), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+            nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+            nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
+            nn.AdaptiveAvgPool2d(6), nn.Flatten(),
+        )  # fmt: skip
+        self.hidden = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(inplace=True),
+            nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.head = last_layer(self.num_features, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        need_images("alexnet", images, channels=self.channels, image_size=self.image_size)
+        return self.head(self.hidden(self.maps(images)))
+
+
+def alexnet(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5
+) -> AlexNet:
+    """Return AlexNet for images of at least 15 px; 70 px is the published size."""
+    need_size("alexnet", image_size, smallest=STEMS[-1][0])
+    return AlexNet(num_classes=num_classes, image_size=image_size, channels=channels, dropout=dropout)

@@ -1,0 +1,93 @@
+"""What stands on a backbone: a classifier (SupervisedModel) or SimCLR's projection head (SimCLRModel).
+
+A backbone is a labkit model built with num_classes=None, any module with `num_features` that maps images to
+(B, num_features), or a Hugging Face vision model (`config.hidden_size`), whose class token after the last
+LayerNorm is the feature.
+"""
+
+from torch import Tensor, nn
+
+from labkit.errors import LabError
+
+
+def last_layer(num_features: int, num_classes: int | None) -> nn.Module:
+    """Return the linear layer (B, num_features) -> (B, num_classes); for None, a layer that does nothing."""
+    return nn.Identity() if num_classes is None else nn.Linear(num_features, num_classes)
+
+
+def feature_width(backbone: nn.Module) -> int:
+    """Return D of the features (B, D). Raises LabError where the backbone has none or ends in classes."""
+    width = getattr(backbone, "num_features", None)
+    if width is None:
+        width = getattr(getattr(backbone, "config", None), "hidden_size", None)
+    if width is None:
+        raise LabError(
+            f"A backbone needs num_features or config.hidden_size, which {type(backbone).__name__} lacks. "
+            f"Use labkit.models.build(name, num_classes=None) or a Hugging Face vision model."
+        )
+    if getattr(backbone, "num_classes", None) is not None:
+        raise LabError(
+            f"This {type(backbone).__name__} ends in {backbone.num_classes} classes, not in features. "
+            f"Build the backbone with num_classes=None."
+        )
+    return width
+
+
+def extract(backbone: nn.Module, images: Tensor) -> Tensor:
+    """Return the features h of images (B, C, S, S): (B, D), by the backbone's own calling convention."""
+    if hasattr(backbone, "num_features"):
+        return backbone(images)
+    return backbone(pixel_values=images).last_hidden_state[:, 0]
+
+
+class SupervisedModel(nn.Module):
+    """Backbone and one linear layer: images (B, C, S, S) -> logits (B, num_classes)."""
+
+    def __init__(self, backbone: nn.Module, num_classes: int):
+        super().__init__()
+        self.num_features, self.num_classes = feature_width(backbone), num_classes
+        self.backbone = backbone
+        self.head = nn.Linear(self.num_features, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return h (B, num_features), what a probe reads."""
+        return extract(self.backbone, images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+
+def projection(num_features: int, hidden_dim: int, projection_dim: int, *, batch_norm: bool) -> nn.Sequential:
+    """Return g(h) = W2 relu(W1 h): (B, num_features) -> (B, projection_dim); `batch_norm` after W1 and W2."""
+
+    def linear(i: int, o: int) -> list[nn.Module]:
+        layer = nn.Linear(i, o, bias=not batch_norm)
+        return [layer, nn.BatchNorm1d(o)] if batch_norm else [layer]
+
+    return nn.Sequential(
+        *linear(num_features, hidden_dim), nn.ReLU(inplace=True), *linear(hidden_dim, projection_dim)
+    )
+
+
+class SimCLRModel(nn.Module):
+    """Backbone f and projection head g (Chen et al. 2020): images (B, C, S, S) -> z = g(f(x)), (B, P).
+
+    z is not normalised: the loss does that. Probe `features`, discard g. hidden_dim None: as wide as h.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, *, projection_dim: int = 128, hidden_dim: int | None = None,
+        batch_norm: bool = False,
+    ):  # fmt: skip
+        super().__init__()
+        self.num_features, self.projection_dim = feature_width(backbone), projection_dim
+        self.backbone = backbone
+        hidden_dim = hidden_dim or self.num_features
+        self.projection = projection(self.num_features, hidden_dim, projection_dim, batch_norm=batch_norm)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return h (B, num_features), what a probe reads."""
+        return extract(self.backbone, images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.projection(self.features(images))

@@ -1,0 +1,149 @@
+"""ResNet18 (CIFAR stem: 11,173,962 parameters, 1.111 GFLOP per 32 px image), ResNet34 and resnet_tiny.
+
+After He et al. 2015 (arXiv 1512.03385) with the stem for 32 px images: 3x3, stride 1, no max-pooling.
+CIFAR-10 test accuracy in the study, last checkpoint: .849 and .836; with augmentation, ResNet34: .917.
+`norm=None` leaves BatchNorm out (the performance lab's C7); each convolution then has a bias, as
+BatchNorm's shift is gone. resnet_tiny is the SimCLR lab's encoder for two CPU cores: 308,896 parameters
+without a classifier.
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit.errors import LabError, unknown_name
+from labkit.models.heads import last_layer
+from labkit.models.image_checks import need_size
+
+
+class Stem(NamedTuple):
+    """First convolution, whether 3x3 max-pooling follows, and the smallest image worth it (px)."""
+
+    kernel: int
+    stride: int
+    pool: bool
+    smallest: int
+
+
+STEMS = {
+    "cifar": Stem(3, 1, False, 8),
+    "imagenet": Stem(7, 2, True, 32),
+    "tiny": Stem(5, 2, False, 8),
+}
+
+
+def normalisation(norm: str | None, width: int) -> nn.Module:
+    """Return BatchNorm over `width` maps, or nothing for norm=None."""
+    return nn.Identity() if norm is None else nn.BatchNorm2d(width)
+
+
+def convolution(in_width: int, width: int, kernel: int, *, stride: int, norm: str | None) -> nn.Conv2d:
+    """Return a convolution that keeps the map's size at stride 1; a bias only where no BatchNorm follows."""
+    return nn.Conv2d(in_width, width, kernel, stride, kernel // 2, bias=norm is None)
+
+
+class BasicBlock(nn.Module):
+    """relu(x + two 3x3 convolutions of x): (B, in_width, S, S) -> (B, width, S/stride, S/stride)."""
+
+    def __init__(self, in_width: int, width: int, *, stride: int, norm: str | None):
+        super().__init__()
+        self.conv1 = convolution(in_width, width, 3, stride=stride, norm=norm)
+        self.norm1 = normalisation(norm, width)
+        self.conv2 = convolution(width, width, 3, stride=1, norm=norm)
+        self.norm2 = normalisation(norm, width)
+        self.shortcut = nn.Identity()
+        if stride != 1 or in_width != width:
+            self.shortcut = nn.Sequential(
+                convolution(in_width, width, 1, stride=stride, norm=norm), normalisation(norm, width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In place is safe: neither a convolution nor BatchNorm keeps its output for backward.
+        out = F.relu_(self.norm1(self.conv1(x)))
+        out = self.norm2(self.conv2(out))
+        out += self.shortcut(x)
+        return F.relu_(out)
+
+
+def stage(in_width: int, width: int, blocks: int, *, stride: int, norm: str | None) -> nn.Sequential:
+    """Return `blocks` blocks of one width; the first one strides."""
+    first = BasicBlock(in_width, width, stride=stride, norm=norm)
+    return nn.Sequential(first, *(BasicBlock(width, width, stride=1, norm=norm) for _ in range(blocks - 1)))
+
+
+class ResNet(nn.Module):
+    """Stem, stages that halve the map and double the width, global mean; any image size.
+
+    images (B, C, S, S) -> (B, num_classes), or (B, num_features) where num_classes is None.
+    """
+
+    def __init__(
+        self, *, blocks: tuple[int, ...], widths: tuple[int, ...], stem: Stem, norm: str | None,
+        num_classes: int | None, channels: int,
+    ):  # fmt: skip
+        super().__init__()
+        self.num_classes, self.num_features, self.channels = num_classes, widths[-1], channels
+        self.conv1 = convolution(channels, widths[0], stem.kernel, stride=stem.stride, norm=norm)
+        self.norm1 = normalisation(norm, widths[0])
+        self.pool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
+        in_widths = (widths[0], *widths[:-1])
+        strides = (1, *(2 for _ in widths[1:]))
+        self.stages = nn.Sequential(
+            *(stage(i, w, n, stride=s, norm=norm)
+              for i, w, n, s in zip(in_widths, widths, blocks, strides, strict=True))
+        )  # fmt: skip
+        self.head = last_layer(self.num_features, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.pool(F.relu_(self.norm1(self.conv1(images))))
+        x = self.stages(x)
+        return self.head(x.mean((2, 3)))  # (B, num_features) -> (B, num_classes)
+
+
+def build_resnet(
+    name: str, blocks: tuple[int, ...], widths: tuple[int, ...], *, stem: str, norm: str | None,
+    num_classes: int | None, image_size: int, channels: int,
+) -> ResNet:  # fmt: skip
+    """Return a ResNet after asking whether stem, norm and image size make sense."""
+    if stem not in STEMS:
+        raise unknown_name("stem", stem, STEMS)
+    if norm not in (None, "batch"):
+        raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
+    need_size(name, image_size, smallest=STEMS[stem].smallest)
+    return ResNet(
+        blocks=blocks, widths=widths, stem=STEMS[stem], norm=norm, num_classes=num_classes, channels=channels
+    )
+
+
+def resnet18(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    stem: str = "cifar",
+) -> ResNet:  # fmt: skip
+    """Return ResNet18. norm: "batch" or None; stem: "cifar", "imagenet" (7x7 stride 2, pooling) or "tiny"."""
+    return build_resnet(
+        "resnet18", (2, 2, 2, 2), (64, 128, 256, 512), stem=stem, norm=norm, num_classes=num_classes,
+        image_size=image_size, channels=channels,
+    )  # fmt: skip
+
+
+def resnet34(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    stem: str = "cifar",
+) -> ResNet:  # fmt: skip
+    """Return ResNet34; options as resnet18."""
+    return build_resnet(
+        "resnet34", (3, 4, 6, 3), (64, 128, 256, 512), stem=stem, norm=norm, num_classes=num_classes,
+        image_size=image_size, channels=channels,
+    )  # fmt: skip
+
+
+def resnet_tiny(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    stem: str = "tiny",
+) -> ResNet:  # fmt: skip
+    """Return the 309k encoder: 5x5 stride-2 stem, one block each of widths 32, 64, 128; 128 features."""
+    return build_resnet(
+        "resnet_tiny", (1, 1, 1), (32, 64, 128), stem=stem, norm=norm, num_classes=num_classes,
+        image_size=image_size, channels=channels,
+    )  # fmt: skip
