@@ -1,0 +1,132 @@
+"""Metrics: pure functions on tensors of any device; nothing here waits for the device but `mean_interval`."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.errors import LabError
+
+
+def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of correct answers. outputs: (B, K) scores or (B,) predicted classes; labels: (B,)."""
+    predictions = outputs.argmax(1) if outputs.ndim == 2 else outputs
+    return (predictions == labels).float().mean()
+
+
+def top_k_accuracy(logits: Tensor, labels: Tensor, k: int = 5) -> Tensor:
+    """Return the share of samples whose class is among the k highest scores. logits: (B, K); labels: (B,)."""
+    best = logits.topk(min(k, logits.shape[1]), dim=1).indices  # (B, k)
+    return (best == labels[:, None]).any(1).float().mean()
+
+
+def confusion_matrix(predictions: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Return counts (K, K) int64: row = true class, column = predicted class."""
+    cells = labels * num_classes + predictions
+    counts = torch.zeros(num_classes**2, dtype=torch.int64, device=cells.device)
+    return counts.scatter_add_(0, cells, torch.ones_like(cells)).view(num_classes, num_classes)
+
+
+class PrecisionRecallF1(NamedTuple):
+    """Three scalars, or three (K,) tensors where no average was asked for."""
+
+    precision: Tensor
+    recall: Tensor
+    f1: Tensor
+
+
+def precision_recall_f1(confusion: Tensor, average: str | None = "macro") -> PrecisionRecallF1:
+    """Return precision, recall and F1 from a (K, K) confusion matrix; 0 where a quotient is 0 / 0.
+
+    average: "macro" (mean over the classes that occur in truth or prediction), "weighted" (by true count),
+    "micro" (all three then equal accuracy) or None (per class).
+    """
+    c = confusion.double()
+    if average == "micro":
+        c = torch.stack([c.trace(), c.sum() - c.trace(), c.sum() - c.trace(), c.new_zeros(())]).view(2, 2)
+        return PrecisionRecallF1(*(value[0] for value in _per_class(c)))
+    if average not in ("macro", "weighted", None):
+        raise LabError(f'average={average!r}; give "macro", "weighted", "micro" or None.')
+    each = _per_class(c)
+    if average is None:
+        return PrecisionRecallF1(*each)
+    share = c.sum(1) if average == "weighted" else (c.sum(0) + c.sum(1) > 0).double()
+    return PrecisionRecallF1(*((value * share).sum() / share.sum().clamp_min(1) for value in each))
+
+
+def _per_class(c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    hits, predicted, true = c.diagonal(), c.sum(0), c.sum(1)
+    return hits / predicted.clamp_min(1), hits / true.clamp_min(1), 2 * hits / (predicted + true).clamp_min(1)
+
+
+def alignment(z1: Tensor, z2: Tensor, *, alpha: float = 2.0) -> Tensor:
+    """Return the mean distance^alpha of two views of one image on the unit sphere (Wang & Isola 2020).
+
+    z1, z2: (B, D). 0 is perfect, and also what a collapsed encoder gives: read it beside `uniformity`.
+    """
+    return (F.normalize(z1.float(), dim=1) - F.normalize(z2.float(), dim=1)).norm(dim=1).pow(alpha).mean()
+
+
+def uniformity(z: Tensor, *, t: float = 2.0) -> Tensor:
+    """Return log mean exp(-t distance^2) over the pairs of unit rows of z (B, D) (Wang & Isola 2020).
+
+    0 when all rows coincide (collapse); about -2t when they spread over a sphere of many dimensions.
+    """
+    distances = torch.pdist(F.normalize(z.float(), dim=1))  # (B (B - 1) / 2,)
+    return distances.square().mul(-t).logsumexp(0) - math.log(len(distances))
+
+
+def feature_std(z: Tensor) -> Tensor:
+    """Return the mean over dimensions of the std of unit rows, times sqrt(D) (Chen & He 2021). z: (B, D).
+
+    About 1 for features that spread in all directions, 0 for a collapsed encoder.
+    """
+    return F.normalize(z.float(), dim=1).std(0).mean() * math.sqrt(z.shape[1])
+
+
+class Interval(NamedTuple):
+    """A mean over n seeds and how far off it may be; one value tells no spread: `half_width` is then nan."""
+
+    mean: float
+    half_width: float
+    std: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g}" if self.n == 1 else f"{self.mean:.4g} ± {self.half_width:.2g} (n={self.n})"
+
+
+def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Return the mean of independent runs with Student's t interval, which allows for their small number."""
+    values = [float(v) for v in values]
+    n = len(values)
+    if n == 0:
+        raise LabError("An interval needs at least one value; it got none.")
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Interval(mean, math.nan, math.nan, 1)
+    std = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
+    return Interval(mean, t_quantile((1 + confidence) / 2, n - 1) * std / math.sqrt(n), std, n)
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """Return the t below which Student's distribution with `degrees` of freedom has `probability` (>= 1/2).
+
+    With t = sqrt(degrees) tan(angle) the density is cos(angle)^(degrees - 1): smooth and bounded, so that
+    Simpson's rule and bisection suffice (no SciPy in the training core).
+    """
+
+    def mass(angle: float, pieces: int = 400) -> float:
+        h = angle / pieces
+        heights = [math.cos(i * h) ** (degrees - 1) for i in range(pieces + 1)]
+        return h / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
+
+    low, high = 0.0, math.pi / 2
+    target = (2 * probability - 1) * mass(math.pi / 2)
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if mass(middle) < target else (low, middle)
+    return math.sqrt(degrees) * math.tan(low)
