@@ -1,0 +1,71 @@
+"""The state of a run: the runner's word and the process's word; whatever is not finished wins."""
+
+import time
+from collections.abc import Iterable
+
+from labkit.cluster import process
+from labkit.errors import LabError, unknown_name
+from labkit.paths import runs_dir
+from labkit.records import RunFolder
+
+CANCEL_MARKER = "cancel"            # in the run folder: a person asked, so nothing may start it again
+OPEN = ("queued", "running")
+RESUMABLE = ("failed", "died", "timeout", "interrupted", "cancelled")
+START_S = 60                        # a submitted run whose process has not reported after this is lost
+
+
+def observe(run: RunFolder) -> dict:
+    """Return the status as it truly is: `running` without its process is `died`."""
+    status = run.read_status() or {"state": "died", "message": "There is no status.json in this folder."}
+    if status["state"] not in OPEN or process.is_alive(status) is not False:
+        return status
+    if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S \
+            and not status.get("pid"):
+        return status
+    said = "Its process is gone without a word (killed, or the machine was restarted)."
+    return status | {"state": "died", "message": said}
+
+
+def all_runs() -> list[RunFolder]:
+    """Return every run folder, newest first."""
+    folder = runs_dir()
+    if not folder.is_dir():
+        return []
+    runs = [RunFolder(path) for path in folder.iterdir() if (path / "status.json").is_file()]
+    return sorted(runs, key=lambda run: (run.read_status().get("created", 0), run.id), reverse=True)
+
+
+def find(name: str) -> RunFolder:
+    """Return the run of this id, or the only one whose id starts so. Raises LabError naming the nearest."""
+    run = RunFolder(runs_dir() / name)
+    if name and run.status_file.is_file():
+        return run
+    runs = {run.id: run for run in all_runs()}
+    starting = [run for id, run in runs.items() if name and id.startswith(name)]
+    if len(starting) == 1:
+        return starting[0]
+    if not runs:
+        raise LabError(f"There is no run yet in {runs_dir()}; start one with `labkit run 01`.")
+    raise unknown_name("run", name, [run.id for run in starting] or list(runs)[:20])
+
+
+def family(name: str) -> list[RunFolder]:
+    """Return the runs of a sweep, oldest first; for a run without children, itself."""
+    children = [run for run in all_runs() if run.read_spec().get("parent") == name]
+    return sorted(children, key=lambda run: run.id) or [find(name)]
+
+
+def elapsed(status: dict) -> float | None:
+    """Return the seconds that a run took, or has taken so far (None: never started)."""
+    if status.get("seconds") is not None:
+        return status["seconds"]
+    if "started" not in status:
+        return None
+    return (status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])) \
+        - status["started"]
+
+
+def wait_all(runs: Iterable[RunFolder], *, poll_s: float = 0.2, stop=lambda: False) -> None:
+    """Return once no run is open any more, or `stop()` says so."""
+    while not stop() and any(observe(run)["state"] in OPEN for run in runs):
+        time.sleep(poll_s)
