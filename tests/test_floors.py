@@ -12,8 +12,8 @@ LABKIT = Path(__file__).parents[1] / "labkit"
 FLOORS = [
     {"errors"},
     {"paths", "records", "config", "seeding", "metrics", "schedules", "optimizers", "losses", "distributed",
-     "models"},
-    {"augment", "transforms", "data", "tracking", "checkpoint"},
+     "models", "pixels", "transforms"},
+    {"augment", "data", "tracking", "checkpoint"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},

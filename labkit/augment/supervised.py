@@ -1,7 +1,8 @@
 """The supervised set: pad-crop and flip as one gather of whole rows, then colour jitter and cutout.
 
-A crop of width w is w * C neighbouring bytes of a padded image stored channels last, so that a batch of crops is
-one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip free.
+A row of a crop is w * C neighbouring bytes of a padded image stored channels last, so that a batch of crops
+is one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip
+free.
 """
 
 from dataclasses import dataclass
@@ -9,111 +10,147 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labkit.augment.augmentation import Augmentation, Scale, as_size, fill, scaled, scaled_rows
+from labkit.augment.colour import draw_colour, matrices, recolour
+from labkit.augment.exact import Exact
 from labkit.errors import LabError
+from labkit.pixels import Augmentation, Scale, as_size, chunks, fill, scaled, scaled_rows
+from labkit.transforms import get_supervised_transform
+
+
+def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=False) -> Augmentation:
+    """Return the usual supervised augmentation; image_size: side or (height, width) of the result.
+
+    pad: zeros around the image before a crop of `image_size` at a uniform place (He et al. 2015); flip:
+    mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalisation, its centre
+    anywhere, cut off at the border (DeVries & Taylor 2017); jitter: strength j of a colour jitter of every
+    image, factors uniform(1 - j, 1 + j) and hue uniform(-j/4, j/4) of a circle. exact: torchvision's
+    per-sample pipeline (crop and flip only).
+
+    Against torchvision's RandomCrop(padding) and RandomHorizontalFlip: the same distribution, and for the
+    same places the same bits. Jitter differs from ColorJitter as `simclr_view` says.
+    """
+    if min(pad, cutout, jitter) < 0:
+        raise LabError(f"pad, cutout and jitter are not negative; got {pad}, {cutout}, {jitter}.")
+    if exact and (cutout or jitter):
+        raise LabError("exact=True knows crop and flip only; leave out cutout and jitter, or exact.")
+    if exact:
+        return Exact(get_supervised_transform(image_size, pad=pad, flip=flip), image_size)
+    return Supervised(image_size, pad=pad, flip=flip, cutout=cutout, jitter=jitter)
 
 
 @dataclass
 class Rows:
     """A padded set as overlapping rows, ready for crops of one size."""
 
-    rows: Tensor           # (positions, run) view; neighbouring rows overlap
-    steps: Tensor          # (rows per crop,) from a crop's first row to each of its rows
+    rows: Tensor           # (positions, run) view: a row begins at every pixel
+    steps: Tensor          # (rows per crop,) from a crop's first row to each of its rows, in positions
     image: int             # positions from one image to the next
     line: int              # positions from one line to the next
     mirror: int            # positions from an image to its flipped copy; 0 where none is stored
-    places: tuple[int, int]  # lines and columns at which a crop may begin
     channels: int
-    channels_last: bool
-
-
-def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0) -> "Supervised":
-    """Return the usual supervised augmentation for (height, width) or square `image_size`.
-
-    pad: zero pixels around the image before a crop of `image_size` at a uniform place (He et al. 2015);
-    flip: mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalisation, centred
-    anywhere and cut off at the border (DeVries & Taylor 2017); jitter: strength of colour jitter.
-
-    Against torchvision's RandomCrop(padding) + RandomHorizontalFlip: the same distribution and the same bits.
-    """
-    return Supervised(image_size, pad=pad, flip=flip, cutout=cutout, jitter=jitter)
+    stored_last: bool      # channels last in memory
+    channels_last: bool    # ... and in the result
 
 
 class Supervised(Augmentation):
     """See `supervised`."""
 
-    def __init__(self, image_size, *, pad=4, flip=True, cutout=0, jitter=0.0):
+    def __init__(self, image_size, *, pad, flip, cutout, jitter):
         self.size = as_size(image_size)
-        if min(pad, cutout, jitter) < 0:
-            raise LabError(f"pad, cutout and jitter are not negative; got {pad}, {cutout}, {jitter}.")
         self.pad, self.flip, self.cutout, self.jitter = int(pad), bool(flip), int(cutout), float(jitter)
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return (count, 3 + 2) uniform numbers: crop line, crop column, flip, cutout line, cutout column."""
-        return torch.rand(count, 5 if self.cutout else 3, generator=generator)
+    def draw(self, count: int, generator: torch.Generator, *, image) -> Tensor:
+        """Return (count, 5 or 23): crop's line and column, flip, cutout's centre, then M and N of the
+        colours."""
+        height, width = self._padded(image)
+        room = [height - self.size.height + 1, width - self.size.width + 1, 1 + self.flip, *self.size]
+        drawn = (torch.rand(count, 5, generator=generator) * torch.tensor(room)).floor()
+        if not self.jitter:
+            return drawn
+        colour = draw_colour(count, generator, strength=self.jitter / 0.8, probability=1, gray=0)
+        return torch.cat([drawn, colour], 1)
 
-    def padded(self, shape) -> tuple[int, int]:
+    def _padded(self, image) -> tuple[int, int]:
         """Return height and width with padding; LabError where the crop is larger than that."""
-        height, width = shape[-2] + 2 * self.pad, shape[-1] + 2 * self.pad
+        height, width = image[0] + 2 * self.pad, image[1] + 2 * self.pad
         if self.size.height > height or self.size.width > width:
             raise LabError(
-                f"A crop of {self.size.height}x{self.size.width} does not fit into images of "
-                f"{shape[-2]}x{shape[-1]} padded by {self.pad}; use a smaller image_size or a larger pad."
+                f"A crop of {self.size.height}x{self.size.width} does not fit into images of {image[0]}x{image[1]} "
+                f"padded by {self.pad}; use a smaller image_size or a larger pad."
             )
         return height, width
 
     def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
-        height, width = self.padded(shape)
+        height, width = self._padded(shape[2:])
         return itemsize * shape[0] * shape[1] * height * width * (2 if mirrored and self.flip else 1)
 
     def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Rows:
-        """Return the padded set (N, C, H, W), with flipped copies where `mirrored`, as overlapping rows."""
-        height, width = self.padded(images.shape)
-        count, channels = images.shape[:2]
+        height, width = self._padded(images.shape[2:])
+        device, channels = torch.device(device or images.device), images.shape[1]
+        stored_last = channels_last and not self.jitter          # the colour product wants channels first
         copies = 2 if mirrored and self.flip else 1
-        shape = (height, width, channels) if channels_last else (channels, height, width)
-        device = torch.device(device or images.device)
-        store = torch.zeros((count, copies, *shape), dtype=images.dtype, device=device)
-        self._fill(store.permute(0, 1, 4, 2, 3) if channels_last else store, images)
-        apart = channels if channels_last else 1                # bytes (or floats) from one pixel to the next
+        shape = (height, width, channels) if stored_last else (channels, height, width)
+        store = torch.zeros((len(images), copies, *shape), dtype=images.dtype, device=device)
+        self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
+        apart = channels if stored_last else 1                   # elements from one pixel to the next
         run = self.size.width * apart
-        flat = store.view(-1)
-        rows = flat.as_strided(((flat.numel() - run) // apart + 1, run), (apart, 1))
-        area = height * width
+        rows = store.as_strided(((store.numel() - run) // apart + 1, run), (apart, 1))
         lines = torch.arange(self.size.height, device=device) * width
-        planes = torch.arange(1 if channels_last else channels, device=device) * area
-        positions = area if channels_last else area * channels
-        return Rows(rows, (planes[:, None] + lines).flatten(), positions * copies, width,
-                    positions if copies == 2 else 0,
-                    (height - self.size.height + 1, width - self.size.width + 1), channels, channels_last)
+        planes = torch.arange(1 if stored_last else channels, device=device) * height * width
+        image = height * width * (1 if stored_last else channels)
+        return Rows(rows, (planes[:, None] + lines).flatten(), image * copies, width, image if copies == 2 else 0,
+                    channels, stored_last, channels_last)  # fmt: skip
 
-    def _fill(self, store: Tensor, images: Tensor) -> None:
+    def _fill(self, store: Tensor, images) -> None:
         """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
-        height, width = images.shape[-2:]
-        inner = store[..., self.pad:self.pad + height, self.pad:self.pad + width]
+        height, width = images.shape[2:]
+        inner = store[..., self.pad : self.pad + height, self.pad : self.pad + width]
         fill(inner[:, 0], images)
         if store.shape[1] == 2:
-            for part in inner.split(4096):                      # the flipped temporary stays small
+            for part in inner.split(4096):                       # the flipped temporary stays small
                 part[:, 1].copy_(part[:, 0].flip(-1))
 
     def render(self, prepared: Rows, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
         pixels = self._flipped(prepared, self._crops(prepared, index, drawn), drawn)
-        if prepared.channels_last:
-            return scaled_rows(pixels.view(-1, self.size.height, prepared.rows.shape[1]), scale, prepared.channels)
-        return scaled(pixels.view(-1, prepared.channels, *self.size), scale)
+        if self.jitter:
+            out = self._jittered(pixels.view(-1, prepared.channels, *self.size), prepared, drawn[:, 5:], scale)
+        elif prepared.stored_last:
+            out = scaled_rows(pixels.view(len(index), self.size.height, -1), scale, prepared.channels)
+        else:
+            out = scaled(pixels.view(-1, prepared.channels, *self.size), scale)
+        return self._cut(out, drawn) if self.cutout else out
 
     def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
-        """Return the rows of every crop, (B * rows per crop, run), of the stored type."""
-        lines, columns = prepared.places
-        first = index * prepared.image + (drawn[:, 0] * lines).long() * prepared.line + (drawn[:, 1] * columns).long()
-        if prepared.mirror:
-            first = first + (drawn[:, 2] < 0.5) * prepared.mirror
+        """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
+        top, left, flip = drawn[:, :3].long().unbind(1)
+        first = index * prepared.image + top * prepared.line + left + flip * prepared.mirror
         return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
 
-    def _flipped(self, prepared: Rows, pixels: Tensor, drawn: Tensor) -> Tensor:
-        """Mirror the drawn half of the crops where no flipped copy is stored; shapes stay static."""
+    def _flipped(self, prepared: Rows, rows: Tensor, drawn: Tensor) -> Tensor:
+        """Mirror the drawn crops where no flipped copy is stored; shapes stay static."""
         if not self.flip or prepared.mirror:
-            return pixels
-        apart = prepared.channels if prepared.channels_last else 1
-        pixels = pixels.view(len(drawn), -1, self.size.width, apart)
-        return torch.where((drawn[:, 2] < 0.5)[:, None, None, None], pixels.flip(2), pixels)
+            return rows
+        apart = prepared.channels if prepared.stored_last else 1
+        pixels = rows.view(len(drawn), -1, self.size.width, apart)
+        return torch.where((drawn[:, 2] > 0)[:, None, None, None], pixels.flip(2), pixels)
+
+    def _jittered(self, pixels: Tensor, prepared: Rows, colour: Tensor, scale: Scale) -> Tensor:
+        """Return stored pixels (B, C, h, w) recoloured, clamped to [0, 1] and normalised."""
+        order = torch.channels_last if prepared.channels_last else torch.contiguous_format
+        out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
+        for part in chunks(len(pixels), pixels.device):
+            m, n = matrices(colour[part] * scale.unit, prepared.channels)
+            plain = pixels[part].float().flatten(2)
+            out[part].copy_(recolour(plain, m, n, torch.empty_like(plain)).view(out[part].shape))
+            scale.finish(out[part])
+        return out
+
+    def _cut(self, out: Tensor, drawn: Tensor) -> Tensor:
+        """Set a square of each image to 0, in place."""
+        height, width = (
+            (away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)
+            for centre, side in ((drawn[:, 3:4], self.size.height), (drawn[:, 4:5], self.size.width))
+            for away in [torch.arange(side, device=out.device) - centre]
+        )
+        keep = ~(height[:, None, :, None] & width[:, None, None, :])                     # (B, 1, h, w)
+        return out.mul_(keep)

@@ -1,13 +1,14 @@
-"""Batches: a split served as normalised, augmented float batches, each a pure function of (seed, epoch, number).
+"""Batches: a split served as normalised, augmented batches, each a pure function of (seed, epoch, number).
 
-A set that fits lies on the device as uint8 and a batch is one gather from it; one that does not is read by worker
-processes, crosses to the device as uint8 and is augmented there (`labkit.data.stream`). Both give the same bits.
+A set that fits lies on the device as uint8 and a batch is one gather from it (`labkit.data.resident`); one
+that does not is read by worker processes, crosses to the device as uint8 and is augmented there
+(`labkit.data.stream`). Both give the same bits.
 
-Ranks share one permutation: global batch k is `batch_size * world_size` neighbouring entries of it, of which rank r
-takes the r-th part, augmentation parameters included; R ranks of B images therefore see exactly what one process
-sees with R * B. The ragged end of an epoch, the images that fill no global batch, is left out where `drop_last` is
-set (training: shapes stay static, and another permutation leaves out others the next time). Otherwise the ranks
-share it as evenly as possible, each image once; a rank whose share is empty has one batch less.
+Ranks share one permutation: global batch k is `batch_size * world_size` neighbouring entries of it, of which
+rank r takes the r-th part with its augmentation parameters; R ranks of B images therefore see exactly what
+one process sees with R * B. The ragged end of an epoch, the images that fill no global batch, is left out
+where `drop_last` is set (training: shapes stay static, and the next permutation leaves out others). Otherwise
+the ranks share it as evenly as possible, each image once; a rank whose share is empty has one batch less.
 """
 
 from collections.abc import Iterator
@@ -16,10 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from labkit.augment import Augmentation, Plain, Scale
-from labkit.augment.augmentation import unit_of
 from labkit.data.resident import choose_source, sent
 from labkit.errors import LabError
+from labkit.pixels import Augmentation, Plain, Scale, unit_of
 from labkit.seeding import derive
 
 
@@ -34,9 +34,9 @@ class Batch(NamedTuple):
 class Batches:
     """The batches of a split (anything with .images (N, C, H, W) and .labels (N,) or None).
 
-    batch_size: images per rank and batch. augment: from `labkit.augment`, or None. views: how many independently
-    augmented versions of each image a batch holds. drop_last: default, as shuffle. mean, std: per channel in
-    [0, 1]; normalise when given. device: default a GPU if there is one. resident: True or False overrides the
+    batch_size: images per rank and batch. augment: from `labkit.augment`, or None. views: how many versions
+    of each image, augmented apart, a batch holds. drop_last: default, as shuffle. mean, std: per channel in
+    [0, 1], normalise when given. device: default a GPU if there is one. resident: True or False overrides the
     choice between memory and streaming; workers: processes that read a streamed set (default: by cores).
     Raises LabError for sizes, shapes, dtypes and ranks that cannot work.
     """
@@ -86,21 +86,24 @@ class Batches:
 
     def span(self, k: int) -> tuple[int, int]:
         """Return from where to where in the permutation this rank's part of batch k goes."""
-        begin = k * self.batch_size * self.world_size
-        count = min(self.batch_size * self.world_size, self.num_images - begin)
+        begin, count = self._whole(k)
         return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
 
     def drawn(self, e: int, k: int) -> list[Tensor]:
         """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
-        begin = k * self.batch_size * self.world_size
-        count = min(self.batch_size * self.world_size, self.num_images - begin)
-        first, last = self.span(k)
-        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
-        views = [self.augment.draw(count, generator) for _ in range(self.views)]
-        return [drawn[first - begin:last - begin] for drawn in views]
+        (begin, count), (first, last) = self._whole(k), self.span(k)
+        generator, image = torch.Generator().manual_seed(derive(self.seed, e, k)), tuple(self.split.images.shape[2:])
+        views = [self.augment.draw(count, generator, image=image) for _ in range(self.views)]
+        return [drawn[first - begin : last - begin] for drawn in views]
+
+    def _whole(self, k: int) -> tuple[int, int]:
+        """Return where batch k of all ranks begins in the permutation, and how many images it has."""
+        whole = self.batch_size * self.world_size
+        return k * whole, min(whole, self.num_images - k * whole)
 
     def _batch(self, prepared, index: Tensor, place: Tensor, drawn: list[Tensor]) -> Batch:
-        views = tuple(self.augment.render(prepared, place, sent(one, self.device), self.scale) for one in drawn)
+        drawn = [sent(view, self.device) for view in drawn]
+        views = tuple(self.augment.render(prepared, place, view, self.scale) for view in drawn)
         labels = None if self.labels is None else self.labels.index_select(0, index)
         return Batch(views if self.views > 1 else views[0], labels, index)
 
@@ -110,23 +113,20 @@ class Batches:
             raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
         if labels is not None and len(labels) != self.num_images:
             raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
-        if min(self.batch_size, self.views, self.world_size) < 1 or not 0 <= self.rank < self.world_size:
-            raise LabError(
-                f"batch_size, views and world_size are at least 1 and rank is below world_size; got {self.batch_size}, "
-                f"{self.views}, {self.world_size} and rank {self.rank}."
-            )
+        sizes = {"batch_size": self.batch_size, "views": self.views, "world_size": self.world_size}
+        if min(sizes.values()) < 1 or not 0 <= self.rank < self.world_size:
+            raise LabError(f"{sizes} are all at least 1 and rank is below world_size; got rank {self.rank}.")
         if not self.num_images:
             raise LabError("The split holds no images; choose another split or a larger limit.")
-        whole = self.batch_size * self.world_size
+        whole, ragged = self.batch_size * self.world_size, self.num_images % (self.batch_size * self.world_size)
         if self.drop_last and whole > self.num_images:
             raise LabError(
-                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger than the "
-                f"split of {self.num_images}; use a batch_size of at most {self.num_images // self.world_size}."
+                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger than "
+                f"the split of {self.num_images}; use a batch_size of at most {self.num_images // self.world_size}."
             )
-        if self.shuffle and not self.drop_last and self.num_images % whole and self.num_images % whole < self.world_size:
+        if self.shuffle and not self.drop_last and 0 < ragged < self.world_size:
             raise LabError(
-                f"The last batch would hold {self.num_images % whole} images for {self.world_size} ranks; "
-                "use drop_last=True for training."
+                f"The last batch would hold {ragged} images for {self.world_size} ranks; use drop_last=True."
             )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.augment import Augmentation, Plain
 from labkit.data.stream import Streamed
+from labkit.pixels import Augmentation, Plain
 
 log = logging.getLogger("labkit")
 
@@ -77,7 +77,8 @@ def _machine_free() -> int:
 
 
 def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return what this control group may still take (a Slurm job, a container); a lot where it is not limited."""
+    """Return what this control group may still take (a Slurm job, a container); a lot where it is not
+    limited."""
     try:
         own = Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":", 2)[2].lstrip("/")
         folder = next(path for path in (root / own, root) if (path / "memory.max").exists())

@@ -1,4 +1,5 @@
-"""A set that does not fit: worker processes read uint8 batches ahead, the device pads, crops and normalises them."""
+"""A set that does not fit: worker processes read uint8 batches ahead, the device pads, crops and normalises
+them."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from labkit.augment import Augmentation
 from labkit.errors import LabError
+from labkit.pixels import Augmentation
 
 
 class Streamed:
     """Serves (prepared batch, rows of the split, places in the prepared batch); see `labkit.data.resident`.
 
-    The workers live as long as this object. Nothing here draws from torch's global generator, so that a resumed
-    run finds it as an uninterrupted one does.
+    The workers live as long as this object. Nothing here draws from torch's global generator, so that a
+    resumed run finds it as an uninterrupted one does.
     """
 
     def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):

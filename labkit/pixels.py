@@ -1,4 +1,5 @@
-"""What every augmentation here is: draw on the CPU, prepare a set once, render a batch from it anywhere."""
+"""From a stored set of pixels to normalised batches of floats: layouts, scales, and what an augmentation
+is."""
 
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ def as_size(size: int | tuple[int, int]) -> Size:
     """Return (height, width) from a side or a pair; LabError unless both are positive."""
     pair = (size, size) if isinstance(size, int) else tuple(size)
     if len(pair) != 2 or min(pair) < 1:
-        raise LabError(f"An image size is a side or (height, width) in pixels, both at least 1; got {size!r}.")
+        raise LabError(f"An image size is a side or (height, width) in pixels, at least 1; got {size!r}.")
     return Size(*(int(side) for side in pair))
 
 
@@ -66,7 +67,7 @@ class Scale:
 def _per_channel(values, channels: int, what: str) -> Tensor:
     values = torch.as_tensor(values, dtype=torch.float32).flatten().cpu()
     if values.numel() not in (1, channels):
-        raise LabError(f"{what} has {values.numel()} values for images of {channels} channels; give one per channel.")
+        raise LabError(f"{what} has {values.numel()} values for {channels} channels; give one per channel.")
     return values.expand(channels).clone()
 
 
@@ -76,7 +77,7 @@ def unit_of(images) -> float:
         return 1 / 255
     if images.dtype.is_floating_point:
         return 1.0
-    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}. Convert them to uint8 first.")
+    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}. Convert them to uint8.")
 
 
 class Augmentation:
@@ -91,14 +92,15 @@ class Augmentation:
 
     size: Size | None = None  # of the rendered image; None: as stored
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return (count, P) float32 parameters, one row per image."""
+    def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
+        """Return (count, P) float32 parameters, one row per image; image: stored height and width."""
         raise NotImplementedError
 
     def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False):
-        """Return the set on `device` in the layout `render` gathers from; `mirrored` stores flipped copies too.
+        """Return the set on `device` in the layout that `render` gathers from.
 
-        images: (N, C, H, W), a tensor or anything with shape and dtype whose slices are tensors.
+        images: (N, C, H, W), a tensor or anything with shape and dtype whose slices are tensors. mirrored:
+        store flipped copies beside the images where that makes flips free.
         """
         raise NotImplementedError
 
@@ -107,14 +109,15 @@ class Augmentation:
         raise NotImplementedError
 
     def render(self, prepared, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
-        """Return (B, C, h, w) float32, normalised by `scale`; index (B,) int64 and drawn (B, P) on the device."""
+        """Return (B, C, h, w) float32, normalised by `scale`; index (B,) and drawn (B, P) are on the
+        device."""
         raise NotImplementedError
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the augmented (B, C, h, w) floats in [0, 1] of images (B, C, H, W), uint8 or floats in [0, 1]."""
+        """Return (B, C, h, w) floats in [0, 1] made of images (B, C, H, W), uint8 or floats in [0, 1]."""
         if images.ndim != 4:
             raise LabError(f"An augmentation takes a batch (B, C, H, W); got shape {tuple(images.shape)}.")
-        drawn = self.draw(len(images), generator).to(images.device)
+        drawn = self.draw(len(images), generator, image=tuple(images.shape[2:])).to(images.device)
         index = torch.arange(len(images), device=images.device)
         scale = Scale(images.shape[1], unit=unit_of(images), device=images.device)
         return self.render(self.prepare(images), index, drawn, scale)
@@ -123,14 +126,15 @@ class Augmentation:
 class Plain(Augmentation):
     """No augmentation: gather and normalise, nothing else."""
 
-    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
         return torch.empty(count, 0)
 
     def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Tensor:
         """Return (N, C, H, W) in the wanted memory order: the set itself where it has it already."""
         order = torch.channels_last if channels_last else torch.contiguous_format
         device = torch.device(device or images.device)
-        if isinstance(images, Tensor) and images.device == device and images.is_contiguous(memory_format=order):
+        here = isinstance(images, Tensor) and images.device == device
+        if here and images.is_contiguous(memory_format=order):
             return images
         store = torch.empty(images.shape, dtype=images.dtype, device=device, memory_format=order)
         return fill(store, images)
@@ -148,7 +152,7 @@ class Plain(Augmentation):
 
 
 def fill(store: Tensor, images, part_bytes: int = 2**25) -> Tensor:
-    """Copy images (N, C, H, W) into store in parts, so that neither a disk nor a device is asked for all at once."""
+    """Copy images (N, C, H, W) into store, part by part: a lazy set is never in memory twice."""
     step = max(1, part_bytes // max(1, images.shape[1:].numel()))
     for start in range(0, len(store), step):
         store[start:start + step].copy_(images[start:start + step])
@@ -165,7 +169,7 @@ def scaled(pixels: Tensor, scale: Scale) -> Tensor:
 
 
 def scaled_rows(rows: Tensor, scale: Scale, channels: int) -> Tensor:
-    """Return rows (B, H, W * C) of stored pixels as normalised (B, C, H, W) floats in channels-last memory."""
+    """Return rows (B, H, W * C) of stored pixels as normalised (B, C, H, W) floats, channels last."""
     out = torch.empty(rows.shape, device=rows.device)
     factor, offset = scale.along_rows(rows.shape[2] // channels)
     for part in chunks(len(rows), rows.device):

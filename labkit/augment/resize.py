@@ -1,0 +1,115 @@
+"""Crop and resize as matrices: a random resized crop is A_y X A_x^T, with flip and blur folded into A_y and
+A_x."""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+TRIES = 10  # as many as torchvision makes before it falls back to a central crop
+
+
+def draw_crops(count: int, image: tuple[int, int], generator, *, area, aspect) -> Tensor:
+    """Return (count, 4) float32 top, left, height, width: torchvision's RandomResizedCrop.get_params,
+    batched.
+
+    image: (height, width) in pixels; area: range of the crop's share of the image; aspect: range of
+    width/height. Of ten tries the first that fits counts; where none does, the largest central crop in the
+    range of aspects.
+    """
+    height, width = image
+    uniform = torch.rand(count, TRIES, 2, generator=generator)
+    target = (area[0] + (area[1] - area[0]) * uniform[..., 0]) * (height * width)
+    low, high = math.log(aspect[0]), math.log(aspect[1])
+    root = torch.exp((low + (high - low) * uniform[..., 1]) / 2)
+    side = target.sqrt()
+    wide, tall = (side * root).round(), (side / root).round()                 # (count, TRIES)
+    fits = (wide >= 1) & (wide <= width) & (tall >= 1) & (tall <= height)
+    first = fits.int().argmax(1, keepdim=True)
+    tall, wide = tall.gather(1, first)[:, 0], wide.gather(1, first)[:, 0]
+    place = torch.rand(count, 2, generator=generator)
+    top = (place[:, 0] * (height - tall + 1)).floor()
+    left = (place[:, 1] * (width - wide + 1)).floor()
+    crops = torch.stack([top, left, tall, wide], 1)
+    return torch.where(fits.any(1, keepdim=True), crops, central_crop(image, aspect))
+
+
+def central_crop(image: tuple[int, int], aspect) -> Tensor:
+    """Return (4,) top, left, height, width of the largest central crop whose aspect is in range."""
+    height, width = image
+    if width / height < aspect[0]:
+        height = round(width / aspect[0])
+    elif width / height > aspect[1]:
+        width = round(height * aspect[1])
+    return torch.tensor([(image[0] - height) // 2, (image[1] - width) // 2, height, width], dtype=torch.float32)
+
+
+def draw_sigmas(count: int, generator, *, probability: float, sigma=(0.1, 2.0)) -> Tensor:
+    """Return (count,) standard deviations of the blur in pixels; 0 where an image stays sharp."""
+    uniform = torch.rand(count, 2, generator=generator)
+    return torch.where(uniform[:, 0] < probability, sigma[0] + (sigma[1] - sigma[0]) * uniform[:, 1], 0.0)
+
+
+def resize_matrix(start: Tensor, length: Tensor, sides: tuple[int, int], *, mirror=None, cubic=False) -> Tensor:
+    """Return (B, out, side): row i holds the weights of the pixels that make pixel i of the resized crop.
+
+    start, length: (B,) crop along this axis in pixels; sides: (side of the image, side of the result);
+    mirror: (B,) True where the result is reversed. The weights are Pillow's: a triangle or Keys' cubic (a =
+    -1/2), as wide as a result pixel where the crop is reduced (antialias), cut at the crop's border and
+    summing to 1.
+    """
+    side, out = sides
+    step = length / out
+    centre = start[:, None] + (torch.arange(out, device=start.device) + 0.5) * step[:, None]      # (B, out)
+    if mirror is not None:
+        centre = torch.where(mirror[:, None], (2 * start + length)[:, None] - centre, centre)
+    pixel = torch.arange(side, device=start.device) + 0.5
+    if side <= out and not cubic:                # only enlarged: holding the centre inside equals cutting and summing
+        centre = centre.clamp(start[:, None] + 0.5, (start + length)[:, None] - 0.5)
+        return _triangle(torch.sub(pixel, centre[:, :, None]).abs_())
+    inside = (pixel > start[:, None]) & (pixel < (start + length)[:, None])                      # (B, side)
+    distance = torch.sub(pixel, centre[:, :, None]).abs_()                                       # (B, out, side)
+    if side > out:
+        distance.div_(step.clamp(min=1)[:, None, None])
+    weights = (_cubic if cubic else _triangle)(distance).mul_(inside[:, None])
+    return weights.div_(weights.sum(2, keepdim=True))
+
+
+def _triangle(distance: Tensor) -> Tensor:
+    """Return max(0, 1 - t) of t >= 0, in place."""
+    return distance.neg_().add_(1).clamp_(min=0)
+
+
+def _cubic(distance: Tensor) -> Tensor:
+    """Return Keys' cubic, a = -1/2, of t >= 0, as p^2 (p - 1) / 2 + q^2 (1 - 2q), p = max(0, 2 - t), q =
+    max(0, p - 1)."""
+    p = distance.neg_().add_(2).clamp_(min=0)
+    q = (p - 1).clamp_(min=0)
+    near = (q * -2).add_(1).mul_(q).mul_(q)
+    return (p - 1).mul_(p).mul_(p).mul_(0.5).add_(near)
+
+
+def blur_size(side: int) -> int:
+    """Return the paper's kernel: a tenth of the image, made odd, at least 3 pixels."""
+    return max(3, side // 10 // 2 * 2 + 1)
+
+
+def blur_matrix(sigma: Tensor, side: int, kernel: int) -> Tensor:
+    """Return (B, side, side): Gaussian blur along one axis, reflected at the border; the identity where sigma
+    is 0."""
+    away = torch.arange(kernel, device=sigma.device) - kernel // 2
+    weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)                     # (B, kernel)
+    weights = weights / weights.sum(1, keepdim=True)
+    return (weights @ _shifts(side, kernel, sigma.device)).view(-1, side, side)
+
+
+@lru_cache(maxsize=16)
+def _shifts(side: int, kernel: int, device: torch.device) -> Tensor:
+    """Return (kernel, side * side): the matrix that takes the pixel k - kernel // 2 further on, for each
+    k."""
+    row = torch.arange(side)
+    away = row[None, :] + torch.arange(kernel)[:, None] - kernel // 2
+    source = away.abs()                                                     # reflect at the first pixel,
+    source = torch.where(source >= side, 2 * (side - 1) - source, source)   # and at the last one
+    return torch.nn.functional.one_hot(source, side).float().flatten(1).to(device)
