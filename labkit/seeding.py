@@ -1,0 +1,67 @@
+"""Seeds: one call for every generator, their state as a dict to save, and seeds derived from (seed, counters).
+
+With `deterministic` a CPU gives the same bits for the same seed, thread count and library versions. A GPU does too
+for the operations that have a deterministic kernel; the few that have none (some pooling and scatter backwards) warn.
+Across devices, thread counts or versions, sums are taken in another order: results agree, their last bits do not.
+"""
+
+import hashlib
+import os
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int, deterministic: bool = True) -> None:
+    """Seed Python, NumPy and torch (all devices), and choose deterministic kernels or the fastest ones."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")    # read when cuBLAS starts
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False        # a debugging aid that costs a fill per tensor
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def derive(seed: int, *counters: int) -> int:
+    """Return a 63-bit seed that depends on every number given, and on nothing else.
+
+    `derive(seed, epoch, batch)` lets a batch be drawn again without drawing those before it.
+    """
+    key = ",".join(str(int(number)) for number in (seed, *counters))
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def rng_state() -> dict[str, Any]:
+    """Return the state of every generator as plain values and tensors (safe for `torch.load(weights_only=True)`)."""
+    version, words, gauss = random.getstate()
+    numpy = np.random.get_state(legacy=False)
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": numpy | {"state": {"key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+                                    "pos": int(numpy["state"]["pos"])}},
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }  # fmt: skip
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Put every generator back to where `rng_state` saw it (GPUs that are not here are left out)."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    key = state["numpy"]["state"]["key"].cpu().numpy().astype(np.uint32)
+    np.random.set_state(state["numpy"] | {"state": {"key": key, "pos": state["numpy"]["state"]["pos"]}})
+    torch.set_rng_state(state["torch"].cpu())
+    for device, words in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(words.cpu(), device)
+
+
+def seed_worker(worker_id: int) -> None:
+    """Give a DataLoader's worker its own NumPy and Python seeds: pass it as `worker_init_fn`."""
+    seed = torch.initial_seed()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)

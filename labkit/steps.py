@@ -1,0 +1,277 @@
+"""One training step: forward, loss and backward over a group of batches, clip, update. Nothing is read back here.
+
+Losses and counts stay on the device: reading one (`.item()`) would make the host wait for every kernel it has queued.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from labkit import distributed, optimizers, schedules
+from labkit.config import TrainConfig
+from labkit.errors import LabError
+
+Outcome = dict[str, Tensor | int]
+Step = Callable[[nn.Module, object, Callable | None], Outcome]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+COUNTED = ("correct", "count")              # outcomes that add up over batches; of all others the mean is told
+
+
+def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
+    """Return the loss of one labelled batch, how many of its images were classified right, and of how many."""
+    logits = model(batch.images).float()                                    # (B, K)
+    correct = (logits.argmax(dim=1) == batch.labels).sum()
+    return {"loss": loss(logits, batch.labels), "correct": correct, "count": len(logits)}
+
+
+def contrastive(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
+    """Return the loss of one batch of two views; `correct` counts the images whose nearest other view is their own."""
+    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)                # (B, D) each: one forward pass for both
+    return {"loss": loss(z1, z2), "correct": _partners_found(z1.detach(), z2.detach()), "count": len(z1)}
+
+
+def _partners_found(z1: Tensor, z2: Tensor) -> Tensor:
+    """Count the rows of z1 that lie nearest to their own row of z2, among all other rows of both."""
+    z1, z2 = nn.functional.normalize(z1, dim=1), nn.functional.normalize(z2, dim=1)
+    others = (z1 @ z1.T).fill_diagonal_(-2.0)                               # a cosine is never below -1
+    nearest = torch.cat([z1 @ z2.T, others], dim=1).argmax(dim=1)           # (B, 2B) -> (B,)
+    return (nearest == torch.arange(len(z1), device=z1.device)).sum()
+
+
+class Learner:
+    """A model with everything that changes it: optimizer, schedule, number format, loss scaler.
+
+    `model` is the network itself (its weights are saved); `forward` is what training calls: the same network,
+    wrapped for several processes and compiled where that is asked for.
+    """
+
+    def __init__(self, model: nn.Module, config: TrainConfig, *, total_steps: int, device: torch.device):
+        self.config, self.device, self.total_steps = config, device, total_steps
+        self.precision = choose_precision(config.precision, device)
+        self.layout = choose_layout(config.channels_last, model, self.precision, device)
+        self.model = model.to(device, memory_format=self.layout)
+        self.forward = _compiled(_parallel(self.model, device), config.compile)
+        self.optimizer = optimizers.build(
+            config.optimizer, model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.schedule = _schedule(config, total_steps)
+        self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+
+    def update(self, batches: Sequence, step: Step, loss: Callable | None, *, number: int) -> Outcome:
+        """Take update `number` from the mean gradient over all images of `batches`; return what was seen."""
+        self._set_lr(number)
+        total = sum(map(_size, batches))
+        outcomes = []
+        for position, batch in enumerate(batches, start=1):
+            with self._gradients_shared(position == len(batches)):
+                outcome = self.look(self.forward, batch, step, loss)
+                # A batch counts by its share of the images, so a short last one weighs less.
+                self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
+            outcomes.append({key: _kept(value) for key, value in outcome.items()})
+        self._clip()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return merge(outcomes)
+
+    def look(self, model: nn.Module, batch, step: Step, loss: Callable | None) -> Outcome:
+        """Return the step's outcome in the number format and memory layout chosen."""
+        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+            return step(model, self._laid_out(batch), loss)
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def state_dict(self) -> dict:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scaler.is_enabled() and state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
+
+    def _set_lr(self, number: int) -> None:
+        factor = self.schedule(number)
+        for group, base in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
+            group["lr"] = base * factor
+
+    def _gradients_shared(self, last: bool):
+        """Let several processes average their gradients once per update, not once per batch."""
+        return nullcontext() if last or not hasattr(self.forward, "no_sync") else self.forward.no_sync()
+
+    def _clip(self) -> None:
+        if self.config.grad_clip is not None:
+            self.scaler.unscale_(self.optimizer)        # the limit is meant for true gradients
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+
+    def _laid_out(self, batch):
+        if self.layout != torch.channels_last:
+            return batch
+        views = isinstance(batch.images, tuple | list)
+        images = [v.contiguous(memory_format=self.layout) for v in (batch.images if views else [batch.images])]
+        return batch._replace(images=tuple(images) if views else images[0])
+
+
+def groups(batches: Iterator, size: int) -> Iterator[list]:
+    """Yield lists of `size` batches; the last one holds what is left."""
+    batches = iter(batches)
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def merge(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of several batches as one: counts add up, all else is a mean over the images."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    total = sum(o["count"] for o in outcomes)
+    merged = {key: sum(o[key] * (o["count"] / total) for o in outcomes) for key in outcomes[0]}
+    return merged | {key: sum(o[key] for o in outcomes) for key in COUNTED if key in merged}
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """Return the number format of the forward pass: what is wanted, or for "auto" the fastest the device has."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
+
+
+def choose_layout(wanted: str | bool, model: nn.Module, precision: str, device: torch.device) -> torch.memory_format:
+    """Return the memory order of images: channels last for convnets on the kernels that gain by it."""
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    gains = device.type == "cpu" or (device.type == "cuda" and precision != "fp32")
+    return torch.channels_last if convolves and (gains if wanted == "auto" else wanted) else torch.contiguous_format
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Say whether this CPU has bf16 products in hardware; without them autocast is slower than fp32."""
+    found = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(ask is not None and ask() for ask in found)
+
+
+def _schedule(config: TrainConfig, total_steps: int) -> schedules.Schedule:
+    warmup = config.warmup_steps
+    return schedules.build(
+        config.schedule,
+        total_steps=total_steps,
+        warmup_steps=round(config.warmup_fraction * total_steps) if warmup is None else warmup,
+        min_factor=config.min_lr / config.lr,
+        gamma=config.gamma,
+        milestones=config.milestones,
+        step_size=config.step_size,
+    )
+
+
+def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
+    """Average gradients over the processes of the group, where there is one of more than one."""
+    if distributed.world_size() == 1 or isinstance(model, nn.parallel.DistributedDataParallel):
+        return model
+    ids = [device.index] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def _compiled(model: nn.Module, mode: bool | str) -> nn.Module:
+    return torch.compile(model, mode=mode if isinstance(mode, str) else None) if mode else model
+
+
+def _size(batch) -> int:
+    images = batch.images[0] if isinstance(batch.images, tuple | list) else batch.images
+    if not len(images):
+        raise LabError("A batch without images cannot be trained on; check the split's size.")
+    return len(images)
+
+
+def _kept(value: Tensor | int) -> Tensor | int:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+class Tally:
+    """What the steps of an epoch saw, summed on the host. Steps only queue tensors here; `drain` reads them together.
+
+    `epoch` and `recent` (since the last log row) hold sums over images as plain numbers, so that a checkpoint can
+    carry them exactly. `bad_step` is the first step whose loss was no finite number.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.epoch: dict[str, float] = {}
+        self.recent: dict[str, float] = {}
+        self.bad_step: int | None = None
+        self._newest = 0
+        self._queue: list[tuple[int, Outcome]] = []
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        self._queue.append((number, outcome))
+        self._newest = number
+
+    def drain(self) -> None:
+        """Move the queue into the sums: one wait for the device, however many steps are queued."""
+        for (number, outcome), seen in zip(self._queue, _read([o for _, o in self._queue]), strict=True):
+            if self.bad_step is None and not math.isfinite(seen["loss"]):
+                self.bad_step = number
+            for key, value in seen.items():
+                whole = value if key in COUNTED else value * outcome["count"]
+                self.epoch[key] = self.epoch.get(key, 0.0) + whole
+                self.recent[key] = self.recent.get(key, 0.0) + whole
+        self._queue.clear()
+
+    def first_bad_step(self) -> int | None:
+        """Return the first step whose loss was no finite number, on any process; None where all were."""
+        self.drain()
+        if distributed.world_size() > 1:
+            bad = distributed.all_reduce_mean(torch.tensor(float(self.bad_step is not None), device=self.device))
+            return (self.bad_step or self._newest) if bad > 0 else None
+        return self.bad_step
+
+    def epoch_means(self, prefix: str) -> dict[str, float]:
+        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
+        self.drain()
+        sums, self.epoch, self.recent = self.epoch, {}, {}
+        return self._means(sums, prefix)
+
+    def recent_means(self) -> dict[str, float]:
+        """Return the means since the last call (or the epoch's start)."""
+        self.drain()
+        sums, self.recent = self.recent, {}
+        return self._means(sums, "")
+
+    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
+        table = torch.tensor(list(sums.values()), dtype=torch.float64)
+        if distributed.world_size() > 1:
+            table = distributed.all_reduce_mean(table.to(self.device))
+        total = dict(zip(sums, table.tolist(), strict=True))
+        count = total.pop("count", 0.0)
+        names = {"correct": "accuracy"}
+        return {prefix + names.get(key, key): value / count for key, value in total.items()}
+
+
+    def state_dict(self) -> dict:
+        self.drain()
+        return {"epoch": self.epoch, "recent": self.recent}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.epoch, self.recent = dict(state["epoch"]), dict(state["recent"])
+
+
+def _read(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
+    """Return the outcomes as plain numbers, with one transfer from the device."""
+    if not outcomes:
+        return []
+    keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
+    table = torch.stack([torch.stack([o[key].detach() for o in outcomes]).float() for key in keys])     # (keys, n)
+    columns = zip(*table.tolist(), strict=True)
+    plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
+    return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]
