@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running code, refused where they belong to another model."""
+"""Checkpoints: written whole or not at all, read without running code, refused by any model but their own."""
 
 import io
 import math
@@ -32,7 +32,7 @@ def save(path: str | Path, state: dict[str, Any]) -> Path:
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the state saved at `path`. Raises LabError where it is missing, damaged or holds more than data."""
+    """Return the state saved at `path`. Raises LabError where it is missing, damaged or holds code."""
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
@@ -51,8 +51,8 @@ def checkpoint_paths(run: RunFolder, fit: str) -> tuple[Path, Path]:
 class Keeper:
     """Writes and reads the two checkpoints of one fit: `last.pt` to go on from, `best.pt` to use.
 
-    `parts` are the objects that a resumed training needs back: each has state_dict() and load_state_dict(), and
-    parts["learner"].model is the network. `setup` holds plain values that must not differ between two attempts.
+    `parts` are the objects that a resumed training needs back: each has state_dict() and load_state_dict(),
+    and parts["learner"].model is the network. `setup` holds plain values that two attempts must share.
     """
 
     def __init__(self, run: RunFolder, fit: str, *, parts: dict[str, Any], setup: dict[str, Any]):
@@ -68,7 +68,7 @@ class Keeper:
         """
         if not all_finite(self.model):
             raise LabError(
-                f"The weights have become infinite or NaN, so they are not saved and {self.last} stays as it was. "
+                f"The weights have become infinite or NaN and are not saved; {self.last} stays as it was. "
                 "Lower lr or set grad_clip, for example to 1.0, and train anew with resume=False."
             )
         generators = _of_every_rank(rng_state())
@@ -94,7 +94,7 @@ class Keeper:
         return True
 
     def repair_best(self, epoch: int) -> None:
-        """Write best.pt where a kill came before it: the weights at hand are those of `epoch`, the best one."""
+        """Write best.pt where a kill came before it: the weights at hand are the best, those of `epoch`."""
         if is_main() and not (self.best.exists() and load(self.best)["epoch"] == epoch):
             self._save_best(epoch)
 
@@ -112,34 +112,36 @@ class Keeper:
     def _require_ours(self, state: dict[str, Any]) -> None:
         require_same_model(self.last, state["origin"], self.origin)
         reached = sketch(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
-        if not any(same_weights(self.origin["sketch"], known) for known in (state["origin"]["sketch"], reached)):
+        ours, began = self.origin["sketch"], state["origin"]["sketch"]
+        if not (same_weights(ours, began) or same_weights(ours, reached)):
             raise LabError(
-                f"{self.last} began from other initial weights than this model has. Give this fit a name of its "
-                "own, build the model again with the same seed to go on, or pass resume=False to start anew."
+                f"{self.last} began from other initial weights than this model has. Give this fit a name of "
+                "its own, build the model again with the same seed, or pass resume=False to start anew."
             )
         changed = [f"{key} was {old!r}, is {self.setup.get(key)!r}" for key, old in state["setup"].items()
                    if self.setup.get(key) != old]  # fmt: skip
         if changed:
             raise LabError(
-                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another name, "
-                "or pass resume=False to start anew."
+                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
+                "name, or pass resume=False to start anew."
             )
 
 
 def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
-    """Raise LabError, naming both, where the checkpoint at `path` is of another model (both from `describe`)."""
+    """Raise LabError, naming both, where the checkpoint at `path` is of another model (see `describe`)."""
     if saved["shapes"] == model["shapes"]:
         return
     there, here = saved["shapes"], model["shapes"]
     key = next(key for key in {**there, **here} if there.get(key) != here.get(key))
     raise LabError(
-        f"{path} holds {_title(saved)}, but this model is {_title(model)}: {key!r} is {there.get(key, 'absent')} "
-        f"there and {here.get(key, 'absent')} here. Build that model, or give this fit another name."
+        f"{path} holds {_title(saved)}, but this model is {_title(model)}: {key!r} has shape "
+        f"{there.get(key, 'none')} there and {here.get(key, 'none')} here. Build that model, or give this "
+        "fit another name."
     )
 
 
 def describe(model: nn.Module) -> dict[str, Any]:
-    """Return what tells one model from another: its name, its tensors' shapes, and a sketch of its weights."""
+    """Return what tells models apart: name, shapes of all tensors, and a sketch of the weights."""
     return {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -1,13 +1,12 @@
-"""The training configuration: validated, read from YAML, changed by dotted overrides, with errors of one sentence."""
+"""The training configuration: validated, read from YAML, changed by overrides, its errors one sentence each."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from labkit.errors import LabError
+from labkit.errors import LabError, unknown_name
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -60,7 +59,7 @@ class TrainConfig(Settings):
     label_smoothing: Fraction = 0.0
     class_weights: Literal["balanced"] | tuple[NotNegative, ...] | None = None
     focal_gamma: NotNegative | None = None
-    hard_fraction: Annotated[float, Field(gt=0, le=1)] | None = None    # train on the worst part of each batch
+    hard_fraction: Annotated[float, Field(gt=0, le=1)] | None = None    # the worst part of a batch
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"
@@ -88,7 +87,9 @@ class TrainConfig(Settings):
 S = TypeVar("S", bound=Settings)
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig) -> S:
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig
+) -> S:
     """Return the settings of a YAML file (or none) with overrides such as "lr=0.01" or "a.b=[1, 2]" applied.
 
     Raises LabError for a missing or unreadable file, an unknown key and a wrong type.
@@ -108,50 +109,34 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise LabError(f"The configuration {path} must hold lines of `name: value`, not a {type(values).__name__}.")
+        raise LabError(f"The configuration {path} holds a {type(values).__name__}; write `name: value`.")
     return values
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
-    """Return every mistake that pydantic found in one sentence each, with the nearest valid names."""
-    told = dict.fromkeys(_sentence(item, kind) for item in error.errors(include_url=False))
-    return LabError(" ".join(told))
+    """Return every mistake that pydantic found, one sentence for each setting, nearest valid names included."""
+    mistakes: dict[str, list[dict[str, Any]]] = {}
+    for item in error.errors(include_url=False):
+        # pydantic adds the branches of unions that it tried: only names and list positions were written by a person
+        place = [str(part) for i, part in enumerate(item["loc"]) if i == 0 or isinstance(part, int)]
+        mistakes.setdefault(".".join(place), []).append(item)
+    return LabError(" ".join(_sentence(key, items, kind) for key, items in mistakes.items()))
 
 
-def _sentence(item: dict[str, Any], kind: type[BaseModel]) -> str:
-    place = [str(part) for part in item["loc"]]
-    if item["type"] == "extra_forbidden":
-        return _unknown_key(place, _fields_at(kind, place[:-1]))
-    if not place:
-        return f"{kind.__name__}: {item['ctx']['error']}." if "ctx" in item else f"{kind.__name__}: {item['msg']}."
-    key = ".".join(_named(kind, place))
-    if item["type"] == "missing":
+def _sentence(key: str, items: list[dict[str, Any]], kind: type[BaseModel]) -> str:
+    """Say in one sentence what is wrong with one setting; `items` are the alternatives that it missed."""
+    first = items[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, LabError):
+        return f"In {key!r}: {cause}"
+    if first["type"] == "extra_forbidden":
+        return str(unknown_name("setting", key, kind.model_fields))
+    if first["type"] == "missing":
         return f"Setting {key!r} is missing."
-    message = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"Setting {key!r} is {item['input']!r} but {message}."
-
-
-def _unknown_key(place: list[str], valid: Iterable[str]) -> str:
-    valid = sorted(valid)
-    nearest = difflib.get_close_matches(place[-1].lower(), valid, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-    return f"Unknown setting {'.'.join(place)!r}: {hint}Valid: {', '.join(valid)}."
-
-
-def _fields_at(kind: type[BaseModel], place: list[str]) -> Iterable[str]:
-    """Return the names that settings nested at `place` may have."""
-    for part in place:
-        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        kind = inner
-    return kind.model_fields
-
-
-def _named(kind: type[BaseModel], place: list[str]) -> list[str]:
-    """Keep the part of an error's place that a person wrote: names and list positions, not pydantic's branches."""
-    kept = [part for i, part in enumerate(place) if i == 0 or part.isidentifier() or part.isdecimal()]
-    return [kept[0]] + [p for p in kept[1:] if p in _fields_at(kind, kept[:1]) or p.isdecimal()]
+    reasons = [item["msg"].removeprefix("Value error, ").removeprefix("Input should ") for item in items]
+    if not key:
+        return f"{kind.__name__}: {'; '.join(reasons)}."
+    return f"Setting {key!r} is {first['input']!r} but should {' or '.join(dict.fromkeys(reasons))}."
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -163,7 +148,7 @@ def _override(values: dict[str, Any], text: str) -> None:
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
-            raise LabError(f"Override {text!r} goes into {parent!r}, which holds {values!r} and has no parts.")
+            raise LabError(f"Override {text!r} goes into {parent!r}, which is {values!r} and has no parts.")
     values[last] = _parse(value, text)
 
 

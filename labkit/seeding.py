@@ -1,8 +1,9 @@
-"""Seeds: one call for every generator, their state as a dict to save, and seeds derived from (seed, counters).
+"""Seeds: one call for every generator, their state as a dict to save, and seeds derived from counters.
 
-With `deterministic` a CPU gives the same bits for the same seed, thread count and library versions. A GPU does too
-for the operations that have a deterministic kernel; the few that have none (some pooling and scatter backwards) warn.
-Across devices, thread counts or versions, sums are taken in another order: results agree, their last bits do not.
+What is deterministic: with `deterministic`, a CPU gives the same bits for the same seed, thread count and
+library versions. A GPU does too for operations that have a deterministic kernel; the few that have none (some
+pooling and scatter backwards) warn. What is not: across devices, thread counts or versions sums are taken in
+another order, so that results agree and their last bits do not. Wall-clock times are never equal.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ def seed_everything(seed: int, deterministic: bool = True) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")    # read when cuBLAS starts
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False        # a debugging aid that costs a fill per tensor
+    torch.utils.deterministic.fill_uninitialized_memory = False        # a debugging aid, one fill per tensor
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
 
@@ -37,7 +38,7 @@ def derive(seed: int, *counters: int) -> int:
 
 
 def rng_state() -> dict[str, Any]:
-    """Return the state of every generator as plain values and tensors (safe for `torch.load(weights_only=True)`)."""
+    """Return the state of every generator, in values that `torch.load(weights_only=True)` accepts."""
     version, words, gauss = random.getstate()
     numpy = np.random.get_state(legacy=False)
     return {

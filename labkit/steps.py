@@ -1,6 +1,6 @@
-"""One training step: forward, loss and backward over a group of batches, clip, update. Nothing is read back here.
+"""One training step: forward, loss and backward over a group of batches, clip, update; nothing is read back.
 
-Losses and counts stay on the device: reading one (`.item()`) would make the host wait for every kernel it has queued.
+Losses and counts stay on the device: reading one (`.item()`) would make the host wait for every kernel queued.
 """
 
 import math
@@ -19,19 +19,19 @@ Outcome = dict[str, Tensor | int]
 Step = Callable[[nn.Module, object, Callable | None], Outcome]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-COUNTED = ("correct", "count")              # outcomes that add up over batches; of all others the mean is told
+COUNTED = ("correct", "count")      # outcomes that add up over batches; of all others the mean is told
 
 
 def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
-    """Return the loss of one labelled batch, how many of its images were classified right, and of how many."""
+    """Return the loss of one labelled batch, how many of its images were recognised, and of how many."""
     logits = model(batch.images).float()                                    # (B, K)
     correct = (logits.argmax(dim=1) == batch.labels).sum()
     return {"loss": loss(logits, batch.labels), "correct": correct, "count": len(logits)}
 
 
 def contrastive(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
-    """Return the loss of one batch of two views; `correct` counts the images whose nearest other view is their own."""
-    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)                # (B, D) each: one forward pass for both
+    """Return the loss of one batch of two views; `correct` counts first views that lie nearest to their second."""
+    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)                # one pass; (B, D) each
     return {"loss": loss(z1, z2), "correct": _partners_found(z1.detach(), z2.detach()), "count": len(z1)}
 
 
@@ -120,8 +120,9 @@ class Learner:
         if self.layout != torch.channels_last:
             return batch
         views = isinstance(batch.images, tuple | list)
-        images = [v.contiguous(memory_format=self.layout) for v in (batch.images if views else [batch.images])]
-        return batch._replace(images=tuple(images) if views else images[0])
+        if not views:
+            return batch._replace(images=batch.images.contiguous(memory_format=self.layout))
+        return batch._replace(images=tuple(v.contiguous(memory_format=self.layout) for v in batch.images))
 
 
 def groups(batches: Iterator, size: int) -> Iterator[list]:
@@ -141,7 +142,7 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return the number format of the forward pass: what is wanted, or for "auto" the fastest the device has."""
+    """Return the number format of the forward pass; "auto" is the fastest that the device has."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
@@ -149,17 +150,20 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
 
 
-def choose_layout(wanted: str | bool, model: nn.Module, precision: str, device: torch.device) -> torch.memory_format:
+def choose_layout(
+    wanted: str | bool, model: nn.Module, precision: str, device: torch.device
+) -> torch.memory_format:
     """Return the memory order of images: channels last for convnets on the kernels that gain by it."""
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
     gains = device.type == "cpu" or (device.type == "cuda" and precision != "fp32")
-    return torch.channels_last if convolves and (gains if wanted == "auto" else wanted) else torch.contiguous_format
+    chosen = convolves and (gains if wanted == "auto" else wanted)
+    return torch.channels_last if chosen else torch.contiguous_format
 
 
 def _cpu_multiplies_bf16() -> bool:
     """Say whether this CPU has bf16 products in hardware; without them autocast is slower than fp32."""
-    found = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return any(ask is not None and ask() for ask in found)
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def _schedule(config: TrainConfig, total_steps: int) -> schedules.Schedule:
@@ -199,10 +203,10 @@ def _kept(value: Tensor | int) -> Tensor | int:
 
 
 class Tally:
-    """What the steps of an epoch saw, summed on the host. Steps only queue tensors here; `drain` reads them together.
+    """What the steps of an epoch saw. Steps queue device tensors; `drain` reads them together, into sums.
 
-    `epoch` and `recent` (since the last log row) hold sums over images as plain numbers, so that a checkpoint can
-    carry them exactly. `bad_step` is the first step whose loss was no finite number.
+    `epoch` and `recent` (since the last log row) are sums over images, plain numbers that a checkpoint carries
+    exactly. `bad_step` is the first step whose loss was no finite number.
     """
 
     def __init__(self, device: torch.device):
@@ -232,8 +236,8 @@ class Tally:
         """Return the first step whose loss was no finite number, on any process; None where all were."""
         self.drain()
         if distributed.world_size() > 1:
-            bad = distributed.all_reduce_mean(torch.tensor(float(self.bad_step is not None), device=self.device))
-            return (self.bad_step or self._newest) if bad > 0 else None
+            mine = torch.tensor(float(self.bad_step is not None), device=self.device)
+            return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
         return self.bad_step
 
     def epoch_means(self, prefix: str) -> dict[str, float]:
@@ -271,7 +275,7 @@ def _read(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
     if not outcomes:
         return []
     keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
-    table = torch.stack([torch.stack([o[key].detach() for o in outcomes]).float() for key in keys])     # (keys, n)
-    columns = zip(*table.tolist(), strict=True)
+    rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
+    columns = zip(*torch.stack(rows).tolist(), strict=True)                 # n times one value of each key
     plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
     return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]

@@ -1,4 +1,4 @@
-"""Where numbers go while training: the run folder first, then TensorBoard and Weights & Biases, and a progress display.
+"""Where numbers go while training: the run folder, then TensorBoard and Weights & Biases, and what a person sees.
 
 The run folder is the truth. A mirror that is missing, unreachable or broken is switched off with one warning.
 """
@@ -46,14 +46,15 @@ class Progress:
         self.bar = _bar(name, total_steps, step) if not self.silent and (show or _someone_watches()) else None
 
     def advance(self, row: dict[str, Any]) -> None:
-        """Move the bar to the row's step and show its loss: numbers that have been read from the device already."""
+        """Move the bar to the row's step and show its loss (nothing is read from the device for it)."""
         if self.bar is not None:
             self.bar.set_postfix({k: f"{row[k]:.3g}" for k in ("loss", "lr") if k in row}, refresh=False)
             self.bar.update(row["step"] - self.bar.n)
 
     def epoch(self, row: dict[str, Any], seconds: float) -> None:
         """Tell how an epoch went, in one line."""
-        line = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}: {_told(row)} ({seconds:.1f} s)"
+        place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
+        line = f"{place}: {_told(row)} ({seconds:.1f} s)"
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
             self.bar.write(line)
