@@ -1,0 +1,222 @@
+"""The outlines of `shapes`: for each class a function that is negative inside, in units of about one radius.
+
+Each takes x, y of shape (N, H, W) with y upwards and returns (N, H, W): close to the distance from the outline,
+which the renderer turns into an anti-aliased edge. Two sets of ten named shapes and 200 random glyphs.
+"""
+
+import math
+import random
+from functools import cache
+
+import torch
+from torch import Tensor
+
+GLYPHS = 200
+
+
+def box(x, y, half_width: float, half_height: float) -> Tensor:
+    return torch.maximum(x.abs() - half_width, y.abs() - half_height)
+
+
+def segment(x, y, start: tuple[float, float], end: tuple[float, float]) -> Tensor:
+    """Return the distance from the line between two points."""
+    (x0, y0), (x1, y1) = start, end
+    dx, dy = x1 - x0, y1 - y0
+    along = ((x - x0) * (dx / (dx * dx + dy * dy))).add_(y - y0, alpha=dy / (dx * dx + dy * dy)).clamp_(0, 1)
+    return torch.hypot(x - x0 - along * dx, y - y0 - along * dy)
+
+
+def union(*parts: Tensor) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.minimum(parts[0], union(*parts[1:]))
+
+
+def sector(x, y, folds: int) -> tuple[Tensor, Tensor]:
+    """Fold the plane into one of `folds` equal sectors about the y axis; returns (x >= 0, y)."""
+    step = 2 * math.pi / folds
+    angle = torch.atan2(x, y)
+    angle = (angle - step * torch.round(angle / step)).abs_()
+    radius = torch.hypot(x, y)
+    return radius * angle.sin(), radius * angle.cos()
+
+
+# the corpus
+
+
+def circle(x, y):
+    return torch.hypot(x, y) - 0.8
+
+
+def square(x, y):
+    return box(x, y, 0.72, 0.72)
+
+
+def triangle(x, y):
+    return torch.maximum(x.abs() * 0.866 + y * 0.5, -y) - 0.52
+
+
+def star(x, y):
+    x, y = sector(x, y, 5)
+    return x * 0.9366 + (y - 1.05) * 0.3505  # the line from the tip to the notch between two tips
+
+
+def cross(x, y):
+    return union(box(x, y, 0.26, 0.9), box(x, y, 0.9, 0.26))
+
+
+def ring(x, y):
+    return (torch.hypot(x, y) - 0.72).abs_() - 0.2
+
+
+def crescent(x, y):
+    return torch.maximum(torch.hypot(x + 0.15, y) - 0.95, 0.78 - torch.hypot(x - 0.32, y))
+
+
+def bars(x, y):
+    return box(x - 0.62 * torch.round(x / 0.62).clamp_(-1, 1), y, 0.17, 0.85)
+
+
+def half_disc(x, y):
+    return torch.maximum(torch.hypot(x, y + 0.42) - 1.0, -(y + 0.42))
+
+
+def letter_l(x, y):
+    return union(box(x + 0.38, y, 0.24, 0.9), box(x - 0.06, y + 0.66, 0.68, 0.24))
+
+
+# the probe
+
+
+def ellipse(x, y):
+    a, b = 1.05, 0.5
+    level = torch.hypot(x / a, y / b)
+    return level * (level - 1) / torch.hypot(x / a**2, y / b**2).clamp_min_(1e-3)
+
+
+def hourglass(x, y):
+    return torch.maximum(y.abs() - 0.85, (x.abs() - y.abs() * 0.9 - 0.05) * 0.74)
+
+
+def letter_t(x, y):
+    return union(box(x, y - 0.62, 0.8, 0.23), box(x, y + 0.12, 0.23, 0.76))
+
+
+def letter_z(x, y):
+    slanted = segment(x, y, (0.55, 0.6), (-0.55, -0.6)) - 0.2
+    return union(box(x, y.abs() - 0.66, 0.76, 0.19), torch.maximum(slanted, y.abs() - 0.85))
+
+
+def letter_u(x, y):
+    return union(box(x.abs() - 0.56, y, 0.22, 0.85), box(x, y + 0.63, 0.78, 0.22))
+
+
+def propeller(x, y):
+    x, y = sector(x, y, 3)
+    level = torch.hypot(x / 0.3, (y - 0.54) / 0.54)
+    return level * (level - 1) / torch.hypot(x / 0.09, (y - 0.54) / 0.2916).clamp_min_(1e-3)
+
+
+def astroid(x, y):
+    x, y = x.abs(), y.abs()
+    return torch.maximum(1.1 - torch.hypot(x - 1.1, y - 1.1), torch.maximum(x, y) - 1.1)
+
+
+def frame(x, y):
+    return box(x, y, 0.62, 0.62).abs_() - 0.17
+
+
+def pacman(x, y):
+    return torch.maximum(torch.hypot(x, y) - 0.9, x * 0.6 - y.abs() * 0.8)
+
+
+def dots(x, y):
+    return torch.hypot(x.abs() - 0.55, y.abs() - 0.55) - 0.33
+
+
+CORPUS = {
+    "circle": circle,
+    "square": square,
+    "triangle": triangle,
+    "star": star,
+    "cross": cross,
+    "ring": ring,
+    "crescent": crescent,
+    "bars": bars,
+    "half disc": half_disc,
+    "L": letter_l,
+}
+PROBE = {
+    "ellipse": ellipse,
+    "hourglass": hourglass,
+    "T": letter_t,
+    "Z": letter_z,
+    "U": letter_u,
+    "propeller": propeller,
+    "astroid": astroid,
+    "frame": frame,
+    "pacman": pacman,
+    "dots": dots,
+}
+
+
+# the glyphs: connected figures of four or five strokes between the nine points of a 3x3 grid
+
+
+def stroke_symmetries(strokes: frozenset) -> list[tuple]:
+    """Return a figure's eight turned and mirrored copies, so that two glyphs are never each other's image."""
+    copies = []
+    for mirror in (1, -1):
+        for turn in range(4):
+            copies.append(tuple(sorted(tuple(sorted(_turn(p, turn, mirror) for p in s)) for s in strokes)))
+    return copies
+
+
+def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]:
+    x, y = point[0] * mirror, point[1]
+    for _ in range(quarters):
+        x, y = -y, x
+    return x, y
+
+
+@cache
+def glyph_strokes(count: int = GLYPHS) -> tuple[tuple, ...]:
+    """Return `count` different glyphs, each a tuple of strokes ((x0, y0), (x1, y1)) on the grid -1, 0, 1."""
+    chooser, seen, glyphs = random.Random(2002), set(), []
+    while len(glyphs) < count:
+        strokes = _grow(chooser)
+        canonical = min(stroke_symmetries(strokes))
+        if canonical not in seen:
+            seen.add(canonical)
+            glyphs.append(canonical)
+    return tuple(glyphs)
+
+
+def _grow(chooser: random.Random) -> frozenset:
+    """Return four or five connected strokes between neighbouring grid points."""
+    points, strokes, wanted = {(0, 0)}, set(), chooser.choice((4, 5))
+    while len(strokes) < wanted:
+        x, y = start = chooser.choice(sorted(points))
+        end = (x + chooser.randint(-1, 1), y + chooser.randint(-1, 1))
+        if end != start and max(map(abs, end)) <= 1:
+            strokes.add(frozenset((start, end)))
+            points.add(end)
+    return frozenset(strokes)
+
+
+def glyph(strokes: tuple):
+    """Return the outline function of one glyph."""
+
+    def outline(x, y):
+        return union(*(segment(x, y, _scaled(a), _scaled(b)) for a, b in strokes)) - 0.17
+
+    return outline
+
+
+def _scaled(point: tuple[int, int]) -> tuple[float, float]:
+    return point[0] * 0.72, point[1] * 0.72
+
+
+def outlines(classes_set: str) -> dict:
+    """Return {class name: outline} of "corpus", "probe" or "glyphs"."""
+    if classes_set == "glyphs":
+        return {f"glyph {k:03d}": glyph(strokes) for k, strokes in enumerate(glyph_strokes())}
+    return {"corpus": CORPUS, "probe": PROBE}[classes_set]

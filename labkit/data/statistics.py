@@ -1,0 +1,50 @@
+"""Channel mean and standard deviation of any number of images: exact, in chunks, kept once computed."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+CHUNK_BYTES = 4 * 2**20
+SAMPLED_ABOVE_BYTES = (
+    4 * 2**30
+)  # a larger set is judged by evenly spaced images: reading it all takes minutes
+SAMPLE = 20_000
+
+
+def channel_sums(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums of x and of x^2 over uint8 images (N, C, H, W): two int64 (C,), without rounding."""
+    counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)])
+    levels = torch.arange(256)
+    return counts @ levels, counts @ levels.square()
+
+
+def channel_statistics(images, *, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return (mean, std) of each channel in [0, 1], two float (C,), over all images or some `rows` of them."""
+    step = max(1, CHUNK_BYTES // images.shape[1:].numel())
+    count = images.shape[0] if rows is None else len(rows)
+    total = square = torch.zeros(images.shape[1], dtype=torch.int64)
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        first, second = channel_sums(images[part if rows is None else rows[part]])
+        total, square = total + first, square + second
+    pixels = count * images.shape[2] * images.shape[3]
+    mean = total.double() / pixels
+    variance = square.double() / pixels - mean.square()
+    return (mean / 255).float(), (variance.clamp_min(0).sqrt() / 255).float()
+
+
+def kept_statistics(images, file: Path | None) -> tuple[Tensor, Tensor]:
+    """Return channel_statistics, read from `file` where it exists and else computed and written there."""
+    if file is not None and file.is_file():
+        kept = json.loads(file.read_text())
+        return torch.tensor(kept["mean"]), torch.tensor(kept["std"])
+    large = images.shape.numel() > SAMPLED_ABOVE_BYTES
+    rows = torch.linspace(0, images.shape[0] - 1, SAMPLE).long() if large else None
+    mean, std = channel_statistics(images, rows=rows)
+    if file is not None:
+        from labkit.records import atomic_write
+
+        atomic_write(file, json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
+    return mean, std
