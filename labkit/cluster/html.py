@@ -60,7 +60,7 @@ def page(notebook) -> str:
     """Return the page of an executed notebook: its state, its outline, its cells."""
     template = DictLoader({"labkit.html.j2": _TEMPLATE.replace("STYLE", _STYLE)})
     exporter = _PageExporter(extra_loaders=[template], template_name="lab", template_file="labkit.html.j2",
-                             embed_images=True, exclude_anchor_links=True)
+                             embed_images=True, anchor_link_text="")
     body, _ = exporter.from_notebook_node(notebook)
     return body.replace("<main>", f"{outline(body)}<main>{_note(notebook)}", 1)
 

@@ -112,6 +112,17 @@ def read_notebook(path: Path) -> dict:
     raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
 
 
+def first_heading(path: Path) -> str:
+    """Return the title of a notebook, its first `# heading` ("" where it has none or cannot be read)."""
+    try:
+        cells = json.loads(path.read_bytes())["cells"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    lines = [line for cell in cells if cell["cell_type"] == "markdown"
+             for line in "".join(cell["source"]).splitlines()]
+    return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
+
+
 def _validated(**fields: Any) -> RunSpec:
     try:
         return RunSpec(**fields)

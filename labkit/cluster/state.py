@@ -1,7 +1,6 @@
 """The state of a run: the runner's word and the process's word; whatever is not finished wins."""
 
 import time
-from collections.abc import Iterable
 
 from labkit.cluster import process
 from labkit.errors import LabError, unknown_name
@@ -49,10 +48,26 @@ def find(name: str) -> RunFolder:
     raise unknown_name("run", name, [run.id for run in starting] or list(runs)[:20])
 
 
+def children(name: str) -> list[RunFolder]:
+    """Return the runs of a sweep (or those that a run has started). Raises LabError where there are none."""
+    members: dict[str, list[RunFolder]] = {}
+    for run in all_runs():
+        members.setdefault(run.read_spec().get("parent"), []).append(run)
+    members.pop(None, None)
+    starting = [parent for parent in members if parent.startswith(name)]
+    if name not in members and len(starting) != 1:
+        raise unknown_name("sweep", name, members)
+    return sorted(members[name if name in members else starting[0]], key=lambda run: run.id)
+
+
 def family(name: str) -> list[RunFolder]:
-    """Return the runs of a sweep, oldest first; for a run without children, itself."""
-    children = [run for run in all_runs() if run.read_spec().get("parent") == name]
-    return sorted(children, key=lambda run: run.id) or [find(name)]
+    """Return the run of this name, or all runs of the sweep of this name."""
+    if RunFolder(runs_dir() / name).status_file.is_file():
+        return [find(name)]
+    try:
+        return children(name)
+    except LabError:
+        return [find(name)]
 
 
 def elapsed(status: dict) -> float | None:
@@ -63,9 +78,3 @@ def elapsed(status: dict) -> float | None:
         return None
     return (status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])) \
         - status["started"]
-
-
-def wait_all(runs: Iterable[RunFolder], *, poll_s: float = 0.2, stop=lambda: False) -> None:
-    """Return once no run is open any more, or `stop()` says so."""
-    while not stop() and any(observe(run)["state"] in OPEN for run in runs):
-        time.sleep(poll_s)

@@ -1,0 +1,108 @@
+"""All runs as one table: for the terminal, for CSV, for a notebook's DataFrame and for the results page."""
+
+import csv
+import io
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from labkit.cluster.state import all_runs, elapsed, observe
+from labkit.paths import runs_dir
+from labkit.records import RunFolder, atomic_write
+
+
+def rows(runs: Iterable[RunFolder] | None = None) -> list[dict]:
+    """Return one flat dict per run, newest first; `p.` marks parameters, `m.` metrics, `t.` timings."""
+    return [row(run) for run in (all_runs() if runs is None else runs)]
+
+
+def row(run: RunFolder) -> dict:
+    """Return what is known of a run, flat: id, notebook, state, seconds, metric, value, then p.* m.* t.*."""
+    status, spec, summary = observe(run), run.read_spec(), run.read_summary()
+    seconds = elapsed(status)
+    metric = summary.pop("main", None)
+    known = {
+        "id": run.id,
+        "notebook": Path(spec.get("notebook") or "interactive").stem,
+        "state": status["state"],
+        "seconds": None if seconds is None else round(seconds, 1),
+        "metric": metric,
+        "value": summary.get(metric),
+        "varied": label(spec),
+        "parent": spec.get("parent"),
+        "created": status.get("created"),
+        "message": status.get("message"),
+    }
+    groups = {"p": spec.get("values", {}), "m": summary, "t": run.read_timings()}
+    return known | {f"{mark}.{name}": value for mark, group in groups.items() for name, value in group.items()
+                    if isinstance(value, int | float | str | bool)}
+
+
+def to_csv(table: list[dict]) -> str:
+    """Return the table as CSV, with a column for everything that any run has."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for one in table for name in one)),
+                            lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def write_index() -> Path:
+    """Write `runs/index.html`, the results page of every run there is, and return its path."""
+    from labkit.cluster.page import page
+
+    runs = all_runs()
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
+    return atomic_write(runs_dir() / "index.html", page(entries))
+
+
+def label(spec: dict) -> str:
+    """Return what sets a run apart from its siblings, as `lr=0.1, batch_size=64`."""
+    return ", ".join(f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", []))
+
+
+def sentence(known: dict) -> str:
+    """Return a row in a line: what is special about the run, its state, its main metric or its message."""
+    value = f"{known['value']:.4g}" if isinstance(known["value"], float) else known["value"]
+    result = f"{known['metric']} {value}" if known["metric"] else known["message"] or ""
+    return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
+
+
+def figures(run: RunFolder) -> list[dict]:
+    """Return the run's figures, each with the path from the results page and its alt text."""
+    found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
+    return [{"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
+            for path in found]
+
+
+def files(run: RunFolder) -> dict[str, str]:
+    """Return which of a run's files a reader may open, by the word for it."""
+    offered = {"Executed notebook": run.html, "Log": run.log_file, "Metrics": run.metrics_file,
+               "Environment": run.env_file}
+    there = {word: path.relative_to(run.path) for word, path in offered.items() if path.is_file()}
+    return {word: f"{run.id}/{path}" for word, path in there.items()} | {"Record": f"{run.id}/"}
+
+
+def title(run: RunFolder) -> str:
+    """Return the first heading of the run's notebook, else the notebook's name."""
+    from labkit.cluster.spec import first_heading
+
+    return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
+
+
+def alt_text(path: Path) -> str:
+    """Return the description stored in a PNG's text chunks ("" where there is none)."""
+    with open(path, "rb") as file:
+        data = file.read(65_536)
+    position = 8                                     # after the signature
+    while position + 8 <= len(data):
+        size, kind = struct.unpack(">I4s", data[position:position + 8])
+        body = data[position + 8:position + 8 + size]
+        if kind == b"tEXt" and body.startswith(b"Description\0"):
+            return body.partition(b"\0")[2].decode("latin-1")
+        if kind == b"IDAT":
+            break
+        position += 12 + size
+    return ""

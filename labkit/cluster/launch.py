@@ -1,0 +1,75 @@
+"""Starting runs for a person: in the foreground with progress, or in the background; signals handed on."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from labkit.cluster import collect, follow
+from labkit.cluster.local import LocalExecutor
+from labkit.cluster.state import RESUMABLE, observe
+from labkit.errors import LabError
+from labkit.records import RunFolder
+
+
+def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False) -> int:
+    """Start runs; in the foreground show them until they end. Returns the highest of their exit codes."""
+    process = LocalExecutor().submit(runs, jobs=jobs)
+    for run in runs:
+        print(f"{run.id}  {'in the background: ' if background else ''}{_short(run.path)}", flush=True)
+    if background:
+        return 0
+    with _forwarded(process):
+        follow.follow(runs, process=process, terminal=sys.stdout.isatty(), say=_say)
+    for run in runs:
+        _say(collect.sentence(collect.row(run)))
+    collect.write_index()
+    return max(_exit_code(run) for run in runs)
+
+
+def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """Return those that can be sent again. Raises LabError where that is none of them."""
+    states = [observe(run)["state"] for run in runs]
+    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE]
+    if not again:
+        told = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
+        raise LabError(f"There is nothing to send again: {told}.")
+    return again
+
+
+def _exit_code(run: RunFolder) -> int:
+    """Return the code on record, telling what is behind it; a run that left no word has died."""
+    status = observe(run)
+    code = status.get("exit_code", 70 if status["state"] == "died" else 0)
+    if code:
+        where = f" under \"{status['heading']}\"" if status.get("heading") and status.get("cell") else ""
+        print(f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}\n"
+              f"The log: labkit logs {run.id}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _forwarded(process):
+    """Hand on Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
+    def hand_on(number, _):
+        if number == signal.SIGINT:
+            print("\nAsked to save and stop; once more ends it at once.", file=sys.stderr)
+        process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+    before = {number: signal.signal(number, hand_on)
+              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
