@@ -1,4 +1,4 @@
-"""The training configuration: validated, read from YAML, changed by overrides, its errors one sentence each."""
+"""The training configuration: validated, read from YAML, changed by overrides, each error one sentence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,10 +114,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
-    """Return every mistake that pydantic found, one sentence for each setting, nearest valid names included."""
+    """Return every mistake that pydantic found, one sentence for each setting, with the nearest names."""
     mistakes: dict[str, list[dict[str, Any]]] = {}
     for item in error.errors(include_url=False):
-        # pydantic adds the branches of unions that it tried: only names and list positions were written by a person
+        # a place is the setting, then list positions and the branches of unions that pydantic tried
         place = [str(part) for i, part in enumerate(item["loc"]) if i == 0 or isinstance(part, int)]
         mistakes.setdefault(".".join(place), []).append(item)
     return LabError(" ".join(_sentence(key, items, kind) for key, items in mistakes.items()))

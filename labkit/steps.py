@@ -1,25 +1,25 @@
 """One training step: forward, loss and backward over a group of batches, clip, update; nothing is read back.
 
-Losses and counts stay on the device: reading one (`.item()`) would make the host wait for every kernel queued.
+Losses and counts stay on the device: reading one (`.item()`) makes the host wait for every kernel queued.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit import distributed, optimizers, schedules
+from labkit import distributed, losses, optimizers, schedules
 from labkit.config import TrainConfig
 from labkit.errors import LabError
+from labkit.tracking import COUNTED
 
 Outcome = dict[str, Tensor | int]
 Step = Callable[[nn.Module, object, Callable | None], Outcome]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-COUNTED = ("correct", "count")      # outcomes that add up over batches; of all others the mean is told
 
 
 def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
@@ -30,17 +30,58 @@ def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]
 
 
 def contrastive(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
-    """Return the loss of one batch of two views; `correct` counts first views that lie nearest to their second."""
+    """Return the loss of a batch of two views; `correct` counts first views nearest to their own second."""
     z1, z2 = model(torch.cat(batch.images)).float().chunk(2)                # one pass; (B, D) each
     return {"loss": loss(z1, z2), "correct": _partners_found(z1.detach(), z2.detach()), "count": len(z1)}
 
 
 def _partners_found(z1: Tensor, z2: Tensor) -> Tensor:
     """Count the rows of z1 that lie nearest to their own row of z2, among all other rows of both."""
-    z1, z2 = nn.functional.normalize(z1, dim=1), nn.functional.normalize(z2, dim=1)
+    z1, z2 = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
     others = (z1 @ z1.T).fill_diagonal_(-2.0)                               # a cosine is never below -1
     nearest = torch.cat([z1 @ z2.T, others], dim=1).argmax(dim=1)           # (B, 2B) -> (B,)
     return (nearest == torch.arange(len(z1), device=z1.device)).sum()
+
+
+def choose_losses(loss, step: Step, model: nn.Module, train, val, config: TrainConfig) -> tuple:
+    """Return the losses of training and validation: the caller's, or for the lab's steps the configuration's.
+
+    Without a loss of the caller's, validation is plain cross-entropy, so that runs can be compared.
+    Raises LabError where labels are missing or out of range, or a class that needs a weight is empty.
+    """
+    if step is contrastive:
+        return (loss or losses.NTXentLoss(),) * 2
+    if step is not supervised:
+        return loss, loss
+    num_classes = _count_classes(model, train)
+    for split, batches in {"training": train, "validation": val}.items():
+        if batches is not None:
+            _check_labels(batches.labels, num_classes, split)
+    if loss is not None:
+        return loss, loss
+    options = {key: getattr(config, key) for key in
+               ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")}  # fmt: skip
+    return losses.supervised_loss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
+
+
+def _count_classes(model: nn.Module, train) -> int:
+    known = getattr(model, "num_classes", None)
+    if known is not None:
+        return known
+    batch = next(iter(train.epoch(0)))
+    with torch.inference_mode():
+        return model.to(train.device).eval()(batch.images[:2]).shape[1]
+
+
+def _check_labels(labels: Tensor | None, num_classes: int, split: str) -> None:
+    if labels is None:
+        raise LabError(f"The {split} set has no labels, and supervised training needs them; choose another.")
+    low, high = labels.min().item(), labels.max().item()
+    if low < 0 or high >= num_classes:
+        raise LabError(
+            f"Label {low if low < 0 else high} of the {split} set is out of range: this model has "
+            f"{num_classes} classes, 0 to {num_classes - 1}. Build it with more classes, or mend the labels."
+        )
 
 
 class Learner:
@@ -200,82 +241,3 @@ def _size(batch) -> int:
 
 def _kept(value: Tensor | int) -> Tensor | int:
     return value.detach() if isinstance(value, Tensor) else value
-
-
-class Tally:
-    """What the steps of an epoch saw. Steps queue device tensors; `drain` reads them together, into sums.
-
-    `epoch` and `recent` (since the last log row) are sums over images, plain numbers that a checkpoint carries
-    exactly. `bad_step` is the first step whose loss was no finite number.
-    """
-
-    def __init__(self, device: torch.device):
-        self.device = device
-        self.epoch: dict[str, float] = {}
-        self.recent: dict[str, float] = {}
-        self.bad_step: int | None = None
-        self._newest = 0
-        self._queue: list[tuple[int, Outcome]] = []
-
-    def add(self, number: int, outcome: Outcome) -> None:
-        self._queue.append((number, outcome))
-        self._newest = number
-
-    def drain(self) -> None:
-        """Move the queue into the sums: one wait for the device, however many steps are queued."""
-        for (number, outcome), seen in zip(self._queue, _read([o for _, o in self._queue]), strict=True):
-            if self.bad_step is None and not math.isfinite(seen["loss"]):
-                self.bad_step = number
-            for key, value in seen.items():
-                whole = value if key in COUNTED else value * outcome["count"]
-                self.epoch[key] = self.epoch.get(key, 0.0) + whole
-                self.recent[key] = self.recent.get(key, 0.0) + whole
-        self._queue.clear()
-
-    def first_bad_step(self) -> int | None:
-        """Return the first step whose loss was no finite number, on any process; None where all were."""
-        self.drain()
-        if distributed.world_size() > 1:
-            mine = torch.tensor(float(self.bad_step is not None), device=self.device)
-            return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
-        return self.bad_step
-
-    def epoch_means(self, prefix: str) -> dict[str, float]:
-        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
-        self.drain()
-        sums, self.epoch, self.recent = self.epoch, {}, {}
-        return self._means(sums, prefix)
-
-    def recent_means(self) -> dict[str, float]:
-        """Return the means since the last call (or the epoch's start)."""
-        self.drain()
-        sums, self.recent = self.recent, {}
-        return self._means(sums, "")
-
-    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
-        table = torch.tensor(list(sums.values()), dtype=torch.float64)
-        if distributed.world_size() > 1:
-            table = distributed.all_reduce_mean(table.to(self.device))
-        total = dict(zip(sums, table.tolist(), strict=True))
-        count = total.pop("count", 0.0)
-        names = {"correct": "accuracy"}
-        return {prefix + names.get(key, key): value / count for key, value in total.items()}
-
-
-    def state_dict(self) -> dict:
-        self.drain()
-        return {"epoch": self.epoch, "recent": self.recent}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.epoch, self.recent = dict(state["epoch"]), dict(state["recent"])
-
-
-def _read(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
-    """Return the outcomes as plain numbers, with one transfer from the device."""
-    if not outcomes:
-        return []
-    keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
-    rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
-    columns = zip(*torch.stack(rows).tolist(), strict=True)                 # n times one value of each key
-    plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
-    return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]
