@@ -102,13 +102,12 @@ def fit(
     """Train `model` on `train` and leave it with its last weights, in eval mode (`load_best` gives the best).
 
     train, val: `Batches`. step: what a batch means: `supervised`, `contrastive` or yours. loss: by default
-    the configuration's. monitor: called with the model after each epoch, adds numbers to its row. best_by: the
-    number of that row that chooses `best.pt`; the highest wins, with a leading "-" the lowest.
+    the configuration's. monitor: called with the model after each epoch, adds numbers to its row. best_by:
+    which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
 
     Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
     or returns at once where it was finished; `resume=False` starts anew. Raises Interrupted, after saving,
-    where the run is asked to stop; LabError for labels out of range, a loss that is no number, a checkpoint
-    of another model.
+    where the run is asked to stop; LabError for bad labels, a loss that is no number, a foreign checkpoint.
     """
     run = run or current_run()
     _check(config, train, val)
@@ -263,8 +262,7 @@ def _reason_to_stop(run: RunFolder, button: StopButton, history: History, config
 
 
 def _save_due(history: History, config: TrainConfig) -> bool:
-    every = config.checkpoint_every_steps
-    return every is not None and history.batch > 0 and history.step % every == 0
+    return history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0
 
 
 def _require_finite(tally: Tally, keeper: Keeper, config: TrainConfig) -> None:
