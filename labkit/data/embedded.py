@@ -49,7 +49,7 @@ def shapes(
 def digits(
     root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7
 ) -> Source:
-    """Read 1,797 real handwritten digits (Alpaydin & Kaynak 1998), 8x8 pixels enlarged; 360 are test.
+    """Read 1,797 real handwritten digits (Alpaydin & Kaynak 1998), 8x8 pixels enlarged; a fifth is test.
 
     painted: give them the random colours, texture and noise of `shapes` at this difficulty.
     """

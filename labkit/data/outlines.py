@@ -1,6 +1,6 @@
 """The outlines of `shapes`: for each class a function that is negative inside, in units of about one radius.
 
-Each takes x, y of shape (N, H, W) with y upwards and returns (N, H, W): close to the distance from the outline,
+Each takes x, y of shape (N, H, W), y upwards, and returns (N, H, W): nearly the distance from the outline,
 which the renderer turns into an anti-aliased edge. Two sets of ten named shapes and 200 random glyphs.
 """
 

@@ -126,8 +126,8 @@ def check_labels(split: Split, num_classes: int, *, of: str) -> None:
     if len(wrong):
         row = int(wrong[0])
         raise LabError(
-            f"{of}: label {int(split.labels[row])} of {split.name} image {row} is outside 0..{num_classes - 1} ("
-            f"{len(wrong)} such labels); correct the labels or the number of classes."
+            f"{of}: label {int(split.labels[row])} of {split.name} image {row} is outside "
+            f"0..{num_classes - 1} ({len(wrong)} such labels); correct the labels or the number of classes."
         )
 
 
@@ -148,15 +148,16 @@ def apportion(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.nda
 def stratified(labels: Tensor, total: int, *, seed: int, spare: int = 0) -> Tensor:
     """Choose about `total` rows in the proportions of the classes; returns their sorted indices.
 
-    Every class gives at least one row where it can and keeps `spare` rows back. With one seed, a smaller
-    total takes, of every class, the beginning of what a larger total takes.
+    Every class gives a row where `total` and it allow that, and keeps `spare` rows back. With one seed, a
+    smaller total takes, of every class, the beginning of what a larger total takes.
     """
     labels = np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(np.flatnonzero(labels == k)) for k in classes]
     most = np.maximum(counts - spare, 0)
-    shares = apportion(counts, total, least=np.minimum(1, most), most=most)
+    least = np.minimum(1, most) if total >= len(classes) else np.zeros_like(most)
+    shares = apportion(counts, total, least=least, most=most)
     chosen = [order[:share] for order, share in zip(orders, shares, strict=True)]
     return torch.from_numpy(np.sort(np.concatenate(chosen)))
 

@@ -21,7 +21,7 @@ def channel_sums(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def channel_statistics(images, *, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return (mean, std) of each channel in [0, 1], two float (C,), over all images or some `rows` of them."""
+    """Return (mean, std) of each channel in [0, 1], two float (C,), over all images or some `rows`."""
     step = max(1, CHUNK_BYTES // images.shape[1:].numel())
     count = images.shape[0] if rows is None else len(rows)
     total = square = torch.zeros(images.shape[1], dtype=torch.int64)
