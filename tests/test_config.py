@@ -1,0 +1,133 @@
+"""The configuration says each mistake in one sentence, and reads YAML and overrides as people write them."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from labkit.config import Settings, TrainConfig, load_config
+from labkit.errors import LabError
+
+
+class Network(Settings):
+    depth: int = 18
+
+
+class Experiment(Settings):
+    name: str
+    network: Network = Network()
+
+
+@pytest.fixture
+def yaml_file(tmp_path):
+    def write(text):
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_misspelt_setting_is_refused_with_the_nearest_name():
+    with pytest.raises(LabError, match=r"setting 'epoch'\. Did you mean epochs\? Valid: accumulate, "):
+        TrainConfig(epoch=3)
+
+
+@pytest.mark.parametrize(
+    "setting, value, told",
+    [
+        ("lr", "fast", "Setting 'lr' is 'fast' but should be a valid number"),
+        ("lr", -1.0, "'lr' is -1.0 but should be greater than 0"),
+        ("batch_size", 0, "'batch_size' is 0 but should be greater than or equal to 1"),
+        ("batch_size", 1.5, "'batch_size' is 1.5 but should be a valid integer"),
+        ("precision", "fp8", "'precision' is 'fp8' but should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ("class_weights", "even", "is 'even' but should be 'balanced' or be a valid tuple"),
+        ("grad_clip", float("nan"), "'grad_clip' is nan but should be"),
+        ("min_lr", 1.0, "min_lr 1.0 is above lr 0.001"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_expected(setting, value, told):
+    with pytest.raises(LabError) as caught:
+        TrainConfig(epochs=1, **{setting: value})
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(LabError) as caught:
+        TrainConfig(epochs=0, lrr=1, patience="long")
+    assert all(f"'{name}'" in str(caught.value) for name in ("epochs", "lrr", "patience"))
+
+
+def test_a_training_without_a_length_is_refused():
+    with pytest.raises(LabError, match="set epochs or max_steps"):
+        TrainConfig()
+
+
+def test_yaml_and_overrides_become_one_configuration(yaml_file):
+    path = yaml_file("epochs: 3\nlr: 1e-3\noptimizer: sgd\nmilestones: [0.5, 90]\n")
+    config = load_config(path, ["lr=5e-2", "class_weights=[1, 2.5]", "target_accuracy=.9", "grad_clip=null"])
+    assert (config.epochs, config.lr, config.optimizer) == (3, 0.05, "sgd")     # YAML reads 1e-3 as a word
+    assert config.milestones == (0.5, 90) and config.class_weights == (1.0, 2.5)
+    assert config.target_accuracy == 0.9 and config.grad_clip is None
+
+
+def test_a_dotted_override_reaches_the_inner_setting():
+    chosen = load_config(None, ["name=a", "network.depth=34"], kind=Experiment)
+    assert chosen == Experiment(name="a", network=Network(depth=34))
+
+
+@pytest.mark.parametrize(
+    "overrides, told",
+    [
+        (["name=a", "network.dept=34"], "In 'network': Unknown setting 'dept'. Did you mean depth?"),
+        (["network.depth=3"], "Setting 'name' is missing"),
+        (["name"], "'name' is not `name=value`"),
+        (["name=a", "name.first=b"], "goes into 'name', which is 'a'"),
+        (["name=[a"], "is not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_told_in_one_sentence(overrides, told):
+    with pytest.raises(LabError) as caught:
+        load_config(None, overrides, kind=Experiment)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [("- 1\n- 2\n", "holds a list"), ("epochs: [1\n", "not valid YAML"), ("1: 2\n", "holds a dict")],
+)
+def test_a_file_that_is_no_mapping_is_refused(yaml_file, text, told):
+    with pytest.raises(LabError, match=told):
+        load_config(yaml_file(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(LabError, match=r"nowhere\.yaml: No such file"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_an_empty_file_is_no_settings(yaml_file):
+    assert load_config(yaml_file(""), ["epochs=2"]) == TrainConfig(epochs=2)
+
+
+def test_a_configuration_is_frozen_and_changed_by_copies():
+    config = TrainConfig(epochs=2, lr=0.1)
+    with pytest.raises(ValidationError):
+        config.lr = 0.2
+    assert config.but(lr=0.2) == TrainConfig(epochs=2, lr=0.2)
+    assert config.but(lr=0.2).model_fields_set == {"epochs", "lr"}
+    with pytest.raises(LabError, match="greater than 0"):
+        config.but(lr=0)
+
+
+def test_it_survives_a_round_trip_through_plain_values():
+    config = TrainConfig(epochs=2, class_weights=[1, 2], compile="default", milestones=[0.5])
+    assert TrainConfig(**config.model_dump()) == config
+
+
+def test_importing_it_does_not_import_torch():
+    subprocess.run(
+        [sys.executable, "-c", "import sys, labkit.config; sys.exit('torch' in sys.modules)"], check=True
+    )
