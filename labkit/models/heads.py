@@ -76,7 +76,7 @@ class SimCLRModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, *, projection_dim: int = 128, hidden_dim: int | None = None,
+        self, backbone: nn.Module, projection_dim: int = 128, *, hidden_dim: int | None = None,
         batch_norm: bool = False,
     ):  # fmt: skip
         super().__init__()
