@@ -143,15 +143,15 @@ def test_a_timer_waits_for_the_accelerator_on_both_sides(monkeypatch):
 
 
 def test_warm_up_calls_are_told_apart_and_the_median_is_taken():
-    sleeps = iter([0.1, 0.0, 0.01, 0.01, 0.2])
+    sleeps = iter([0.2, 0.1, 0.01, 0.01, 0.3])
     timings = profiling.time_calls(lambda: time.sleep(next(sleeps)), warmup=2, repeats=3)
-    assert len(timings.warmup_s) == 2 and timings.warmup_s[0] >= 0.1
+    assert [seconds >= 0.1 for seconds in timings.warmup_s] == [True, True]
     assert 0.01 <= timings.median_s < 0.1
 
 
 def test_throughput_is_images_over_the_median_call():
     speed = profiling.throughput(lambda: time.sleep(0.02), 10, warmup=0, repeats=3)
-    assert 100 < speed <= 10 / 0.02
+    assert 20 < speed <= 10 / 0.02
 
 
 def test_peak_memory_is_what_lives_at_once():

@@ -14,12 +14,37 @@ the last map is 1x1, and the 6x6 average pooling only repeats it: the first line
 numbers 36 times.
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
 from labkit.models.image_checks import need_images, need_size
 
 STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
+
+
+def last_map(image_size: int, stride: int, padding: int) -> int:
+    """Return the side of the last map: the stem's convolution, then three poolings of 3 by 2."""
+    side = (image_size + 2 * padding - 11) // stride + 1
+    for _ in range(3):
+        side = (side - 3) // 2 + 1
+    return side
+
+
+class PoolTo6(nn.Module):
+    """nn.AdaptiveAvgPool2d(6) for maps of one known side, as two products: (B, C, S, S) -> (B, C, 6, 6).
+
+    The layer's own backward pass on CUDA is not deterministic, and refused where determinism is asked for.
+    """
+
+    def __init__(self, side: int):
+        super().__init__()
+        weights = F.adaptive_avg_pool1d(torch.eye(side), 6)  # (side, 6)
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.weights.T @ maps @ self.weights
 
 
 class AlexNet(nn.Module):
@@ -37,7 +62,7 @@ class AlexNet(nn.Module):
             nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True),
             nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True),
             nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
-            nn.AdaptiveAvgPool2d(6), nn.Flatten(),
+            PoolTo6(last_map(image_size, stride, padding)), nn.Flatten(),
         )  # fmt: skip
         self.hidden = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(inplace=True),
