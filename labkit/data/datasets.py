@@ -3,13 +3,15 @@
 import inspect
 from pathlib import Path
 
-from labkit.data import embedded
+from labkit.data import embedded, folder, tiny_imagenet
 from labkit.data.splits import Dataset, Source, check_labels, cut, stratified
 from labkit.errors import LabError, unknown_name
 
 DATASETS = {
     "shapes": embedded.shapes,
     "digits": embedded.digits,
+    "tiny_imagenet": tiny_imagenet.tiny_imagenet,
+    "folder": folder.folder,
 }
 
 
