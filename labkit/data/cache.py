@@ -30,7 +30,7 @@ def cache_folder(name: str, *facts: object) -> Path:
 
 
 def kept(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> Tensor:
-    """Return uint8 images of `shape`, memory-mapped from `file`, which is written first where it is not whole.
+    """Return uint8 images of `shape`, memory-mapped from `file`, which is written first unless it is whole.
 
     parts: called only then; yields uint8 arrays that, one after the other, fill the shape.
     """

@@ -43,10 +43,12 @@ def _read_slowly(file: Path) -> Tensor:
     except FileNotFoundError as error:
         raise LabError(f"Image {file} is missing; unpack the data set again.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise LabError(
-            f"Cannot read image {file} ({error}); replace or delete it, then start again."
-        ) from error
+        raise _unreadable(file, error) from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _unreadable(file: Path, error: Exception) -> LabError:
+    return LabError(f"Cannot read image {file} ({error}); replace or delete it, then start again.")
 
 
 def resized(images: Tensor, size: int) -> Tensor:
@@ -62,7 +64,13 @@ def resized(images: Tensor, size: int) -> Tensor:
 
 def native_size(file: Path) -> int:
     """Return the side of a square image, to be every image's; raise LabError where it is not square."""
-    height, width = read_image(file).shape[1:]
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:  # the header alone: a cached set opens without importing torchvision
+            width, height = image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable(file, error) from error
     if height != width:
         raise LabError(f"Image {file} is {width}x{height}, not square; pass image_size, e.g. image_size=64.")
     return height
