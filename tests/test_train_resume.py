@@ -1,0 +1,201 @@
+"""Interrupted and resumed equals uninterrupted, bit for bit: weights, log, history, best, generators."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from labkit.augment import supervised
+from labkit.checkpoint import Keeper, checkpoint_paths, load
+from labkit.config import TrainConfig
+from labkit.data.batches import Batches
+from labkit.errors import Interrupted
+from labkit.records import RunFolder
+from labkit.tracking import Tracker
+from labkit.train import fit
+
+
+@pytest.fixture(autouse=True)
+def kernels_as_they_were():
+    chosen = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(chosen)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return lambda name: RunFolder(tmp_path / name).create({})
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the loop catches it, nothing is saved."""
+
+
+def split(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    noise = torch.randint(0, 120, (count, 3, 8, 8), generator=generator)
+    return SimpleNamespace(images=(noise + 60 * labels[:, None, None, None]).to(torch.uint8), labels=labels)
+
+
+class Watched(Batches):
+    """Batches that call `at[n]` when the n-th batch of this attempt is fetched."""
+
+    def __init__(self, at=None):
+        super().__init__(split(88, 0), 16, device="cpu", drop_last=False, augment=supervised(8, pad=1))
+        self.at, self.fetched = at or {}, 0
+
+    def epoch(self, e, start=0):
+        for batch in super().epoch(e, start):
+            self.fetched += 1
+            self.at.get(self.fetched, lambda: None)()
+            yield batch
+
+
+def model(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(216, 3)
+    )
+
+
+def probe(model):
+    """A monitor that draws from every generator, as a notebook's own measurement may."""
+    return {"probe": random.random() + np.random.rand() + torch.rand(()).item()}
+
+
+def train(network, run, data=None, *, name="model", best_by="val_accuracy", **settings):
+    config = TrainConfig(**{"epochs": 3, "log_every": 2, "lr": 0.01, "precision": "fp32"} | settings)
+    val = Batches.evaluation(split(40, 1), 16, device="cpu")
+    return fit(network, data or Watched(), config=config, val=val, run=run, name=name, monitor=probe,
+               best_by=best_by, progress=False, tracker=Tracker(run, tensorboard=False))  # fmt: skip
+
+
+def everything(network, run, history, name="model"):
+    """Return all that must not tell an interrupted training from a straight one, in comparable form."""
+    last, best = (load(path) for path in checkpoint_paths(run, name))
+    drawn = (random.random(), np.random.rand(), torch.rand(2).tolist())
+    return {
+        "weights": {k: v.tolist() for k, v in network.state_dict().items()},
+        "log": run.metrics_log.read_bytes(),
+        "history": history,
+        "best": (best["epoch"], {k: v.tolist() for k, v in best["model"].items()}),
+        "optimizer": str(last["learner"]["optimizer"]),
+        "generators": drawn,
+    }
+
+
+WAYS = {
+    "adamw": {},
+    "accumulated": {"accumulate": 4},                                   # 6 batches: groups of 4 and 2
+    "sgd_cosine": {"optimizer": "sgd", "schedule": "cosine", "warmup_steps": 4, "lr": 0.1},
+    "by_steps": {"epochs": None, "max_steps": 15},
+    "clipped_bf16": {"grad_clip": 0.5, "precision": "bf16"},
+    "scaled_fp16": {"precision": "fp16"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stopped_at_any_step_and_resumed_equals_uninterrupted(folder, way):
+    settings = WAYS[way]
+    network, run = model(), folder("straight")
+    expected = everything(network, run, train(network, run, **settings))
+    for stop_at in (1, 2, 5, 6, 7, 12, 15):
+        run, network = folder(f"stopped{stop_at}"), model()
+        with pytest.raises(Interrupted, match="has saved step"):
+            train(network, run, Watched({stop_at: run.stop_flag.touch}), **settings)
+        run.stop_flag.unlink()
+        disturb_generators()
+        network = model()
+        history = train(network, run, **settings)
+        assert everything(network, run, history) == expected, f"stopped at batch {stop_at}"
+
+
+def disturb_generators():
+    random.seed(99)
+    np.random.seed(99)
+    torch.manual_seed(99)
+
+
+def test_stopped_again_and_again_equals_uninterrupted(folder):
+    network, run = model(), folder("straight")
+    expected = everything(network, run, train(network, run))
+    run = folder("stuttering")
+    for _ in range(17):
+        with pytest.raises(Interrupted):
+            train(model(), run, Watched({3: run.stop_flag.touch}))       # 1 is a look at one output; 2 trains
+        run.stop_flag.unlink()
+    network = model()
+    data = Watched()
+    history = train(network, run, data)
+    assert everything(network, run, history) == expected
+    assert data.fetched == 2                                            # 17 of 18 steps were made before
+
+
+def kill():
+    raise Killed
+
+
+@pytest.mark.parametrize("killed_at", [2, 4, 8, 12, 13, 17])
+def test_killed_without_a_word_and_resumed_equals_uninterrupted(folder, killed_at):
+    """The rows written after the last checkpoint are dropped and written again."""
+    network, run = model(), folder("straight")
+    expected = everything(network, run, train(network, run, checkpoint_every_steps=4))
+    run = folder("killed")
+    with pytest.raises(Killed):
+        train(model(), run, Watched({killed_at: kill}), checkpoint_every_steps=4)
+    network = model()
+    assert everything(network, run, train(network, run, checkpoint_every_steps=4)) == expected
+
+
+@pytest.mark.parametrize("killed_in_epoch", [1, 2])
+def test_killed_between_last_and_best_both_are_right_after_all(folder, monkeypatch, killed_in_epoch):
+    network, run = model(), folder("straight")
+    expected = everything(network, run, train(network, run, best_by="-train_loss"))
+    run, write = folder("killed"), Keeper._save_best
+
+    def interrupted_write(self, epoch):
+        if epoch == killed_in_epoch:
+            raise Killed
+        write(self, epoch)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Keeper, "_save_best", interrupted_write)
+        train(model(), run, best_by="-train_loss")
+    network = model()
+    assert everything(network, run, train(network, run, best_by="-train_loss")) == expected
+
+
+def test_a_notebook_of_two_fits_stopped_in_the_second_equals_uninterrupted(folder):
+    """The first fit comes back from its checkpoint: the second begins from the same weights and generators."""
+
+    def notebook(run, data=None):
+        torch.manual_seed(0)
+        body, head = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Dropout(0.2)), nn.Linear(8, 3)
+        first = train(nn.Sequential(body, head), run, name="pretrain")
+        second = nn.Sequential(body, nn.ReLU(), nn.Linear(8, 3))        # drawn after the first fit
+        return second, first, train(second, run, data, name="finetune")
+
+    run = folder("straight")
+    network, first, second = notebook(run)
+    expected = (first, everything(network, run, second, "finetune"))
+    run = folder("stopped")
+    with pytest.raises(Interrupted, match="'finetune'"):
+        notebook(run, Watched({9: run.stop_flag.touch}))
+    run.stop_flag.unlink()
+    network, first, second = notebook(run)
+    assert (first, everything(network, run, second, "finetune")) == expected
+
+
+def test_a_checkpoint_at_the_end_of_an_epoch_alone_is_enough(folder):
+    network, run = model(), folder("straight")
+    expected = everything(network, run, train(network, run, epochs=4))
+    run = folder("killed")
+    with pytest.raises(Killed):
+        train(model(), run, Watched({20: kill}), epochs=4, checkpoint_every=2)
+    assert load(checkpoint_paths(run, "model")[0])["history"]["epoch"] >= 2
+    network = model()
+    assert everything(network, run, train(network, run, epochs=4, checkpoint_every=2)) == expected
