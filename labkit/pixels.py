@@ -8,7 +8,7 @@ from torch import Tensor
 
 from labkit.errors import LabError
 
-CHUNK = 64  # images per pass on a CPU: 64 x 3 x 32 x 32 floats stay in a core's second-level cache
+CHUNK = 2**18  # floats per pass on a CPU: the temporaries of a pass stay in a core's second-level cache
 
 
 class Size(NamedTuple):
@@ -26,22 +26,22 @@ def as_size(size: int | tuple[int, int]) -> Size:
     return Size(*(int(side) for side in pair))
 
 
-def chunks(count: int, device: torch.device) -> list[slice]:
-    """Return slices that cover `count` images: small on a CPU (cache), one on an accelerator (launches)."""
-    step = CHUNK if device.type == "cpu" else max(count, 1)
+def chunks(shape: tuple[int, ...], device: torch.device) -> list[slice]:
+    """Return slices along the first axis of `shape`: small on a CPU (cache), one on an accelerator."""
+    count, each = shape[0], max(1, torch.Size(shape[1:]).numel())
+    step = max(1, CHUNK // each) if device.type == "cpu" else max(count, 1)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 class Scale:
     """From stored pixels to what the model sees: x -> (x * unit - mean) / std, per channel.
 
-    `unit` is 1/255 for uint8 and 1 for floats that are in [0, 1] already. Without mean and std the result
-    stays in [0, 1].
+    `unit` is 1/255 for uint8 and 1 for floats that are in [0, 1] already. Without mean and std the result stays
+    in [0, 1].
     """
 
     def __init__(self, channels: int, *, unit=1 / 255, mean=None, std=None, device="cpu"):
         self.unit = unit
-        self.normalises = mean is not None
         mean = torch.zeros(channels) if mean is None else _per_channel(mean, channels, "mean")
         std = torch.ones(channels) if std is None else _per_channel(std, channels, "std")
         if not bool((std > 0).all()):
@@ -49,19 +49,28 @@ class Scale:
         self.slope = (1 / std).to(device)                 # (C,) for pixels in [0, 1]
         self.offset = (-mean / std).to(device)            # (C,)
         self.factor = self.slope * unit                   # (C,) for stored pixels
-        self._rows = {}
+        self._spread = {}
 
-    def along_rows(self, width: int) -> tuple[Tensor, Tensor]:
-        """Return factor and offset repeated to (width * C,), the order of one row stored channels last."""
-        if width not in self._rows:
-            self._rows[width] = self.factor.repeat(width), self.offset.repeat(width)
-        return self._rows[width]
+    def spread(self, area: int, channels_last: bool = False) -> tuple[Tensor, ...]:
+        """Return factor, offset, and what 0 and 1 become, for each number of an image: each (C * area,).
+
+        Spelt out, since broadcasting along the innermost axis keeps a CPU from vectorising.
+        """
+        key = area, channels_last
+        if key not in self._spread:
+            rows = torch.stack([self.factor, self.offset, self.offset, self.slope + self.offset])
+            rows = rows.repeat(1, area) if channels_last else rows.repeat_interleave(area, 1)
+            self._spread[key] = rows.unbind(0)
+        return self._spread[key]
+
+    def range(self, channels: int, area: int) -> tuple[Tensor, Tensor]:
+        """Return what 0 and 1 become, each (C, area)."""
+        _, _, low, high = self.spread(area)
+        return low.view(channels, area), high.view(channels, area)
 
     def finish(self, images: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) floats in [0, 1], in place."""
-        if not self.normalises:
-            return images
-        return images.mul_(self.slope[:, None, None]).add_(self.offset[:, None, None])
+        """Normalise (B, C, H, W) floats in [0, 1]."""
+        return images.mul(self.slope[:, None, None]).add_(self.offset[:, None, None])
 
 
 def _per_channel(values, channels: int, what: str) -> Tensor:
@@ -77,7 +86,7 @@ def unit_of(images) -> float:
         return 1 / 255
     if images.dtype.is_floating_point:
         return 1.0
-    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}. Convert them to uint8.")
+    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}; convert them.")
 
 
 class Augmentation:
@@ -143,36 +152,39 @@ class Plain(Augmentation):
         return itemsize * torch.Size(shape).numel()
 
     def render(self, prepared: Tensor, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
-        count, channels, height, width = prepared.shape
-        if prepared.is_contiguous():
-            flat = prepared.reshape(count, -1).index_select(0, index)
-            return scaled(flat.view(-1, channels, height, width), scale)
-        flat = prepared.permute(0, 2, 3, 1).reshape(count, -1).index_select(0, index)
-        return scaled_rows(flat.view(-1, height, width * channels), scale, channels)
+        return scaled(stored(prepared, index), tuple(prepared.shape[1:]), scale, not prepared.is_contiguous())
+
+
+def stored(images: Tensor, index: Tensor) -> Tensor:
+    """Return rows `index` of images (N, C, H, W), each flat in its own memory order: (B, C * H * W)."""
+    flat = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
+    return flat.flatten(1).index_select(0, index)         # whole images: a memory copy each
 
 
 def fill(store: Tensor, images, part_bytes: int = 2**25) -> Tensor:
     """Copy images (N, C, H, W) into store, part by part: a lazy set is never in memory twice."""
     step = max(1, part_bytes // max(1, images.shape[1:].numel()))
     for start in range(0, len(store), step):
-        store[start:start + step].copy_(images[start:start + step])
+        store[start : start + step].copy_(images[start : start + step])
     return store
 
 
-def scaled(pixels: Tensor, scale: Scale) -> Tensor:
-    """Return stored pixels (B, C, H, W) as normalised floats of the same order."""
+def scaled(pixels: Tensor, shape: tuple[int, int, int], scale: Scale, channels_last: bool) -> Tensor:
+    """Return stored pixels, flat in memory order (B, C * H * W), as normalised floats (B, C, H, W).
+
+    shape: (C, H, W); channels_last says which memory order the pixels are in, and the result stays in it.
+    """
     out = torch.empty(pixels.shape, device=pixels.device)
-    factor, offset = scale.factor[:, None, None], scale.offset[:, None, None]
-    for part in chunks(len(pixels), pixels.device):
-        out[part].copy_(pixels[part]).mul_(factor).add_(offset)
-    return out
-
-
-def scaled_rows(rows: Tensor, scale: Scale, channels: int) -> Tensor:
-    """Return rows (B, H, W * C) of stored pixels as normalised (B, C, H, W) floats, channels last."""
-    out = torch.empty(rows.shape, device=rows.device)
-    factor, offset = scale.along_rows(rows.shape[2] // channels)
-    for part in chunks(len(rows), rows.device):
-        values = out[part].copy_(rows[part])
+    factor, offset, _, _ = scale.spread(shape[1] * shape[2], channels_last)
+    for part in chunks(pixels.shape, pixels.device):
+        values = out[part].copy_(pixels[part])
         torch.addcmul(offset, values, factor, out=values)
-    return out.unflatten(2, (-1, channels)).permute(0, 3, 1, 2)
+    return as_images(out, shape, channels_last)
+
+
+def as_images(flat: Tensor, shape: tuple[int, int, int], channels_last: bool) -> Tensor:
+    """Return images flat in memory order (B, C * H * W) as the view (B, C, H, W); shape: (C, H, W)."""
+    channels, height, width = shape
+    if channels_last:
+        return flat.view(-1, height, width, channels).permute(0, 3, 1, 2)
+    return flat.view(-1, channels, height, width)

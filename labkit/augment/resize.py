@@ -42,7 +42,7 @@ def central_crop(image: tuple[int, int], aspect) -> Tensor:
         height = round(width / aspect[0])
     elif width / height > aspect[1]:
         width = round(height * aspect[1])
-    return torch.tensor([(image[0] - height) // 2, (image[1] - width) // 2, height, width], dtype=torch.float32)
+    return torch.tensor([(image[0] - height) // 2, (image[1] - width) // 2, height, width]).float()
 
 
 def draw_sigmas(count: int, generator, *, probability: float, sigma=(0.1, 2.0)) -> Tensor:
@@ -51,29 +51,50 @@ def draw_sigmas(count: int, generator, *, probability: float, sigma=(0.1, 2.0)) 
     return torch.where(uniform[:, 0] < probability, sigma[0] + (sigma[1] - sigma[0]) * uniform[:, 1], 0.0)
 
 
-def resize_matrix(start: Tensor, length: Tensor, sides: tuple[int, int], *, mirror=None, cubic=False) -> Tensor:
-    """Return (B, out, side): row i holds the weights of the pixels that make pixel i of the resized crop.
+class Axis:
+    """How one axis of a batch is cropped, resized, mirrored and blurred: matrices (B, out, side), in parts.
 
-    start, length: (B,) crop along this axis in pixels; sides: (side of the image, side of the result);
-    mirror: (B,) True where the result is reversed. The weights are Pillow's: a triangle or Keys' cubic (a =
-    -1/2), as wide as a result pixel where the crop is reduced (antialias), cut at the crop's border and
-    summing to 1.
+    start, length: (B,) the crop in pixels; sides: (side of the image, side of the result); mirror: (B,) True
+    where the result is reversed; sigma: (B,) of the blur in pixels, or None for none at all. Row i of a matrix
+    holds the weights of the pixels that make pixel i: Pillow's triangle or Keys' cubic (a = -1/2), as wide as a
+    result pixel where the crop is reduced (antialias), cut at the crop's border and summing to 1.
     """
-    side, out = sides
-    step = length / out
-    centre = start[:, None] + (torch.arange(out, device=start.device) + 0.5) * step[:, None]      # (B, out)
-    if mirror is not None:
-        centre = torch.where(mirror[:, None], (2 * start + length)[:, None] - centre, centre)
-    pixel = torch.arange(side, device=start.device) + 0.5
-    if side <= out and not cubic:                # only enlarged: holding the centre inside equals cutting and summing
-        centre = centre.clamp(start[:, None] + 0.5, (start + length)[:, None] - 0.5)
-        return _triangle(torch.sub(pixel, centre[:, :, None]).abs_())
-    inside = (pixel > start[:, None]) & (pixel < (start + length)[:, None])                      # (B, side)
-    distance = torch.sub(pixel, centre[:, :, None]).abs_()                                       # (B, out, side)
-    if side > out:
-        distance.div_(step.clamp(min=1)[:, None, None])
-    weights = (_cubic if cubic else _triangle)(distance).mul_(inside[:, None])
-    return weights.div_(weights.sum(2, keepdim=True))
+
+    def __init__(self, start: Tensor, length, *, sides, mirror=None, cubic=False, sigma=None, kernel=3):
+        self.side, self.out = sides
+        self.cubic, self.reduces = cubic, self.side > self.out
+        self.start, self.end = start[:, None], (start + length)[:, None]
+        self.step = (length / self.out)[:, None]
+        centre = self.start + (torch.arange(self.out, device=start.device) + 0.5) * self.step     # (B, out)
+        if mirror is not None:
+            centre = torch.where(mirror[:, None], self.start + self.end - centre, centre)
+        if self.simple:
+            centre = centre.clamp(self.start + 0.5, self.end - 0.5)
+        self.centre = centre
+        self.pixel = torch.arange(self.side, device=start.device) + 0.5
+        self.kernels = None if sigma is None else blur_kernels(sigma, kernel)
+
+    @property
+    def simple(self) -> bool:
+        """Whether triangles only enlarge: then to hold the centre inside is to cut them off and sum to 1."""
+        return not (self.reduces or self.cubic)
+
+    def matrix(self, part: slice) -> Tensor:
+        """Return the matrices (B, out, side) of some images."""
+        weights = self._weights(part)
+        if self.kernels is None:
+            return weights
+        return blur_matrix(self.kernels[part], self.out) @ weights
+
+    def _weights(self, part: slice) -> Tensor:
+        distance = torch.sub(self.pixel, self.centre[part, :, None]).abs_()
+        if self.simple:
+            return _triangle(distance)
+        if self.reduces:
+            distance.div_(self.step[part, None].clamp(min=1))
+        inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])              # (B, side)
+        weights = (_cubic if self.cubic else _triangle)(distance).mul_(inside[:, None].float())
+        return weights.div_(weights.sum(2, keepdim=True))
 
 
 def _triangle(distance: Tensor) -> Tensor:
@@ -82,8 +103,7 @@ def _triangle(distance: Tensor) -> Tensor:
 
 
 def _cubic(distance: Tensor) -> Tensor:
-    """Return Keys' cubic, a = -1/2, of t >= 0, as p^2 (p - 1) / 2 + q^2 (1 - 2q), p = max(0, 2 - t), q =
-    max(0, p - 1)."""
+    """Return Keys' cubic: p^2 (p - 1) / 2 + q^2 (1 - 2q), where p = max(0, 2 - t), q = max(0, p - 1), t >= 0."""
     p = distance.neg_().add_(2).clamp_(min=0)
     q = (p - 1).clamp_(min=0)
     near = (q * -2).add_(1).mul_(q).mul_(q)
@@ -95,21 +115,22 @@ def blur_size(side: int) -> int:
     return max(3, side // 10 // 2 * 2 + 1)
 
 
-def blur_matrix(sigma: Tensor, side: int, kernel: int) -> Tensor:
-    """Return (B, side, side): Gaussian blur along one axis, reflected at the border; the identity where sigma
-    is 0."""
+def blur_kernels(sigma: Tensor, kernel: int) -> Tensor:
+    """Return (B, kernel) Gaussian weights that sum to 1; where sigma is 0, all weight is on the centre."""
     away = torch.arange(kernel, device=sigma.device) - kernel // 2
-    weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)                     # (B, kernel)
-    weights = weights / weights.sum(1, keepdim=True)
-    return (weights @ _shifts(side, kernel, sigma.device)).view(-1, side, side)
+    weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def blur_matrix(kernels: Tensor, side: int) -> Tensor:
+    """Return (B, side, side): the blur along one axis, reflected at the border."""
+    return (kernels @ _shifts(side, kernels.shape[1], kernels.device)).view(-1, side, side)
 
 
 @lru_cache(maxsize=16)
 def _shifts(side: int, kernel: int, device: torch.device) -> Tensor:
-    """Return (kernel, side * side): the matrix that takes the pixel k - kernel // 2 further on, for each
-    k."""
-    row = torch.arange(side)
-    away = row[None, :] + torch.arange(kernel)[:, None] - kernel // 2
+    """Return (kernel, side * side): for each k the matrix that takes the pixel k - kernel // 2 further on."""
+    away = torch.arange(side) + torch.arange(kernel)[:, None] - kernel // 2
     source = away.abs()                                                     # reflect at the first pixel,
     source = torch.where(source >= side, 2 * (side - 1) - source, source)   # and at the last one
     return torch.nn.functional.one_hot(source, side).float().flatten(1).to(device)

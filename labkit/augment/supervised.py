@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from labkit.augment.colour import draw_colour, matrices, recolour
+from labkit.augment.colour import Colours, check_channels, draw_colour
 from labkit.augment.exact import Exact
 from labkit.errors import LabError
-from labkit.pixels import Augmentation, Scale, as_size, chunks, fill, scaled, scaled_rows
+from labkit.pixels import Augmentation, Scale, as_size, chunks, fill, scaled
 from labkit.transforms import get_supervised_transform
 
 
@@ -75,8 +75,8 @@ class Supervised(Augmentation):
         height, width = image[0] + 2 * self.pad, image[1] + 2 * self.pad
         if self.size.height > height or self.size.width > width:
             raise LabError(
-                f"A crop of {self.size.height}x{self.size.width} does not fit into images of {image[0]}x{image[1]} "
-                f"padded by {self.pad}; use a smaller image_size or a larger pad."
+                f"A crop of {self.size.height}x{self.size.width} does not fit into images of "
+                f"{image[0]}x{image[1]} padded by {self.pad}; use a smaller image_size or a larger pad."
             )
         return height, width
 
@@ -86,11 +86,13 @@ class Supervised(Augmentation):
 
     def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Rows:
         height, width = self._padded(images.shape[2:])
+        if self.jitter:
+            check_channels(images.shape[1])
         device, channels = torch.device(device or images.device), images.shape[1]
         stored_last = channels_last and not self.jitter          # the colour product wants channels first
         copies = 2 if mirrored and self.flip else 1
         shape = (height, width, channels) if stored_last else (channels, height, width)
-        store = torch.zeros((len(images), copies, *shape), dtype=images.dtype, device=device)
+        store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
         self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
         apart = channels if stored_last else 1                   # elements from one pixel to the next
         run = self.size.width * apart
@@ -98,8 +100,11 @@ class Supervised(Augmentation):
         lines = torch.arange(self.size.height, device=device) * width
         planes = torch.arange(1 if stored_last else channels, device=device) * height * width
         image = height * width * (1 if stored_last else channels)
-        return Rows(rows, (planes[:, None] + lines).flatten(), image * copies, width, image if copies == 2 else 0,
-                    channels, stored_last, channels_last)  # fmt: skip
+        return Rows(
+            rows, steps=(planes[:, None] + lines).flatten(), image=image * copies, line=width,
+            mirror=image if copies == 2 else 0, channels=channels, stored_last=stored_last,
+            channels_last=channels_last,
+        )  # fmt: skip
 
     def _fill(self, store: Tensor, images) -> None:
         """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
@@ -111,13 +116,12 @@ class Supervised(Augmentation):
                 part[:, 1].copy_(part[:, 0].flip(-1))
 
     def render(self, prepared: Rows, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
-        pixels = self._flipped(prepared, self._crops(prepared, index, drawn), drawn)
+        rows = self._flipped(prepared, self._crops(prepared, index, drawn), drawn)
+        shape = (prepared.channels, *self.size)
         if self.jitter:
-            out = self._jittered(pixels.view(-1, prepared.channels, *self.size), prepared, drawn[:, 5:], scale)
-        elif prepared.stored_last:
-            out = scaled_rows(pixels.view(len(index), self.size.height, -1), scale, prepared.channels)
+            out = self._jittered(rows.view(len(index), *shape), prepared, drawn[:, 5:], scale)
         else:
-            out = scaled(pixels.view(-1, prepared.channels, *self.size), scale)
+            out = scaled(rows.view(len(index), -1), shape, scale, prepared.stored_last)
         return self._cut(out, drawn) if self.cutout else out
 
     def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
@@ -138,19 +142,25 @@ class Supervised(Augmentation):
         """Return stored pixels (B, C, h, w) recoloured, clamped to [0, 1] and normalised."""
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
         out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
-        for part in chunks(len(pixels), pixels.device):
-            m, n = matrices(colour[part] * scale.unit, prepared.channels)
+        colours = Colours(colour, prepared.channels, scale)
+        for part in chunks(pixels.shape, pixels.device):
             plain = pixels[part].float().flatten(2)
-            out[part].copy_(recolour(plain, m, n, torch.empty_like(plain)).view(out[part].shape))
-            scale.finish(out[part])
+            changed = colours.apply(plain, part, torch.empty_like(plain))
+            out[part].copy_(changed.view(out[part].shape))
         return out
 
     def _cut(self, out: Tensor, drawn: Tensor) -> Tensor:
         """Set a square of each image to 0, in place."""
-        height, width = (
-            (away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)
-            for centre, side in ((drawn[:, 3:4], self.size.height), (drawn[:, 4:5], self.size.width))
-            for away in [torch.arange(side, device=out.device) - centre]
-        )
-        keep = ~(height[:, None, :, None] & width[:, None, None, :])                     # (B, 1, h, w)
-        return out.mul_(keep)
+        inside = []
+        for centre, side in zip(drawn[:, 3:5].unbind(1), self.size, strict=True):
+            away = torch.arange(side, device=out.device) - centre[:, None]
+            inside.append(((away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)).float())
+        rows, columns = inside                                                           # (B, h), (B, w)
+        memory = out if out.is_contiguous() else out.permute(0, 2, 3, 1)
+        if not out.is_contiguous():
+            columns = columns.repeat_interleave(out.shape[1], 1)                         # (B, w * C)
+        memory = memory.view(len(out), -1, rows.shape[1], columns.shape[1])              # (B, C or 1, h, ...)
+        for part in chunks(out.shape, out.device):
+            keep = 1 - rows[part, :, None] * columns[part, None, :]
+            memory[part].mul_(keep[:, None])
+        return out

@@ -87,12 +87,14 @@ class Batches:
     def span(self, k: int) -> tuple[int, int]:
         """Return from where to where in the permutation this rank's part of batch k goes."""
         begin, count = self._whole(k)
-        return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
+        first, last = (begin + rank * count // self.world_size for rank in (self.rank, self.rank + 1))
+        return first, last
 
     def drawn(self, e: int, k: int) -> list[Tensor]:
         """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
         (begin, count), (first, last) = self._whole(k), self.span(k)
-        generator, image = torch.Generator().manual_seed(derive(self.seed, e, k)), tuple(self.split.images.shape[2:])
+        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
+        image = tuple(self.split.images.shape[2:])
         views = [self.augment.draw(count, generator, image=image) for _ in range(self.views)]
         return [drawn[first - begin : last - begin] for drawn in views]
 
@@ -118,11 +120,13 @@ class Batches:
             raise LabError(f"{sizes} are all at least 1 and rank is below world_size; got rank {self.rank}.")
         if not self.num_images:
             raise LabError("The split holds no images; choose another split or a larger limit.")
-        whole, ragged = self.batch_size * self.world_size, self.num_images % (self.batch_size * self.world_size)
+        whole = self.batch_size * self.world_size
+        ragged = self.num_images % whole
         if self.drop_last and whole > self.num_images:
             raise LabError(
-                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger than "
-                f"the split of {self.num_images}; use a batch_size of at most {self.num_images // self.world_size}."
+                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger "
+                f"than the split of {self.num_images}; use a batch_size of at most "
+                f"{self.num_images // self.world_size}."
             )
         if self.shuffle and not self.drop_last and 0 < ragged < self.world_size:
             raise LabError(

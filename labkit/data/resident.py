@@ -15,15 +15,15 @@ log = logging.getLogger("labkit")
 
 SHARE = 0.5                  # of the free memory for the set; the rest is the model's
 MIRRORED_SHARE = 0.25        # flipped copies double the set: only where that stays modest
-LAZY_LIMIT_BYTES = 2**30     # a larger set that nobody has read yet is not read as a whole before the first step
+LAZY_LIMIT_BYTES = 2**30     # a larger set that lies on a disk is not read as a whole before the first step
 
 
 class Resident:
     """Serves (prepared set, rows of the split, places in the prepared set): both are the same rows here."""
 
-    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, mirrored: bool):
+    def __init__(self, images, augment: Augmentation, *, device: torch.device, **layout):
         self.device = device
-        self.prepared = augment.prepare(images, device=device, channels_last=channels_last, mirrored=mirrored)
+        self.prepared = augment.prepare(images, device=device, **layout)   # layout: channels_last, mirrored
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
@@ -38,7 +38,8 @@ def choose_source(split, augment: Augmentation, *, device, channels_last, reside
     resident: None decides by size; True asks for memory (refused, with a warning, where it does not fit).
     """
     images = split.images
-    free, need, lazy = free_bytes(device), _need(images, augment, device, False), not isinstance(images, Tensor)
+    free, need = free_bytes(device), _need(images, augment, device, False)
+    lazy = not isinstance(images, Tensor)
     name = f"{getattr(split, 'name', 'split')}: {images.shape[0]:,} images"
     limit = min(free * SHARE, LAZY_LIMIT_BYTES) if lazy and resident is None else free * SHARE
     if resident is False or need > limit:
@@ -73,7 +74,7 @@ def _machine_free() -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2   # no Linux: half of what is built in
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2   # not Linux: a guess
 
 
 def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
@@ -82,7 +83,8 @@ def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
     try:
         own = Path("/proc/self/cgroup").read_text().splitlines()[-1].split(":", 2)[2].lstrip("/")
         folder = next(path for path in (root / own, root) if (path / "memory.max").exists())
-        limit, used = (folder / "memory.max").read_text().strip(), int((folder / "memory.current").read_text())
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
         cache = next((int(line.split()[1]) for line in (folder / "memory.stat").read_text().splitlines()
                       if line.startswith("inactive_file ")), 0)  # fmt: skip
         return 2**63 if limit == "max" else max(0, int(limit) - used + cache)

@@ -20,7 +20,7 @@ class Streamed:
     resumed run finds it as an uninterrupted one does.
     """
 
-    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):
+    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last, workers=None):
         self.augment, self.device, self.channels_last = augment, device, channels_last
         self.plan: list[Tensor] = []
         self.turn = 0                                            # which call of `batches` the workers serve
@@ -38,8 +38,9 @@ class Streamed:
         turn, plan = self.turn, self.plan
         for index, images in zip(plan, self.loader, strict=True):
             if turn != self.turn:
-                raise LabError("A streamed set serves one epoch at a time; finish one before the next is begun.")
-            prepared = self.augment.prepare(images.to(self.device, non_blocking=True), channels_last=self.channels_last)
+                raise LabError("A streamed set serves one epoch at a time; finish one before the next.")
+            images = images.to(self.device, non_blocking=True)
+            prepared = self.augment.prepare(images, channels_last=self.channels_last)
             yield prepared, index.to(self.device), torch.arange(len(index), device=self.device)
 
 
@@ -50,7 +51,7 @@ class _Plan:
         self.stream = stream
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (index.numpy() for index in self.stream.plan)     # arrays travel as bytes, tensors as open files
+        return (index.numpy() for index in self.stream.plan)   # arrays travel as bytes, tensors as files
 
     def __len__(self) -> int:
         return len(self.stream.plan)
