@@ -32,6 +32,7 @@ def row(run: RunFolder) -> dict:
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
+        "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
     }
     groups = {"p": spec.get("values", {}), "m": summary, "t": run.read_timings()}
     return known | {f"{mark}.{name}": value for mark, group in groups.items() for name, value in group.items()

@@ -60,7 +60,7 @@ def page(notebook) -> str:
     """Return the page of an executed notebook: its state, its outline, its cells."""
     template = DictLoader({"labkit.html.j2": _TEMPLATE.replace("STYLE", _STYLE)})
     exporter = _PageExporter(extra_loaders=[template], template_name="lab", template_file="labkit.html.j2",
-                             embed_images=True, anchor_link_text="")
+                             embed_images=True)
     body, _ = exporter.from_notebook_node(notebook)
     return body.replace("<main>", f"{outline(body)}<main>{_note(notebook)}", 1)
 
@@ -110,4 +110,6 @@ def _title(notebook) -> str:
 
 
 def _text(fragment: str) -> str:
+    """Return what a reader sees of a heading, without the mark that links to itself."""
+    fragment = re.sub(r'<a class="anchor-link".*?</a>', "", fragment)
     return html.unescape(re.sub(r"<[^>]+>", "", fragment)).strip()

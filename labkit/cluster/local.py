@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.cluster import process
+from labkit.cluster.runner import execute, without_slow_imports
 from labkit.cluster.state import CANCEL_MARKER, observe
 from labkit.errors import LabError
 from labkit.paths import repo_root
@@ -92,6 +93,7 @@ class Queue:
         self.codes = [0]
 
     def work(self) -> int:
+        without_slow_imports()
         import labkit.cluster.execution
         import labkit.cluster.html  # noqa: F401  paid once here, not once per run
 
@@ -149,8 +151,6 @@ def _forked(run: RunFolder) -> int:
 
 def _become(run: RunFolder) -> int:
     """Execute `run` in this process, with everything that is said going to its log."""
-    from labkit.cluster.runner import execute
-
     try:
         run.logs.mkdir(exist_ok=True)
         with open(run.log_file, "ab", buffering=0) as log:

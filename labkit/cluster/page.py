@@ -10,6 +10,7 @@ from urllib.parse import quote
 WORDS = {"done": "✓ done", "running": "▶ running", "queued": "… queued", "failed": "✗ failed",
          "died": "✗ died", "timeout": "✗ timeout", "interrupted": "‖ interrupted", "cancelled": "– cancelled"}
 SHOWN_FIGURES = 6
+_IN_TABLES = ("Executed notebook", "Log", "Record")
 
 
 def page(entries: list[dict]) -> str:
@@ -58,7 +59,7 @@ def _summary(entries: list[dict]) -> str:
 
 def _card(entry: dict, children: list[dict]) -> str:
     when = time.strftime("%d %b %Y, %H:%M", time.localtime(entry["created"])) if entry["created"] else ""
-    facts = " · ".join(filter(None, [escape(entry["id"]), when, duration(entry["seconds"])]))
+    facts = " · ".join(filter(None, [escape(entry["id"]), when, duration(entry["seconds"]), entry["place"]]))
     return f"""<article class="card" id="{escape(entry["id"])}">
 <header><h2>{escape(entry["title"])}</h2>{_chip(entry["state"])}{_metric(entry)}</header>
 <p class="facts">{facts}</p>{_message(entry)}
@@ -96,7 +97,7 @@ def _table_row(child: dict, widest: float) -> str:
     return (f'<tr><th scope="row">{escape(child["varied"] or child["id"])}{message}</th>'
             f'<td>{_chip(child["state"])}</td><td class="num">{duration(child["seconds"])}</td>'
             f'<td class="num">{bar}{escape(number(child["value"]))}</td>'
-            f'<td>{_links(child["files"])}</td></tr>')
+            f'<td>{_links(child["files"], _IN_TABLES)}</td></tr>')
 
 
 def _is_number(value: object) -> bool:
@@ -129,8 +130,9 @@ def _gallery(figures: list[dict], target: str | None) -> str:
     return f'<div class="gallery">{shown}{rest}</div>'
 
 
-def _links(files: dict[str, str]) -> str:
-    return " ".join(f'<a href="{quote(path)}">{escape(word)}</a>' for word, path in files.items())
+def _links(files: dict[str, str], wanted: tuple[str, ...] | None = None) -> str:
+    return " ".join(f'<a href="{quote(path)}">{escape(word)}</a>' for word, path in files.items()
+                    if wanted is None or word in wanted)
 
 
 _EMPTY = "<p>No run yet. Start one with <code>labkit run 01</code>, then <code>labkit collect</code>.</p>"

@@ -21,7 +21,7 @@ from pathlib import Path
 from labkit.cluster import process
 from labkit.cluster.environment import describe
 from labkit.cluster.outcome import EXIT_CODES, SPEC_WRONG, Outcome
-from labkit.cluster.spec import RunSpec, read_spec
+from labkit.cluster.spec import RunSpec, read_notebook, read_spec
 from labkit.cluster.state import CANCEL_MARKER
 from labkit.errors import LabError
 from labkit.paths import private_environment, repo_root
@@ -98,6 +98,7 @@ def _execute(run: RunFolder, stopper: Stopper) -> Outcome:
     except LabError as error:
         print(error, file=sys.stderr)
         return Outcome("failed", SPEC_WRONG, str(error))
+    without_slow_imports()
     from labkit.cluster.execution import Execution, LineLog
 
     def on_cell(number: int, total: int, heading: str) -> None:
@@ -113,11 +114,17 @@ def _execute(run: RunFolder, stopper: Stopper) -> Outcome:
     return outcome
 
 
+def without_slow_imports() -> None:
+    """Keep jsonschema from compiling a grammar of web addresses: seconds, and no notebook asks for it."""
+    sys.modules.setdefault("rfc3987_syntax", None)
+
+
 def _prepared(run: RunFolder) -> RunSpec:
     """Return the specification, with this attempt's environment and state on record."""
     spec = read_spec(run)
     if not run.source.is_file():
         raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
+    read_notebook(run.source)
     attempt = run.read_status().get("attempt", 0) + 1
     run.write_status("running", attempt=attempt, started=round(time.time(), 3), message=None, exit_code=None,
                      cell=None, heading=None, ended=None, seconds=None, **process.identity())
