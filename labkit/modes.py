@@ -1,0 +1,170 @@
+"""The eight training modes of the SimCLR lab, as data: first weights x pretraining x examination."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from labkit import augment, data, models
+from labkit.config import Count, NotNegative, Positive, Settings, TrainConfig
+from labkit.data.batches import Batches
+from labkit.data.splits import Dataset
+from labkit.errors import LabError, unknown_name
+from labkit.losses import NTXentLoss
+from labkit.seeding import derive, seed_everything
+from labkit.steps import contrastive, supervised
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to a representation, and how it is examined on the probe set."""
+
+    weights: Literal["random", "pretrained"]
+    pretraining: Literal["none", "simclr", "supervised"]      # on the corpus
+    examination: Literal["probe", "end to end"]               # frozen features, or training of everything
+    published: float                                          # CIFAR-100 test accuracy of the original lab, %
+
+
+MODES = {
+    "pretrained": Mode("pretrained", "none", "probe", 84.92),
+    "scratch": Mode("random", "none", "probe", 13.96),
+    "simclr_scratch": Mode("random", "simclr", "probe", 32.06),
+    "supervised_scratch": Mode("random", "supervised", "probe", 32.85),
+    "simclr_pretrained": Mode("pretrained", "simclr", "probe", 73.83),
+    "supervised_pretrained": Mode("pretrained", "supervised", "probe", 78.10),
+    "cifar_supervised_pretrained": Mode("pretrained", "none", "end to end", 86.13),
+    "cifar_supervised_scratch": Mode("random", "none", "end to end", 34.97),
+}
+
+
+def get(name: str) -> Mode:
+    """Return the mode of a name. Raises LabError where there is none, or its weights are not at hand."""
+    if name not in MODES:
+        raise unknown_name("mode", name, MODES)
+    if MODES[name].weights == "pretrained":
+        ready = ", ".join(key for key, mode in MODES.items() if mode.weights == "random")
+        raise LabError(f"Mode {name!r} starts from pretrained weights, which this lab does not have yet; "
+                       f"choose one of {ready}.")
+    return MODES[name]
+
+
+class LabSettings(Settings):
+    """What one run of the lab may vary; a preset is a filled-in one."""
+
+    model: str = "resnet_tiny"
+    image_size: Count = 32
+    max_steps: Count = 400
+    batch_size: Annotated[int, Field(ge=2)] = 128       # a picture alone has no negatives
+    lr: Positive = 2e-3
+    weight_decay: NotNegative = 5e-4
+    projection_dim: Count = 64
+    hidden_dim: Count = 128
+    temperature: Positive = 0.2
+    smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.5    # share of the picture's area
+    colour: NotNegative = 1.0                           # strength of the colour distortions; 0: none, no grey
+    blur: bool = False
+    probe_labels: Count = 2000
+
+    def view(self, size: int) -> augment.Augmentation:
+        """Return the random distortion that makes one view of a `size` x `size` image."""
+        return augment.simclr_view(size, strength=self.colour, area=(self.smallest_crop, 1.0),
+                                   gray=0.2 if self.colour else 0.0, blur=self.blur)
+
+    def config(self, seed: int) -> TrainConfig:
+        """Return how long and with what any of the modes trains: the budget is the same for all."""
+        own = {name: getattr(self, name) for name in ("max_steps", "batch_size", "lr", "weight_decay")}
+        return TrainConfig(optimizer="adamw", schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
+
+
+PRESETS = {
+    "tiny": LabSettings(),
+    "full": LabSettings(model="resnet18", max_steps=10_000, batch_size=512, lr=1e-3, projection_dim=128,
+                        hidden_dim=512, temperature=0.5, smallest_crop=0.2, colour=0.5,
+                        probe_labels=1_000_000),
+}
+
+
+def settings(preset: str, **changes) -> LabSettings:
+    """Return a preset's settings with some changed; a change to None or 0 steps keeps the preset's own value.
+
+    Raises LabError for an unknown preset, an unknown setting or a value out of range.
+    """
+    if preset not in PRESETS:
+        raise unknown_name("preset", preset, PRESETS)
+    if changes.get("max_steps") == 0:
+        del changes["max_steps"]
+    return PRESETS[preset].but(**{name: value for name, value in changes.items() if value is not None})
+
+
+def sources(name: str, *, settings: LabSettings, root: str | None = None,
+            seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Return the corpus (learnt from without labels) and the probe set (the examination).
+
+    For `shapes` they hold disjoint classes of one kind of picture; for a real set they are the same images,
+    of which the probe set keeps `probe_labels` for training and half as many for choosing. Raises LabError
+    where the data cannot be loaded.
+    """
+    shape = {"image_size": settings.image_size, "seed": seed}
+    if name == "shapes":
+        corpus = data.load(name, classes_set="corpus", **shape)
+        pool = round(1.5 * min(settings.probe_labels, 20_000))
+        return corpus, data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **shape)
+    corpus = data.load(name, root=root or None, **shape)
+    pool = round(1.5 * settings.probe_labels)
+    if pool >= len(corpus.train):
+        return corpus, corpus
+    return corpus, data.load(name, root=root or None, limit=pool, val_fraction=1 / 3, **shape)
+
+
+def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
+    """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
+    seed_everything(derive(seed, 1))                  # equal first weights in every mode of one seed
+    return models.build(settings.model, num_classes=None, image_size=settings.image_size, channels=channels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training, spelled out: what `fit` needs to know."""
+
+    model: nn.Module
+    train: Batches
+    config: TrainConfig
+    step: Callable
+    loss: Callable | None = None
+    val: Batches | None = None
+
+
+def pretraining(mode: Mode, encoder: nn.Module, corpus: Dataset, *, settings: LabSettings,
+                seed: int = 0) -> Task | None:
+    """Return the training on the corpus that the mode asks for, or None. The encoder is trained in place."""
+    if mode.pretraining == "simclr":
+        return simclr_task(encoder, corpus, settings=settings, seed=seed)
+    if mode.pretraining == "supervised":
+        return supervised_task(encoder, corpus, settings=settings, seed=seed)
+    return None
+
+
+def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, seed: int = 0) -> Task:
+    """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
+    seed_everything(derive(seed, 2))                  # the head's first weights
+    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim,
+                               hidden_dim=settings.hidden_dim)
+    views = Batches(corpus.train, settings.batch_size, augment=settings.view(corpus.image_size), views=2,
+                    seed=seed, mean=corpus.mean, std=corpus.std)
+    return Task(model, views, settings.config(seed), contrastive, NTXentLoss(settings.temperature))
+
+
+def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSettings, seed: int = 0) -> Task:
+    """Return the training of an encoder and a fresh linear classifier on the labels of `source`."""
+    if source.train.labels is None:
+        raise LabError(f"{source.name} has no labels, so nothing supervised can be learnt from it; "
+                       "choose mode=simclr_scratch or a labelled data set.")
+    seed_everything(derive(seed, 2))
+    model = models.SupervisedModel(encoder, source.num_classes)
+    crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0))
+    common = {"mean": source.mean, "std": source.std}
+    train = Batches(source.train, settings.batch_size, augment=crop, seed=seed, **common)
+    val = Batches.evaluation(source.val, 256, **common)
+    return Task(model, train, settings.config(seed), supervised, val=val)

@@ -1,0 +1,111 @@
+"""The eight modes: a table without gaps, equal starts and budgets, clear words where something is missing."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from labkit import modes
+from labkit.errors import LabError
+from labkit.steps import contrastive, supervised
+
+READY = [name for name, mode in modes.MODES.items() if mode.weights == "random"]
+SMALL = {"max_steps": 2, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    return modes.sources("shapes", settings=modes.settings("tiny", probe_labels=100), seed=0)
+
+
+def weights(module):
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_eight_modes_are_all_different_ways():
+    ways = {(mode.weights, mode.pretraining, mode.examination) for mode in modes.MODES.values()}
+    assert len(modes.MODES) == len(ways) == 8
+
+
+@pytest.mark.parametrize("name", modes.MODES)
+def test_the_name_says_what_the_mode_does(name):
+    mode = modes.MODES[name]
+    assert (mode.weights == "pretrained") == name.endswith("pretrained")
+    assert (mode.pretraining == "simclr") == name.startswith("simclr")
+    assert (mode.pretraining == "supervised") == name.startswith("supervised")
+    assert (mode.examination == "end to end") == name.startswith("cifar")
+
+
+def test_published_figures_are_in_the_published_order():
+    order = sorted(modes.MODES, key=lambda name: -modes.MODES[name].published)
+    assert order == [
+        "cifar_supervised_pretrained", "pretrained", "supervised_pretrained", "simclr_pretrained",
+        "cifar_supervised_scratch", "supervised_scratch", "simclr_scratch", "scratch",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in modes.MODES if name not in READY])
+def test_pretrained_mode_says_in_one_sentence_that_its_weights_are_missing(name):
+    with pytest.raises(LabError, match=r"pretrained weights.*choose one of scratch") as error:
+        modes.get(name)
+    assert str(error.value).count(". ") == 0 and str(error.value).endswith(".")
+
+
+def test_unknown_names_bring_the_nearest():
+    with pytest.raises(LabError, match="simclr_scratch"):
+        modes.get("simclr_scrach")
+    with pytest.raises(LabError, match="Did you mean tiny"):
+        modes.settings("tine")
+    with pytest.raises(LabError, match="did you mean temperature"):
+        modes.settings("tiny", temprature=1.0)
+    with pytest.raises(LabError, match="batch_size"):
+        modes.settings("tiny", batch_size=1)
+
+
+def test_zero_steps_and_none_keep_the_presets_own_value():
+    tiny = modes.PRESETS["tiny"]
+    assert modes.settings("tiny", max_steps=0, temperature=None) == tiny
+    assert modes.settings("tiny", max_steps=7).max_steps == 7 != tiny.max_steps
+
+
+def test_every_mode_of_a_seed_starts_from_the_same_weights():
+    settings = modes.settings("tiny")
+    starts = [weights(modes.encoder(modes.get(name), settings=settings, seed=3)) for name in READY]
+    assert all(torch.equal(start, starts[0]) for start in starts)
+    assert not torch.equal(weights(modes.encoder(modes.get("scratch"), settings=settings, seed=4)), starts[0])
+
+
+def test_corpus_and_probe_share_no_class(shapes):
+    corpus, probe = shapes
+    assert not set(corpus.classes) & set(probe.classes)
+    assert (len(probe.train), len(probe.val)) == (100, 50)
+
+
+def test_pretraining_is_what_the_table_says(shapes):
+    corpus, _ = shapes
+    settings = modes.settings("tiny", **SMALL)
+    steps = {}
+    for name in READY:
+        mode = modes.get(name)
+        task = modes.pretraining(mode, modes.encoder(mode, settings=settings), corpus, settings=settings)
+        steps[name] = task and (task.step, task.train.views, task.config)
+    budget = settings.config(0)
+    assert steps == {"scratch": None, "simclr_scratch": (contrastive, 2, budget),
+                     "supervised_scratch": (supervised, 1, budget), "cifar_supervised_scratch": None}
+
+
+def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):
+    images = shapes[0].train.images[:64]
+    flat = images.float().mean(dim=(2, 3), keepdim=True).expand_as(images).round().to(torch.uint8)
+    plain = modes.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
+    jittered = modes.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)      # a crop of one colour
+    assert (jittered - flat / 255).abs().mean() > 0.05
+
+
+def test_supervised_task_refuses_images_without_labels(shapes):
+    corpus, _ = shapes
+    bare = SimpleNamespace(name="bare", train=replace(corpus.train, labels=None))
+    with pytest.raises(LabError, match="bare has no labels"):
+        modes.supervised_task(None, bare, settings=modes.settings("tiny"))
