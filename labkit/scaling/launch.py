@@ -1,0 +1,85 @@
+"""torchrun from Python: ranks that cannot hang, and whose failure shows the failing rank's log."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import labkit
+from labkit.errors import LabError
+
+# What a surrounding torchrun or Slurm step would tell these ranks about themselves.
+STALE = re.compile(
+    r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_"
+)
+
+
+def torchrun(command: Sequence[str], *, ranks: int, timeout_s: float, threads: int = 1) -> None:
+    """Run a script, or "-m" and a module, with its arguments in `ranks` processes of this machine.
+
+    Every rank may use `threads` threads. Raises LabError, with the end of the failing rank's log, when a rank
+    fails or `timeout_s` has passed; no process is left behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="labkit-ranks-") as folder:
+        launch = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"),
+            *(f"--nproc-per-node={ranks}", "--redirects=3", f"--log-dir={folder}", *command),
+        ]
+        agent_log = Path(folder, "agent.log")
+        with agent_log.open("w") as log:
+            agent = subprocess.Popen(
+                launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            code = agent.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            _stop(agent)
+            last = _last_words(Path(folder), None)
+            raise LabError(
+                f"{ranks} ranks were not done within {timeout_s:g} s and were stopped; raise timeout_s or see"
+                f" where they waited:\n{last}"
+            ) from None
+        finally:
+            _stop(agent)
+        if code:
+            rank = _first_failure(agent_log.read_text(errors="replace"))
+            last = _last_words(Path(folder), rank) or agent_log.read_text(errors="replace")[-2000:]
+            raise LabError(f"Rank {rank} of {ranks} failed; its last lines:\n{last}")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return this environment without a surrounding launcher's ranks, with labkit importable."""
+    kept = {name: value for name, value in os.environ.items() if not STALE.match(name)}
+    root = str(Path(labkit.__file__).parents[1])
+    path = os.pathsep.join(p for p in (root, kept.get("PYTHONPATH")) if p)
+    mine = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3"}
+    return kept | mine
+
+
+def _stop(agent: subprocess.Popen) -> None:
+    """Ask the agent to end its ranks (they are sessions of their own), then end it."""
+    if agent.poll() is None:
+        agent.send_signal(signal.SIGTERM)
+        try:
+            agent.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(agent.pid, signal.SIGKILL)
+            agent.wait()
+
+
+def _first_failure(text: str) -> int | str:
+    """Return the rank that torchrun names as the root cause in its report."""
+    cause = text.partition("Root Cause")[2]
+    found = re.search(r"rank\s*:\s*(\d+)", cause)
+    return int(found.group(1)) if found else "?"
+
+
+def _last_words(folder: Path, rank: int | str | None, *, lines: int = 12) -> str:
+    """Return the last log lines of one rank, or of all."""
+    logs = sorted(folder.glob(f"*/attempt_0/{'*' if rank is None else rank}/std*.log"))
+    ends = [(log.parent.name, log.read_text(errors="replace").splitlines()[-lines:]) for log in logs]
+    return "\n".join(f"[rank {name}] {line}" for name, end in ends for line in end)

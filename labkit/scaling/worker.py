@@ -1,0 +1,175 @@
+"""What each rank of a scaling measurement does; torchrun starts it with a wish and a place for the answer."""
+
+import faulthandler
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from labkit import augment, data, distributed, losses, models
+from labkit.config import TrainConfig
+from labkit.data.batches import Batch, Batches
+from labkit.steps import Learner, choose_precision, supervised
+
+WARM_UP_STEPS = 3
+
+
+class Case:
+    """One training set-up, stepped by hand: the lab's own batches, step, loss, optimizer and DDP."""
+
+    def __init__(self, spec: dict, batch_size: int, source: data.Dataset, device: torch.device):
+        torch.manual_seed(0)
+        net = build(spec, source)
+        total = WARM_UP_STEPS + spec["windows"] * spec["steps_per_window"]
+        config = TrainConfig(max_steps=total, batch_size=batch_size, precision=spec["precision"])
+        self.learner = Learner(net, config, total_steps=total, device=device)
+        self.learner.forward.train()
+        self.loss, self.steps, self.device = losses.supervised_loss().to(device), 0, device
+        self.stream = self._forever(spec, batch_size, source)
+
+    def _forever(self, spec: dict, batch_size: int, source: data.Dataset) -> Iterator[Batch]:
+        batches = Batches(
+            source.train, batch_size, augment=augment.supervised(spec["image_size"]), device=self.device,
+            mean=source.mean, std=source.std, rank=distributed.rank(), world_size=distributed.world_size(),
+        )  # fmt: skip
+        epoch = 0
+        while True:
+            yield from batches.epoch(epoch)
+            epoch += 1
+
+    def step(self) -> None:
+        """Take one whole training step, loading included."""
+        self.learner.update([next(self.stream)], supervised, self.loss, number=self.steps)
+        self.steps += 1
+
+    def phases(self, spec: dict) -> dict[str, float]:
+        """Return the median seconds of each part of a step; waiting after each part adds a little."""
+        learner, seen = self.learner, {"input_s": [], "forward_s": [], "backward_s": [], "optimizer_s": []}
+        box = {}
+
+        def load():
+            box["batch"] = next(self.stream)
+
+        def forward():
+            box["loss"] = learner.look(learner.forward, box["batch"], supervised, self.loss)["loss"]
+
+        def backward():
+            learner.scaler.scale(box["loss"]).backward()
+
+        def optimize():
+            learner.scaler.step(learner.optimizer)
+            learner.scaler.update()
+            learner.optimizer.zero_grad(set_to_none=True)
+
+        def whole():
+            for name, part in zip(seen, (load, forward, backward, optimize), strict=True):
+                seen[name].append(seconds(part, self.device))
+
+        enough(whole, spec, self.device)
+        return {name: statistics.median(times) for name, times in seen.items()}
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    """Return how long a call takes, with the device's work finished before and after."""
+    finish(device)
+    start = time.perf_counter()
+    function()
+    finish(device)
+    return time.perf_counter() - start
+
+
+def finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def together(function: Callable[[], object], device: torch.device) -> float:
+    """Return the slowest rank's time for a call that all ranks start at once."""
+    if distributed.world_size() == 1:
+        return seconds(function, device)
+    dist.barrier()
+    slowest = torch.tensor(seconds(function, device), dtype=torch.float64, device=device)
+    dist.all_reduce(slowest, op=dist.ReduceOp.MAX)
+    return slowest.item()
+
+
+def enough(function: Callable[[], object], spec: dict, device: torch.device) -> list[float]:
+    """Return the times of `windows` calls, or of at least three when they take longer than a case may."""
+    times = []
+    while len(times) < spec["windows"] and (len(times) < 3 or sum(times) < spec["seconds_per_case"]):
+        times.append(together(function, device))  # the same number on every rank, so all stop together
+    return times
+
+
+def run_case(spec: dict, case: dict, source: data.Dataset, device: torch.device, start_up_s: float) -> dict:
+    """Return one row of measurements: see `labkit.scaling.Measurement`."""
+    torch.set_num_threads(case["threads"])
+    ranks, batch_size, each = distributed.world_size(), case["batch_size"], spec["steps_per_window"]
+    one = Case(spec, batch_size, source, device)
+    first = together(one.step, device)
+    for _ in range(WARM_UP_STEPS - 1):
+        one.step()
+
+    def window():
+        for _ in range(each):
+            one.step()
+
+    step_s = statistics.median(enough(window, spec, device)) / each
+    return case | {
+        "ranks": ranks,
+        "step_s": step_s,
+        "images_per_second": ranks * batch_size / step_s,
+        "first_step_s": first,
+        "start_up_s": start_up_s,
+        "phases": one.phases(spec) if ranks == 1 else {},
+    }
+
+
+def allreduce_seconds(size_bytes: int, device: torch.device, *, repeats: int = 9) -> float:
+    """Return the median time to add up `size_bytes` of fp32 numbers over all ranks."""
+    numbers = torch.zeros(size_bytes // 4, device=device)
+
+    def add():
+        dist.all_reduce(numbers)
+
+    for _ in range(2):
+        add()
+    return statistics.median(together(add, device) for _ in range(repeats))
+
+
+def main(wish: str, answer: str) -> None:
+    spec = json.loads(Path(wish).read_text())
+    faulthandler.dump_traceback_later(0.9 * spec["timeout_s"])  # for whoever stops this rank
+    device = distributed.setup(spec["timeout_s"])
+    shapes = spec["dataset"] == "shapes"  # drawn anew, so no more than needed
+    options = {"n_train": spec["limit"], "n_test": 10} if shapes else {"limit": spec["limit"]}
+    source = data.load(spec["dataset"], root=spec["data_dir"], image_size=spec["image_size"], **options)
+    start_up_s = time.time() - spec["launched_at"]
+    rows = [run_case(spec, case, source, device, start_up_s) for case in spec["cases"]]
+    times = {size: allreduce_seconds(size, device) for size in spec["allreduce_bytes"]}
+    if distributed.is_main():
+        net = build(spec, source)
+        found = {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "precision": choose_precision(spec["precision"], device),
+            "parameter_bytes": [p.numel() * p.element_size() for p in net.parameters()],
+            "rows": rows,
+            "allreduce_s": times,
+        }
+        Path(answer).write_text(json.dumps(found))
+    distributed.cleanup()
+
+
+def build(spec: dict, source: data.Dataset) -> nn.Module:
+    size, channels = spec["image_size"], source.channels
+    return models.build(spec["model"], num_classes=source.num_classes, image_size=size, channels=channels)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
