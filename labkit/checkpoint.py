@@ -37,9 +37,9 @@ def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, A
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise LabError(f"There is no checkpoint {path}; train first, or check the name.") from None
-    except OSError as error:
-        raise LabError(f"Cannot read the checkpoint {path}: {error.strerror or error}.") from error
-    except Exception as error:      # torch raises pickle, zip and runtime errors alike for a damaged file
+    except (PermissionError, IsADirectoryError) as error:
+        raise LabError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
+    except Exception as error:      # torch raises pickle, system and runtime errors alike for a damaged file
         raise LabError(f"The checkpoint {path} is damaged; delete it to start that training anew.") from error
 
 

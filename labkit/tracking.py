@@ -22,6 +22,7 @@ from labkit import distributed
 from labkit.records import RunFolder, atomic_write
 
 COUNTED = ("correct", "count")      # outcomes of a step that add up; of all others the mean is told
+WANDB_PATIENCE_S = 30               # how long to wait for W&B's server before going on without it
 
 
 class Tally:
@@ -189,7 +190,8 @@ class WeightsAndBiases:
             project=os.environ.get("WANDB_PROJECT", "labkit"), dir=str(run.logs), mode=mode, group=group,
             id=f"{group}-{re.sub('[^A-Za-z0-9_-]', '-', fit)}-{attempt}", name=f"{run.id} {fit} #{attempt}",
             config=settings | {"resumed_after_step": step}, reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off", init_timeout=30, login_timeout=30),
+            settings=wandb.Settings(silent=True, console="off", 
+                                    init_timeout=WANDB_PATIENCE_S, login_timeout=WANDB_PATIENCE_S),
         )  # fmt: skip
         self.run.define_metric("*", step_metric="step")
 
@@ -232,11 +234,12 @@ class Progress:
         """Tell how an epoch went, in one line."""
         place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
         line = f"{place}: {_told(row)} ({seconds:.1f} s)"
+        stream = sys.stdout if _in_jupyter() else sys.stderr       # a notebook colours stderr like an error
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
-            self.bar.write(line)
+            self.bar.write(line, file=stream)
         elif not self.silent:
-            print(line, file=sys.stdout if _in_jupyter() else sys.stderr, flush=True)
+            print(line, file=stream, flush=True)
 
     def __enter__(self) -> "Progress":
         return self

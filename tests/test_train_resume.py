@@ -170,7 +170,7 @@ def test_killed_between_last_and_best_both_are_right_after_all(folder, monkeypat
 
 
 def test_a_notebook_of_two_fits_stopped_in_the_second_equals_uninterrupted(folder):
-    """The first fit comes back from its checkpoint: the second begins from the same weights and generators."""
+    """The first fit comes back from its checkpoint; the second begins from equal weights and generators."""
 
     def notebook(run, data=None):
         torch.manual_seed(0)
