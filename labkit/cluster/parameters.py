@@ -84,6 +84,8 @@ def alternatives(text: str) -> tuple[str, list[Text]]:
 
 def literal(text: str) -> Any:
     """Return what a typed text means: a Python literal, else YAML (true, null, [a, b]), else the text."""
+    if text.strip().lower() == "none":
+        return None
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
