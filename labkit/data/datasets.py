@@ -3,14 +3,19 @@
 import inspect
 from pathlib import Path
 
-from labkit.data import embedded, folder, tiny_imagenet
+from labkit.data import embedded, folder, hdf5, tiny_imagenet, torchvision_files
 from labkit.data.splits import Dataset, Source, check_labels, cut, stratified
 from labkit.errors import LabError, unknown_name
 
 DATASETS = {
     "shapes": embedded.shapes,
     "digits": embedded.digits,
+    "cifar10": torchvision_files.cifar10,
+    "cifar100": torchvision_files.cifar100,
+    "mnist": torchvision_files.mnist,
+    "fashion_mnist": torchvision_files.fashion_mnist,
     "tiny_imagenet": tiny_imagenet.tiny_imagenet,
+    "medium_imagenet": hdf5.medium_imagenet,
     "folder": folder.folder,
 }
 

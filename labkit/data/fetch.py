@@ -1,5 +1,222 @@
-"""Download a data set on a machine that has a network (a login node): resumable, checksummed, atomic."""
+"""Download a data set where there is a network (a login node): resumed, checksummed, put in place at once."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.data.progress import watched
+from labkit.errors import LabError, unknown_name
+from labkit.paths import data_dir
+
+CHUNK_BYTES = 2**20
+TIMEOUT_S = 30
+EMBEDDED = ("digits", "shapes")
+BY_PATH = ("folder", "medium_imagenet")
 
 
-def fetch(name, root=None):
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Archive:
+    """One file to download: `file` and `makes` are relative to the root.
+
+    makes: the folder that unpacking leaves, or None where the file is read as it is.
+    """
+
+    file: str
+    md5: str
+    urls: tuple[str, ...]
+    makes: str | None = None
+
+
+def _idx_files(folder: str, mirrors: tuple[str, ...], sums: tuple[str, str, str, str]) -> tuple[Archive, ...]:
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    files = [f"{name}-ubyte.gz" for name in names]
+    return tuple(
+        Archive(f"{folder}/raw/{file}", md5, tuple(mirror + file for mirror in mirrors))
+        for file, md5 in zip(files, sums, strict=True)
+    )
+
+
+def _cifar(number: int, md5: str, makes: str) -> tuple[Archive, ...]:
+    file = f"cifar-{number}-python.tar.gz"
+    return (Archive(file, md5, (f"https://www.cs.toronto.edu/~kriz/{file}",), makes),)
+
+
+# Checksums as torchvision 0.29 has them; Tiny-ImageNet's is the one widely used for the course's own archive.
+ARCHIVES = {
+    "cifar10": _cifar(10, "c58f30108f718f92721af3b95e74349a", "cifar-10-batches-py"),
+    "cifar100": _cifar(100, "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python"),
+    "mnist": _idx_files(
+        "MNIST",
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
+        (
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
+        ),
+    ),
+    "fashion_mnist": _idx_files(
+        "FashionMNIST",
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        (
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+    ),
+    "tiny_imagenet": (
+        Archive(
+            "tiny-imagenet-200.zip",
+            "90528d7ca1a48142e341f4ef8d21d0de",
+            ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
+            "tiny-imagenet-200",
+        ),
+    ),
+}
+
+
+def fetch(name: str, root: str | Path | None = None) -> Path:
+    """Download and unpack a data set into `root` (default: the data folder) and return that folder.
+
+    What is there and whole is left alone; a half-downloaded file is continued. Raises LabError where there is
+    no network, no space or a wrong checksum.
+    """
+    if name in EMBEDDED:
+        raise LabError(f"{name} needs no download: load it as it is.")
+    if name in BY_PATH:
+        raise LabError(f'{name} is not downloaded: pass its path, e.g. load("{name}", root="path/to/it").')
+    if name not in ARCHIVES:
+        raise unknown_name("data set to fetch", name, ARCHIVES)
+    folder = Path(root).expanduser() if root else data_dir()
+    try:
+        for archive in ARCHIVES[name]:
+            _fetch_one(name, archive, folder)
+    except OSError as error:
+        advice = "free some space or choose another root"
+        raise LabError(f"Cannot write {name} to {folder} ({error}); {advice}.") from error
+    return folder
+
+
+def _fetch_one(name: str, archive: Archive, root: Path) -> None:
+    if archive.makes and (root / archive.makes).is_dir():
+        return
+    target = root / archive.file
+    if not target.is_file() or md5_of(target) != archive.md5:
+        download(name, archive, target)
+    if archive.makes:
+        unpack(name, target, root, archive.makes)
+
+
+def absent(name: str, root: Path) -> LabError:
+    """Return the sentence for a data set that is not, or not wholly, in root."""
+    where = f"run `labkit fetch {name}` on a login node"
+    for archive in ARCHIVES[name]:
+        part = _part(root / archive.file)
+        if part.exists():
+            done = f"{part.stat().st_size / 2**20:.1f} MiB of {archive.file} are there"
+            return LabError(f"{name} in {root} is half downloaded ({done}); {where}, which continues it.")
+        if archive.makes and (root / archive.makes).exists():
+            return LabError(f"{name} in {root} is incomplete; delete {root / archive.makes} and {where}.")
+        if archive.makes and (root / archive.file).exists():
+            return LabError(f"{name} in {root} is downloaded but not unpacked; {where} to finish it.")
+    return LabError(f"{name} is not in {root}; {where}, or pass the folder that holds it as root.")
+
+
+def md5_of(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
+def download(name: str, archive: Archive, target: Path) -> None:
+    """Put the archive's file at `target` once its checksum is right; until then it grows as .part."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(target)
+    if target.exists():
+        os.replace(target, part)  # somebody's own broken download: perhaps it only has to be continued
+    for url in archive.urls:
+        failure = _attempt(url, part)
+        if failure is None:
+            break
+    else:
+        kept = f"; the {part.stat().st_size / 2**20:.1f} MiB so far are kept" if part.exists() else ""
+        raise LabError(
+            f"Cannot download {archive.file} ({failure}){kept}; run `labkit fetch {name}` on a machine with "
+            f"a network, e.g. a login node."
+        )
+    found = md5_of(part)
+    if found != archive.md5:
+        part.unlink()
+        raise LabError(
+            f"{archive.file} has checksum {found} instead of {archive.md5}; it was deleted: run "
+            f"`labkit fetch {name}` again."
+        )
+    os.replace(part, target)
+
+
+def _attempt(url: str, part: Path) -> str | None:
+    """Download the rest of `url` behind what `part` holds; return why that failed, or None."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    have = part.stat().st_size if part.exists() else 0
+    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as response:
+            return _receive(response, part, have)
+    except HTTPError as error:
+        return None if error.code == 416 else f"{url} answers {error.code}"  # 416: nothing is left to send
+    except (URLError, TimeoutError, ConnectionError) as error:
+        return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+
+
+def _receive(response, part: Path, have: int) -> str | None:
+    rest_of = response.headers.get("Content-Range", "")
+    resumed = response.status == 206 and rest_of.startswith(f"bytes {have}-")  # else it sends all again
+    rest = int(response.headers.get("Content-Length") or 0)
+    with open(part, "ab" if resumed else "wb") as file:
+        pieces = watched(_pieces(response), total=rest, text=f"Fetching {part.stem}", unit="B")
+        received = sum(file.write(piece) for piece in pieces)
+    return None if received >= rest else f"the connection ended after {received} of {rest} bytes"
+
+
+def _pieces(response) -> Iterator[bytes]:
+    """Yield what arrives; a network that breaks raises ConnectionError, to tell it from a full disk."""
+    from http.client import HTTPException
+
+    try:
+        while piece := response.read(CHUNK_BYTES):
+            yield piece
+    except (HTTPException, OSError) as error:
+        raise ConnectionError(f"the connection broke: {error}") from error
+
+
+def unpack(name: str, archive: Path, root: Path, makes: str) -> None:
+    """Unpack beside the goal and rename: the folder is there only once it is whole."""
+    import tarfile
+    import zipfile
+
+    temporary = root / f".unpacking-{makes}-{os.getpid()}"
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(temporary)
+        else:
+            with tarfile.open(archive) as opened:
+                safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
+                opened.extractall(temporary, **safely)
+        os.replace(temporary / makes, root / makes)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileNotFoundError) as error:
+        again = f"delete it and run `labkit fetch {name}` again"
+        raise LabError(f"Cannot unpack {archive} ({error}); {again}.") from error
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(temporary)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from labkit.seeding import derive
 
 CHUNK_PIXELS = 128 * 32 * 32  # a chunk's planes then stay in the processor's cache
 LUMA = (0.299, 0.587, 0.114)
@@ -47,8 +48,7 @@ def nuisances(difficulty: float) -> Nuisances:
 
 def generator_for(*path: int) -> torch.Generator:
     """Return a generator that depends on every number of `path` and on nothing else."""
-    word = np.random.SeedSequence([abs(int(p)) for p in path]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(word >> np.uint64(1)))
+    return torch.Generator().manual_seed(derive(*path))
 
 
 def uniform(generator: torch.Generator, low: float, high: float, *shape: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from labkit.data.statistics import kept_statistics
 from labkit.errors import LabError
+from labkit.seeding import derive
 
 COPY_LIMIT_BYTES = 512 * 2**20  # a smaller split is copied into memory, a larger one is read by index
 
@@ -153,7 +154,7 @@ def stratified(labels: Tensor, total: int, *, seed: int, spare: int = 0) -> Tens
     """
     labels = np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(derive(seed))
     orders = [generator.permutation(np.flatnonzero(labels == k)) for k in classes]
     most = np.maximum(counts - spare, 0)
     least = np.minimum(1, most) if total >= len(classes) else np.zeros_like(most)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from labkit.data.fetch import absent
 from labkit.data.folder import Listing, Opener, listing
 from labkit.data.splits import Source
 from labkit.errors import LabError
@@ -35,7 +36,7 @@ def find(root: Path) -> Path:
     """Return the folder that holds wnids.txt; raise LabError where the set is missing or incomplete."""
     root = root / FOLDER if (root / FOLDER).is_dir() else root
     if not (root / "wnids.txt").is_file():
-        raise LabError(f"tiny_imagenet is not in {root}; {ADVICE}, or pass its folder as root.")
+        raise absent("tiny_imagenet", root)
     for part in ("words.txt", "train", "val/images", "val/val_annotations.txt"):
         if not (root / part).exists():
             raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")
