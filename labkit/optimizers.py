@@ -133,7 +133,10 @@ def build(
             "Nothing to optimize: every parameter has requires_grad=False; unfreeze some."
         )
     options = {"weight_decay": weight_decay}
-    if fused if fused is not None else has_fused_kernel(name, params):
+    available = has_fused_kernel(name, params)
+    if fused and not available:
+        raise LabError(f"There is no fused {name} for parameters on {params[0].device}; leave fused out.")
+    if available and fused is not False:
         options["fused"] = True
     spare = name == "lars" if decay_norms is None else not decay_norms
     return OPTIMIZERS[name](_groups(params, name, spare), lr, momentum, **options)

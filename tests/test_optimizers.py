@@ -116,3 +116,5 @@ def test_unknown_name_and_frozen_model_are_refused():
         optimizers.build("adamv", small_model(), lr=0.1)
     with pytest.raises(LabError, match="Nothing to optimize"):
         optimizers.build("sgd", small_model().requires_grad_(False), lr=0.1)
+    with pytest.raises(LabError, match="no fused lars"):
+        optimizers.build("lars", small_model(), lr=0.1, fused=True)

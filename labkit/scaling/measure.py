@@ -27,7 +27,7 @@ class Measurement:
     images_per_second: float  # of all ranks together
     first_step_s: float  # warm-up: allocations, kernel choice, DDP's first bucket plan
     start_up_s: float  # from the launch to the first batch: imports, rendezvous, data
-    phases: dict[str, float]  # input_s, forward_s, backward_s, optimizer_s; {} on several ranks
+    phases: dict[str, float]  # input_s, forward_s, backward_s, optimizer_s; one rank with its threads only
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def measure(
     for ranks in sizes:
         spec = common | {
             "cases": _cases(ranks, sizes, batch_size, {threads} if gpus else {threads, cores}),
+            "phase_threads": threads if ranks == 1 else None,
             "allreduce_bytes": list(allreduce_bytes) if ranks > 1 else [],
         }
         found[ranks] = _launch(spec, ranks=ranks, threads=threads, timeout_s=timeout_s)

@@ -100,7 +100,7 @@ def together(function: Callable[[], object], device: torch.device) -> float:
 
 
 def enough(function: Callable[[], object], spec: dict, device: torch.device) -> list[float]:
-    """Return the times of `windows` calls, or of at least three when they take longer than a case may."""
+    """Return the times of `windows` calls, or of at least three where a case would take too long."""
     times = []
     while len(times) < spec["windows"] and (len(times) < 3 or sum(times) < spec["seconds_per_case"]):
         times.append(together(function, device))  # the same number on every rank, so all stop together
@@ -110,11 +110,11 @@ def enough(function: Callable[[], object], spec: dict, device: torch.device) -> 
 def run_case(spec: dict, case: dict, source: data.Dataset, device: torch.device, start_up_s: float) -> dict:
     """Return one row of measurements: see `labkit.scaling.Measurement`."""
     torch.set_num_threads(case["threads"])
-    ranks, batch_size, each = distributed.world_size(), case["batch_size"], spec["steps_per_window"]
+    ranks, batch_size = distributed.world_size(), case["batch_size"]
     one = Case(spec, batch_size, source, device)
-    first = together(one.step, device)
-    for _ in range(WARM_UP_STEPS - 1):
-        one.step()
+    warm_up = [together(one.step, device) for _ in range(WARM_UP_STEPS)]
+    affordable = spec["seconds_per_case"] / spec["windows"] / min(warm_up)
+    each = max(1, min(spec["steps_per_window"], int(affordable)))
 
     def window():
         for _ in range(each):
@@ -125,9 +125,9 @@ def run_case(spec: dict, case: dict, source: data.Dataset, device: torch.device,
         "ranks": ranks,
         "step_s": step_s,
         "images_per_second": ranks * batch_size / step_s,
-        "first_step_s": first,
+        "first_step_s": warm_up[0],
         "start_up_s": start_up_s,
-        "phases": one.phases(spec) if ranks == 1 else {},
+        "phases": one.phases(spec) if spec["phase_threads"] == case["threads"] else {},
     }
 
 
