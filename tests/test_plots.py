@@ -51,7 +51,7 @@ def images():
     return torch.randint(0, 256, (7, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-ROWS = [{"epoch": e, "train_loss": 2.0 - 0.5 * e, "val_loss": 2.1 - 0.4 * e, "train_accuracy": 0.2 * e,
+ROWS = [{"epoch": e + 1, "train_loss": 2.0 - 0.5 * e, "val_loss": 2.1 - 0.4 * e, "train_accuracy": 0.2 * e,
          "val_accuracy": (0.1, 0.4, 0.3)[e]} for e in range(3)]
 
 CHARTS = {
@@ -92,7 +92,7 @@ def test_lines_hold_the_given_points():
     assert ax.get_xscale() == "log" and ax.get_xticks().tolist() == [1, 2, 4]
 
 
-def test_curves_count_epochs_from_one_and_mark_the_best_validation():
+def test_curves_hold_the_rows_and_mark_the_best_validation():
     loss, _, accuracy, _ = plots.plot_curves({"cnn": ROWS, "vit": ROWS}).axes
     lines = {line.get_label(): line.get_xydata().tolist() for line in loss.lines}
     assert lines["training"] == [[1, 2.0], [2, 1.5], [3, 1.0]]
@@ -101,7 +101,7 @@ def test_curves_count_epochs_from_one_and_mark_the_best_validation():
 
 
 def test_curves_leave_out_what_was_not_measured():
-    rows = [{"epoch": 0, "train_loss": 1.0}, {"epoch": 1, "train_loss": 0.5, "val_loss": None}]
+    rows = [{"epoch": 1, "train_loss": 1.0}, {"epoch": 2, "train_loss": 0.5, "val_loss": None}]
     loss, accuracy = plots.plot_curves({"simclr": rows}).axes
     assert len(loss.lines) == 1 and not accuracy.lines
 
@@ -113,41 +113,66 @@ def test_confusion_shows_counts_and_colours_shares_of_the_true_class():
     assert ax.images[0].get_array().tolist() == [[75, 25, 0], [0, 100, 0], [0, 0, 0]]
 
 
-def test_images_are_drawn_pixel_by_pixel(images):
-    fig = plots.plot_images(images, titles=list("abcdefg"), columns=4)
-    drawn = [ax.images[0].get_array() for ax in fig.axes if ax.images]
-    assert len(drawn) == 7 and [ax.get_title() for ax in fig.axes[:7]] == list("abcdefg")
-    assert all(np.array_equal(d, i.permute(1, 2, 0).numpy()) for d, i in zip(drawn, images, strict=True))
+def drawn(fig):
+    """The pictures of a grid with the (column, row) place of their left upper corners, and its texts."""
+    ax = fig.axes[0]
+    corners = [image.get_extent()[::3] for image in ax.images]                # left, top
+    columns, rows = (sorted({corner[i] for corner in corners}) for i in (0, 1))
+    places = [(rows.index(top), columns.index(left)) for left, top in corners]
+    return dict(zip(places, (image.get_array() for image in ax.images), strict=True)), \
+        [text.get_text() for text in ax.texts]
+
+
+def pixels(image):
+    return image.permute(1, 2, 0).numpy()
+
+
+def test_images_are_drawn_pixel_by_pixel_in_reading_order(images):
+    pictures, titles = drawn(plots.plot_images(images, titles=list("abcdefg"), columns=4))
+    assert list(pictures) == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    assert titles == list("abcdefg")
+    assert all(np.array_equal(p, pixels(i)) for p, i in zip(pictures.values(), images, strict=True))
+
+
+def test_titles_stand_above_their_image_and_touch_no_other(images):
+    fig = plots.plot_images(images, titles=[f"line {n}\nsecond" for n in range(7)], columns=4)
+    fig.canvas.draw()
+    ax = fig.axes[0]
+    frames = [image.get_window_extent().shrunk(0.98, 0.98) for image in ax.images]
+    boxes = [text.get_window_extent().shrunk(0.98, 0.98) for text in ax.texts]
+    assert not any(box.overlaps(frame) for box in boxes for frame in frames)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(box.y1 < fig.bbox.y1 and box.y0 > frame.y0 for box, frame in zip(boxes, frames, strict=True))
 
 
 def test_float_and_gray_images_look_as_their_bytes(images):
     grey = images[:, :1]
-    from_bytes = plots.plot_images(grey).axes[3].images[0].get_array()
-    from_floats = plots.plot_images(grey.float() / 255).axes[3].images[0].get_array()
+    from_bytes = drawn(plots.plot_images(grey))[0][0, 3]
+    from_floats = drawn(plots.plot_images(grey.float() / 255))[0][0, 3]
     assert np.array_equal(from_bytes, from_floats) and from_bytes.shape == (8, 8, 3)
 
 
 def test_class_rows_keep_to_their_class(images):
     labels = torch.tensor([0, 1, 0, 1, 0, 0, 1])
     fig = plots.plot_class_rows(images, labels, classes=["even", "odd", "none"], per_class=5)
-    rows = np.array(fig.axes).reshape(3, 5)
-    assert [ax.get_ylabel() for ax in rows[:, 0]] == ["even", "odd", "none"]
-    assert [sum(bool(ax.images) for ax in row) for row in rows] == [4, 3, 0]
-    assert np.array_equal(rows[1, 2].images[0].get_array(), images[6].permute(1, 2, 0))
+    pictures, _ = drawn(fig)
+    assert [tick.get_text() for tick in fig.axes[0].get_yticklabels()] == ["even", "odd", "none"]
+    assert sorted(pictures) == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    assert np.array_equal(pictures[1, 2], pixels(images[6]))
 
 
 def test_pairs_put_the_original_left_of_each_change(images):
     fig = plots.plot_pairs(images[0], {"flip": images[0].flip(-1), "crop": images[0, :, 2:6, 2:6]}, columns=2)
-    shown = [ax.images[0].get_array().shape[0] for ax in fig.axes]
-    assert shown == [8, 8, 8, 4]
-    assert [ax.get_title() for ax in fig.axes] == ["original", "flip", "original", "crop"]
+    pictures, titles = drawn(fig)
+    assert titles == ["original", "flip", "original", "crop"]
+    assert [pictures[0, column].shape[0] for column in range(4)] == [8, 8, 8, 4]
 
 
 def test_predictions_say_right_and_wrong_in_words(images):
     probabilities = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
     fig = plots.plot_predictions(images[:2], torch.tensor([0, 0]), probabilities=probabilities,
                                  classes=["cat", "dog"])
-    assert [ax.get_title() for ax in fig.axes] == ["right: cat\n90%", "wrong: dog\n70%, is cat"]
+    assert drawn(fig)[1] == ["right: cat\n90%", "wrong: dog\n70%, is cat"]
 
 
 def test_show_writes_the_same_file_twice_with_its_alt_text(run):

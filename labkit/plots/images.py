@@ -12,6 +12,8 @@ from labkit.errors import LabError
 from labkit.plots.figure import INK, PALETTE, figure
 
 RIGHT, WRONG = PALETTE[0], PALETTE[5]      # blue and vermilion; the words beside them say the same
+QUIET = "#666666"
+GAP, LINE_INCHES = 0.08, 0.15              # between two images, in image widths; the height of a line of text
 
 
 def plot_images(images: Tensor, *, titles: Sequence[str] | None = None, colors: Sequence[str] | None = None,
@@ -25,19 +27,9 @@ def plot_images(images: Tensor, *, titles: Sequence[str] | None = None, colors: 
     if titles is not None and len(titles) != len(pictures):
         raise LabError(f"{len(pictures)} images need as many titles, not {len(titles)}.")
     columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
-    lines = max((text.count("\n") + 1 for text in titles or []), default=0)
-    fig, axes = figure(rows, columns, width=columns * inches, plain=True,
-                       height=rows * (inches + 0.16 * lines) + (0.35 if title else 0.05))
-    for number, picture in enumerate(pictures):
-        ax = axes.flat[number]
-        _draw(ax, picture)
-        if titles is not None:
-            ax.set_title(titles[number], fontsize=8, color=colors[number] if colors else INK, pad=2)
-    for ax in axes.flat[len(pictures):]:
-        ax.set_visible(False)
-    _headline(fig, title)
-    return fig
+    cells = [divmod(number, columns) for number in range(len(pictures))]
+    return _grid(dict(zip(cells, pictures, strict=True)), dict(zip(cells, titles or [], strict=False)),
+                 colors=dict(zip(cells, colors or [], strict=False)), title=title, inches=inches)
 
 
 def plot_class_rows(images: Tensor, labels: Tensor, *, classes: Sequence[str], per_class: int = 10,
@@ -46,15 +38,12 @@ def plot_class_rows(images: Tensor, labels: Tensor, *, classes: Sequence[str], p
 
     images: (N, C, H, W); labels: (N,) int64. A class with fewer images leaves its row short.
     """
-    fig, axes = figure(len(classes), per_class, width=1.1 + 0.62 * per_class,
-                       height=0.64 * len(classes) + (0.4 if title else 0.1), plain=True)
-    for number, name in enumerate(classes):
-        chosen = (labels == number).nonzero()[:per_class, 0]
-        for column, picture in enumerate(_pictures(images[chosen]) if len(chosen) else []):
-            _draw(axes[number, column], picture)
-        axes[number, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
-    _headline(fig, title)
-    return fig
+    pictures = {}
+    for row in range(len(classes)):
+        chosen = (labels == row).nonzero()[:per_class, 0]
+        for column, picture in enumerate(_pictures(images[chosen])):
+            pictures[row, column] = picture
+    return _grid(pictures, {}, title=title, inches=0.62, rows=classes, columns=per_class)
 
 
 def plot_pairs(before: Tensor, after: Mapping[str, Tensor], *, columns: int = 4, title: str = "") -> Figure:
@@ -63,19 +52,15 @@ def plot_pairs(before: Tensor, after: Mapping[str, Tensor], *, columns: int = 4,
     before: (C, H, W); after: name -> (C, H, W), any size.
     """
     columns = max(1, min(columns, len(after)))
-    rows = -(-len(after) // columns)
-    fig, axes = figure(rows, 2 * columns, width=2 * columns * 1.05, height=rows * 1.35 + 0.35, plain=True)
+    original = _pictures(before[None])[0]
+    pictures, titles, colors = {}, {}, {}
     for number, (name, image) in enumerate(after.items()):
-        left = axes[number // columns, 2 * (number % columns)]
-        right = axes[number // columns, 2 * (number % columns) + 1]
-        _draw(left, _pictures(before[None])[0])
-        _draw(right, _pictures(image[None])[0])
-        left.set_title("original", fontsize=8, color="#777777", pad=3)
-        right.set_title(name, fontsize=8, color=INK, pad=3)
-    for ax in axes.flat[2 * len(after):]:
-        ax.set_visible(False)
-    _headline(fig, title)
-    return fig
+        left = (number // columns, 2 * (number % columns))
+        right = (left[0], left[1] + 1)
+        pictures |= {left: original, right: _pictures(image[None])[0]}
+        titles |= {left: "original", right: name}
+        colors |= {left: QUIET, right: INK}
+    return _grid(pictures, titles, colors=colors, title=title, inches=1.05)
 
 
 def plot_predictions(images: Tensor, labels: Tensor, *, probabilities: Tensor, classes: Sequence[str],
@@ -94,6 +79,43 @@ def plot_predictions(images: Tensor, labels: Tensor, *, probabilities: Tensor, c
     return plot_images(images, titles=titles, colors=colors, columns=columns, title=title, inches=1.45)
 
 
+Cell = tuple[int, int]              # row and column
+
+
+def _grid(pictures: dict[Cell, np.ndarray], titles: dict[Cell, str], *, title: str, inches: float,
+          colors: dict[Cell, str] | None = None, rows: Sequence[str] = (), columns: int = 0) -> Figure:
+    """Draw pictures, (H, W, 3) of any size, as squares `inches` wide in ONE axes: many axes would be slow.
+
+    rows: names to write at the left of each row. columns: leave room for as many, filled or not.
+    """
+    lines = max((text.count("\n") + 1 for text in titles.values()), default=0)
+    pitch = 1 + GAP + lines * LINE_INCHES / inches      # from row to row, in image widths
+    wide = max([columns, *(column + 1 for _, column in pictures)]) * (1 + GAP) - GAP
+    high = max([len(rows), *(row + 1 for row, _ in pictures)]) * pitch - GAP
+    margin = max((0.085 * len(name) for name in rows), default=0)
+    fig, axes = figure(width=wide * inches + margin + 0.2, plain=True,
+                       height=high * inches + 0.2 + (0.3 if title else 0))
+    ax = axes[0, 0]
+    for cell, picture in pictures.items():
+        left, top = cell[1] * (1 + GAP), cell[0] * pitch + pitch - 1 - GAP
+        ax.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="nearest")
+        if cell in titles:
+            ax.text(left + 0.5, top - 0.04, titles[cell], ha="center", va="bottom", fontsize=8,
+                    color=(colors or {}).get(cell, INK), linespacing=1.1)
+    _frame(ax, wide, high, pitch, rows)
+    if title:
+        fig.suptitle(title, fontsize=11, color=INK)
+    return fig
+
+
+def _frame(ax: Axes, wide: float, high: float, pitch: float, rows: Sequence[str]) -> None:
+    ax.set_xlim(0, wide)
+    ax.set_ylim(high, 0)
+    ax.set_aspect("equal")
+    ax.set_yticks([row * pitch + 0.5 for row in range(len(rows))], rows, fontsize=9)
+    ax.tick_params(length=0)
+
+
 def _pictures(images: Tensor) -> list[np.ndarray]:
     """Return (H, W, 3) uint8 arrays of (N, C, H, W) images."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
@@ -102,12 +124,3 @@ def _pictures(images: Tensor) -> list[np.ndarray]:
     if images.is_floating_point():
         images = (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
     return list(images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy())      # (N, H, W, 3)
-
-
-def _draw(ax: Axes, picture: np.ndarray) -> None:
-    ax.imshow(picture, interpolation="nearest")      # smoothing would hide what the network sees
-
-
-def _headline(fig: Figure, title: str) -> None:
-    if title:
-        fig.suptitle(title, fontsize=11, color=INK)

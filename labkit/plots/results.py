@@ -14,7 +14,7 @@ def plot_curves(histories: Mapping[str, Sequence[Mapping]], *, title: str = "",
                 loss_label: str = "Cross-entropy (nats)") -> Figure:
     """Return loss (above) and accuracy (below) per epoch, one column per model, on shared scales.
 
-    histories: name -> rows with `epoch` (from 0) and train_ and val_ of `loss` and `accuracy` (the latter a
+    histories: name -> rows with `epoch` (from 1) and train_ and val_ of `loss` and `accuracy` (the latter a
     share of 1); a key that no row has is left out. Training is a dashed orange line with squares, validation
     a solid blue one with dots; the best validation accuracy is marked.
     """
@@ -23,7 +23,7 @@ def plot_curves(histories: Mapping[str, Sequence[Mapping]], *, title: str = "",
         for row, (key, scale) in enumerate((("loss", 1), ("accuracy", 100))):
             ax = axes[row, column]
             for split, number, line in (("train", 1, "--"), ("val", 0, "-")):
-                kept = [(r["epoch"] + 1, scale * r[f"{split}_{key}"]) for r in rows
+                kept = [(r["epoch"], scale * r[f"{split}_{key}"]) for r in rows
                         if r.get(f"{split}_{key}") is not None]
                 if kept:
                     label = "training" if split == "train" else "validation"
@@ -42,7 +42,7 @@ def _mark_best(ax: Axes, rows: Sequence[Mapping]) -> None:
     scored = [row for row in rows if row.get("val_accuracy") is not None]
     if scored:
         best = max(scored, key=lambda row: (row["val_accuracy"], -row["epoch"]))      # a tie: the earlier
-        ax.annotate(f"{100 * best['val_accuracy']:.1f} %", (best["epoch"] + 1, 100 * best["val_accuracy"]),
+        ax.annotate(f"{100 * best['val_accuracy']:.1f} %", (best["epoch"], 100 * best["val_accuracy"]),
                     xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color=PALETTE[0])
 
 
