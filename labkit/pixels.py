@@ -1,6 +1,6 @@
-"""From a stored set of pixels to normalised batches of floats: layouts, scales, and what an augmentation
-is."""
+"""From a stored set of pixels to normalised batches: layouts, scales, and what an augmentation is."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -36,8 +36,8 @@ def chunks(shape: tuple[int, ...], device: torch.device) -> list[slice]:
 class Scale:
     """From stored pixels to what the model sees: x -> (x * unit - mean) / std, per channel.
 
-    `unit` is 1/255 for uint8 and 1 for floats that are in [0, 1] already. Without mean and std the result stays
-    in [0, 1].
+    `unit` is 1/255 for uint8 and 1 for floats that are in [0, 1] already. Without mean and std the result
+    stays in [0, 1].
     """
 
     def __init__(self, channels: int, *, unit=1 / 255, mean=None, std=None, device="cpu"):
@@ -81,12 +81,15 @@ def _per_channel(values, channels: int, what: str) -> Tensor:
 
 
 def unit_of(images) -> float:
-    """Return what one stored step is worth in [0, 1]; LabError where pixels are neither bytes nor floats."""
+    """Return what one stored step is worth in [0, 1]; LabError unless pixels are bytes or floats in it."""
     if images.dtype == torch.uint8:
         return 1 / 255
-    if images.dtype.is_floating_point:
-        return 1.0
-    raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}; convert them.")
+    if not images.dtype.is_floating_point:
+        raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}: convert them.")
+    low, high = map(float, torch.aminmax(images)) if isinstance(images, Tensor) else (0, 1)
+    if not 0 <= low <= high <= 1:
+        raise LabError(f"Float images lie in [0, 1]; these reach from {low:g} to {high:g}: scale them first.")
+    return 1.0
 
 
 class Augmentation:
@@ -163,7 +166,7 @@ def stored(images: Tensor, index: Tensor) -> Tensor:
 
 def fill(store: Tensor, images, part_bytes: int = 2**25) -> Tensor:
     """Copy images (N, C, H, W) into store, part by part: a lazy set is never in memory twice."""
-    step = max(1, part_bytes // max(1, images.shape[1:].numel()))
+    step = max(1, part_bytes // max(1, math.prod(images.shape[1:])))
     for start in range(0, len(store), step):
         store[start : start + step].copy_(images[start : start + step])
     return store

@@ -1,5 +1,4 @@
-"""The same augmentations per sample, as torchvision writes them: what students build and what ours is tested
-against."""
+"""The augmentations per sample, as torchvision writes them: what students build, and the oracle of ours."""
 
 import torch
 from torchvision.transforms import InterpolationMode, v2

@@ -1,7 +1,7 @@
 """Colour changes as one affine map per image: out = M x + n w.m, with m the mean colour of the image itself.
 
-Brightness b multiplies; contrast c mixes with the mean gray w.m; saturation s mixes with the pixel's gray w.x;
-hue t turns the chroma, which leaves w.x alone. Unclamped, the four therefore commute, whatever their order:
+Brightness b multiplies; contrast c mixes with the mean gray w.m; saturation s with the pixel's gray w.x; hue
+t turns the chroma, which leaves w.x alone. Unclamped, the four therefore commute, whatever their order:
 
     out = b c (w.x + s (cos t) (x - w.x) + s (sin t) V x) + b (1 - c) w.m
 
@@ -23,8 +23,9 @@ YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.31
 def draw_colour(count: int, generator, *, strength=1.0, probability=0.8, gray=0.2) -> Tensor:
     """Return (count, 4), SimCLR's colour distortion of strength s (Chen et al. 2020, appendix A).
 
-    With `probability`, brightness, contrast and saturation are multiplied by uniform(1 - 0.8 s, 1 + 0.8 s), not
-    below 0, and the hue turned by uniform(-0.2 s, 0.2 s) of a circle; with probability `gray` all turns gray.
+    With `probability`, brightness, contrast and saturation are multiplied by uniform(1 - 0.8 s, 1 + 0.8 s),
+    not below 0, and the hue turned by uniform(-0.2 s, 0.2 s) of a circle; with probability `gray` the image
+    turns gray.
     """
     uniform = torch.rand(count, 6, generator=generator)
     jittered = uniform[:, :1] < probability

@@ -1,5 +1,4 @@
-"""The per-sample fallback: a torchvision transform applied to one image after the other, with seeds of their
-own."""
+"""The per-sample fallback: a torchvision transform, image by image, each with a seed of its own."""
 
 from collections.abc import Callable
 

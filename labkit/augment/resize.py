@@ -1,5 +1,4 @@
-"""Crop and resize as matrices: a random resized crop is A_y X A_x^T, with flip and blur folded into A_y and
-A_x."""
+"""Crop and resize as matrices: a random resized crop is A_y X A_x^T, flip and blur included."""
 
 import math
 from functools import lru_cache
@@ -55,9 +54,9 @@ class Axis:
     """How one axis of a batch is cropped, resized, mirrored and blurred: matrices (B, out, side), in parts.
 
     start, length: (B,) the crop in pixels; sides: (side of the image, side of the result); mirror: (B,) True
-    where the result is reversed; sigma: (B,) of the blur in pixels, or None for none at all. Row i of a matrix
-    holds the weights of the pixels that make pixel i: Pillow's triangle or Keys' cubic (a = -1/2), as wide as a
-    result pixel where the crop is reduced (antialias), cut at the crop's border and summing to 1.
+    where the result is reversed; sigma: (B,) of the blur in pixels, or None for none at all. Row i of a
+    matrix holds the weights of the pixels that make pixel i: Pillow's triangle or Keys' cubic (a = -1/2), as
+    wide as a result pixel where the crop is reduced (antialias), cut at the crop's border, summing to 1.
     """
 
     def __init__(self, start: Tensor, length, *, sides, mirror=None, cubic=False, sigma=None, kernel=3):
@@ -103,7 +102,7 @@ def _triangle(distance: Tensor) -> Tensor:
 
 
 def _cubic(distance: Tensor) -> Tensor:
-    """Return Keys' cubic: p^2 (p - 1) / 2 + q^2 (1 - 2q), where p = max(0, 2 - t), q = max(0, p - 1), t >= 0."""
+    """Return Keys' cubic of t >= 0: p^2 (p - 1) / 2 + q^2 (1 - 2q); p = max(0, 2 - t), q = max(0, 1 - t)."""
     p = distance.neg_().add_(2).clamp_(min=0)
     q = (p - 1).clamp_(min=0)
     near = (q * -2).add_(1).mul_(q).mul_(q)

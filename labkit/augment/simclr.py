@@ -1,5 +1,4 @@
-"""The SimCLR view as clamp(M (A_y X A_x^T) + N mean): two batched matrix products and one small colour
-product."""
+"""The SimCLR view as clamp(M (A_y X A_x^T) + shift): two batched matrix products and one for the colours."""
 
 import math
 from dataclasses import dataclass
@@ -19,20 +18,21 @@ INTERPOLATIONS = ("bilinear", "bicubic")
 
 def simclr_view(size, *, strength=1.0, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), flip=0.5, jitter=0.8,
                 gray=0.2, blur=False, interpolation="bilinear", exact=False) -> Augmentation:  # fmt: skip
-    """Return the augmentation that makes one SimCLR view of (height, width) or square `size` (Chen et al.
-    2020).
+    """Return the augmentation that makes one SimCLR view (Chen et al. 2020); size: side or (height, width).
 
     strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colours alone; area, aspect: of the
     crop; flip, jitter, gray: probabilities; blur: True, or a probability (True is the paper's 0.5), sigma
     uniform(0.1, 2) pixels, kernel a tenth of the side; interpolation: bilinear or bicubic, both antialiased
     where a crop is reduced. exact: run torchvision's per-sample pipeline instead, some 40 times slower.
 
-    Against torchvision's pipeline on uint8 images: crops, flips, factors, order of the four colour
-    operations, grayscale, sigmas and kernels have the same distribution, and a resized crop is the same to
-    rounding. Different: colours are clamped to [0, 1] once, at the end, not after every step; nothing is
-    rounded to whole steps of 1/255 in between; hue turns the chroma plane of YIQ, which keeps luma, where
-    torchvision shifts the H of HSV; blur comes before the colours (they commute but for the clamp, and
-    contrast's mean is the blurred view's).
+    Against torchvision's pipeline on uint8 images: crops, flips, colour factors, grayscale, sigmas and blur
+    kernels have the same distribution, and a resized crop is the same to rounding. Different: colours are
+    clamped to [0, 1] once, at the end, not after every step (without those clamps the order of the colour
+    operations, random there, makes no difference); nothing is rounded to steps of 1/255 in between; hue turns
+    the chroma plane of YIQ, which keeps luma, where torchvision shifts the H of HSV; blur comes before the
+    colours, so that contrast's mean is the blurred view's. Measured at strength 1 on smooth random images:
+    channels' means .011 higher, their spread over views 4 % wider, the spread within a view 1 % wider (blue,
+    which weighs little in luma, 11 %), and 7 % of the pixels at white against 4 %; at strength 0 all agree.
     """
     blur = 0.5 if blur is True else float(blur)
     probabilities = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}

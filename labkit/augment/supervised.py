@@ -47,6 +47,7 @@ class Rows:
     image: int             # positions from one image to the next
     line: int              # positions from one line to the next
     mirror: int            # positions from an image to its flipped copy; 0 where none is stored
+    last: int              # the last column at which a crop may begin
     channels: int
     stored_last: bool      # channels last in memory
     channels_last: bool    # ... and in the result
@@ -102,8 +103,8 @@ class Supervised(Augmentation):
         image = height * width * (1 if stored_last else channels)
         return Rows(
             rows, steps=(planes[:, None] + lines).flatten(), image=image * copies, line=width,
-            mirror=image if copies == 2 else 0, channels=channels, stored_last=stored_last,
-            channels_last=channels_last,
+            mirror=image if copies == 2 else 0, last=width - self.size.width, channels=channels,
+            stored_last=stored_last, channels_last=channels_last,
         )  # fmt: skip
 
     def _fill(self, store: Tensor, images) -> None:
@@ -127,7 +128,9 @@ class Supervised(Augmentation):
     def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
         """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
         top, left, flip = drawn[:, :3].long().unbind(1)
-        first = index * prepared.image + top * prepared.line + left + flip * prepared.mirror
+        if prepared.mirror:                             # in the flipped copy the crop begins at last - left
+            left = left + flip * (prepared.mirror + prepared.last - 2 * left)
+        first = index * prepared.image + top * prepared.line + left
         return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
 
     def _flipped(self, prepared: Rows, rows: Tensor, drawn: Tensor) -> Tensor:

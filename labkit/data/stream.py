@@ -1,5 +1,4 @@
-"""A set that does not fit: worker processes read uint8 batches ahead, the device pads, crops and normalises
-them."""
+"""A set that does not fit: worker processes read uint8 batches ahead, the device does the rest."""
 
 import os
 from collections.abc import Iterable, Iterator
