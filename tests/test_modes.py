@@ -57,7 +57,7 @@ def test_unknown_names_bring_the_nearest():
         modes.get("simclr_scrach")
     with pytest.raises(LabError, match="Did you mean tiny"):
         modes.settings("tine")
-    with pytest.raises(LabError, match="did you mean temperature"):
+    with pytest.raises(LabError, match="Did you mean temperature"):
         modes.settings("tiny", temprature=1.0)
     with pytest.raises(LabError, match="batch_size"):
         modes.settings("tiny", batch_size=1)

@@ -5,7 +5,7 @@ import re
 import sys
 import tomllib
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,13 +49,19 @@ def nodes(notebook, kind):
     return [node for tree in trees(notebook) for node in ast.walk(tree) if isinstance(node, kind)]
 
 
+def plain_name(requirement):
+    return re.split(r"[<>=!~; \[(]", requirement)[0].lower().replace("_", "-")
+
+
 @cache
 def third_party():
-    """Import names of what pyproject.toml lists, and of what those names bring under the same roof."""
+    """Import names of what pyproject.toml lists and of what those bring themselves (IPython, Pillow)."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    wanted = {re.split(r"[<>=!~ \[]", entry)[0].lower().replace("_", "-") for entry in listed}
+    wanted = {plain_name(entry) for entry in listed}
+    brought = [entry for name in wanted for entry in requires(name) or [] if "extra ==" not in entry]
+    wanted |= {plain_name(entry) for entry in brought}
     return {name for name, owners in packages_distributions().items()
-            if wanted & {owner.lower().replace("_", "-") for owner in owners}}
+            if wanted & {plain_name(owner) for owner in owners}}
 
 
 def outside(count, wanted, what):
