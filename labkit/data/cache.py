@@ -58,8 +58,10 @@ def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.n
         with open(temporary, "wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(stream, header)
+            begin = stream.tell()
             for part in parts():
                 append(stream, part)
+            assert stream.tell() - begin == np.prod(shape), f"the parts do not fill {shape}"
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)

@@ -17,7 +17,7 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
     """Open an HDF5 file with images-train, labels-train, images-val, labels-val, images-test, [labels-test].
 
     root: the file, or a folder that holds just one. Images are uint8, (N, C, H, W) or (N, H, W, C); labels
-    are int (N,). num_classes: default 1 + the largest label of train. Without labels-test, test has no labels.
+    are int (N,). num_classes: default 1 + the largest label of train. Without labels-test, test has none.
     """
     path = _find(root)
     train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)

@@ -1,10 +1,14 @@
 """Channel mean and standard deviation of any number of images: exact, in chunks, kept once computed."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from labkit.errors import LabError
+from labkit.records import atomic_write
 
 CHUNK_BYTES = 4 * 2**20
 SAMPLED_ABOVE_BYTES = (
@@ -44,7 +48,7 @@ def kept_statistics(images, file: Path | None) -> tuple[Tensor, Tensor]:
     rows = torch.linspace(0, images.shape[0] - 1, SAMPLE).long() if large else None
     mean, std = channel_statistics(images, rows=rows)
     if file is not None:
-        from labkit.records import atomic_write
-
-        atomic_write(file, json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
+        with suppress(OSError, LabError):  # where nothing can be kept it is computed again
+            file.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(file, json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
     return mean, std

@@ -26,6 +26,13 @@ def skewed_source(counts=(50, 30, 5, 1), test_label=0):
     return splits.Source([str(k) for k in range(len(counts))], splits.Split(images, labels), lambda: test)
 
 
+def noise(count):
+    """Return random images, the same at every call."""
+    return torch.randint(
+        0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+
 @pytest.fixture
 def skewed(monkeypatch):
     monkeypatch.setitem(DATASETS, "skewed", lambda root, *, image_size, seed: skewed_source())
@@ -97,7 +104,7 @@ def test_statistics_match_numpy_on_the_training_images():
 
 
 def test_statistics_do_not_depend_on_chunks(monkeypatch):
-    images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = noise(50)
     whole = statistics.channel_statistics(images)
     monkeypatch.setattr(statistics, "CHUNK_BYTES", 7 * 192)
     parts = statistics.channel_statistics(images)
@@ -105,14 +112,14 @@ def test_statistics_do_not_depend_on_chunks(monkeypatch):
 
 
 def test_kept_statistics_are_read_again_bit_for_bit(tmp_path):
-    images = torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = noise(9)
     first = statistics.kept_statistics(images, tmp_path / "s.json")
     again = statistics.kept_statistics(None, tmp_path / "s.json")  # no images: they cannot have been read
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_a_large_split_is_an_index_and_reads_like_the_copy(monkeypatch):
-    images = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = noise(40)
     whole, rows = splits.Split(images, torch.arange(40)), torch.tensor([5, 3, 39, 0, 7])
     copy = whole.take(rows)
     monkeypatch.setattr(splits, "COPY_LIMIT_BYTES", 10)
