@@ -10,8 +10,8 @@ import pytest
 LABKIT = Path(__file__).parents[1] / "labkit"
 
 FLOORS = [
-    {"errors"},
-    {"paths", "records", "config", "seeding", "metrics", "schedules", "optimizers", "losses", "distributed",
+    {"errors", "paths"},
+    {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
     {"augment", "data", "tracking", "checkpoint"},
     {"steps", "evaluate", "profiling"},
@@ -20,7 +20,6 @@ FLOORS = [
 ]  # fmt: skip
 TOWER = {"cluster"}
 TOWER_MAY_IMPORT = {"errors", "paths", "records", "config"}
-MAY_USE_DISTRIBUTED = {"losses"}  # NT-Xent gathers its rows across ranks: see docs of losses.py
 
 
 def modules() -> list[Path]:
@@ -56,8 +55,7 @@ def faults(name: str, rooms: set[str]) -> set[str]:
     mine = floor_of(name)
     if mine == len(FLOORS) - 1:
         return set()
-    allowed = {"distributed"} if name in MAY_USE_DISTRIBUTED else set()
-    return {r for r in rooms - allowed if r in TOWER or floor_of(r) >= mine}
+    return {r for r in rooms if r in TOWER or floor_of(r) >= mine}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(LABKIT)))
