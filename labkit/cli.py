@@ -9,8 +9,6 @@ import click
 
 from labkit.errors import LabError
 
-EXAMPLES = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
 
 def main() -> None:
     """Run the command line; a mistake of the user's is one sentence and exit code 2."""
@@ -21,7 +19,7 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
         sys.exit(2)
-    except click.exceptions.Abort:
+    except click.Abort:
         _stop("Stopped.", 130)
     except click.ClickException as error:
         hint = f" See `{error.ctx.command_path} --help`." if getattr(error, "ctx", None) else ""
@@ -31,7 +29,7 @@ def main() -> None:
         sys.exit(0)
 
 
-@click.group(context_settings=EXAMPLES)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="labkit")
 def labkit():
     """The course lab: run notebooks as jobs, follow them, and read what came out.
@@ -69,9 +67,10 @@ def run(notebook, parameters, background, **options):
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
     from labkit.cluster.launch import start
+    from labkit.cluster.parameters import assignment
     from labkit.cluster.spec import freeze, make_spec
 
-    spec = make_spec(notebook, parameters=_assignments(parameters), **options)
+    spec = make_spec(notebook, parameters=dict(map(assignment, parameters)), **options)
     sys.exit(start([freeze(spec)], background=background))
 
 
@@ -89,7 +88,7 @@ def run(notebook, parameters, background, **options):
 @click.option("-b", "--background", is_flag=True, help="Return at once.")
 @click.option("--failed", metavar="SWEEP", help="Send again what is not done of an earlier sweep.")
 def sweep(notebook, grid, parameters, jobs, background, failed, **options):
-    """Execute NOTEBOOK once for every combination of the grid's values.
+    """Execute NOTEBOOK at every point of a grid of values.
 
     \b
     Examples:
@@ -97,10 +96,13 @@ def sweep(notebook, grid, parameters, jobs, background, failed, **options):
       labkit sweep train -g seed=0,1,2 -p model=resnet18 --name seeds
       labkit sweep --failed seeds
     """
-    from labkit.cluster.launch import start, unfinished
+    from labkit.cluster.launch import new_sweep, start, unfinished
     from labkit.cluster.state import children
 
-    runs = unfinished(children(failed)) if failed else _new_sweep(notebook, grid, parameters, jobs, options)
+    if not notebook and not failed:
+        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
+    runs = unfinished(children(failed)) if failed else \
+        new_sweep(notebook, grid, parameters, jobs=jobs, **options)
     sys.exit(start(runs, jobs=jobs, background=background))
 
 
@@ -132,7 +134,7 @@ def status(runs, states, last, watch, as_json):
         else:
             print_table(selected)
         if not watch:
-            return
+            break
         time.sleep(2)
 
 
@@ -141,18 +143,17 @@ def status(runs, states, last, watch, as_json):
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the run has ended.")
 @click.option("-n", "--tail", "lines", type=click.IntRange(0), default=None, help="Only the last N lines.")
 def logs(run, follow, lines):
-    """Print the log of RUN: its cells as they began, and all they printed.
+    """Print the log of RUN: its cells and all they printed.
 
     \b
     Examples:
       labkit logs train-20260101-120000-ab12
       labkit logs train-2026 -f --tail 20      (the start of a name is enough)
     """
-    from labkit.cluster import state
+    from labkit.cluster.state import find
     from labkit.cluster.table import read_log
 
-    folder = state.find(run)
-    for text in read_log(folder, lines=lines, follow=follow):
+    for text in read_log(find(run), lines=lines, follow=follow):
         click.echo(text, nl=False)
 
 
@@ -160,7 +161,9 @@ def logs(run, follow, lines):
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--now", is_flag=True, help="End it at once, without saving.")
 def cancel(runs, now):
-    """Ask RUNS (or all runs of a sweep) to save and stop. They can be resumed later.
+    """Ask RUNS, or all runs of a sweep, to save and stop.
+
+    They can be resumed later.
 
     \b
     Examples:
@@ -180,7 +183,7 @@ def cancel(runs, now):
 @click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
 @click.option("-b", "--background", is_flag=True, help="Return at once.")
 def resume(runs, jobs, background):
-    """Go on with RUNS that did not finish, from their last checkpoint.
+    """Go on with RUNS from their last checkpoint.
 
     Notebook and values are those of the first start; runs that are done are left alone.
 
@@ -199,7 +202,7 @@ def resume(runs, jobs, background):
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False), help="Also write the table to this file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the page's path only.")
 def collect(csv_file, quiet):
-    """Show all results in one table and write the page runs/index.html.
+    """Show all results and write the page runs/index.html.
 
     \b
     Examples:
@@ -210,11 +213,10 @@ def collect(csv_file, quiet):
     from labkit.cluster.table import print_results
     from labkit.records import atomic_write
 
-    table = [] if quiet and not csv_file else collected.rows()
     if not quiet:
-        print_results(table)
+        print_results(collected.rows())
     if csv_file:
-        atomic_write(csv_file, collected.to_csv(table))
+        atomic_write(csv_file, collected.to_csv(collected.rows()))
     click.echo(collected.write_index())
 
 
@@ -257,7 +259,9 @@ def doctor(as_json):
 @click.option("--image-size", type=click.IntRange(1), default=32, show_default=True, help="Pixels per side.")
 @click.option("--classes", "num_classes", type=click.IntRange(1), default=10, show_default=True)
 def models(names, image_size, num_classes):
-    """Show the models (or only NAMES): parameters, FLOPs, memory that training keeps per image.
+    """Show the models with parameters, FLOPs and memory.
+
+    Memory is what training keeps per image; with NAMES, only these models.
 
     \b
     Example:
@@ -271,7 +275,7 @@ def models(names, image_size, num_classes):
 
 @labkit.command()
 def modes():
-    """Show the training modes of the SimCLR lab, for `-p mode=...`.
+    """Show the training modes of the SimCLR lab (-p mode=NAME).
 
     \b
     Example:
@@ -285,28 +289,9 @@ def modes():
     print_records([{"mode": name} | asdict(mode) for name, mode in lab.MODES.items()])
 
 
-def _new_sweep(notebook, grid, parameters, jobs, options):
-    from labkit.cluster import sweeps
-    from labkit.cluster.environment import usable_cores
-    from labkit.cluster.parameters import alternatives
-
-    if not notebook:
-        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
-    options["threads"] = options["threads"] or max(1, usable_cores() // jobs)
-    values = dict(map(alternatives, grid))
-    return sweeps.create(notebook, values, parameters=_assignments(parameters), **options)
-
-
-def _assignments(texts) -> dict:
-    from labkit.cluster.parameters import assignment
-
-    return dict(map(assignment, texts))
-
-
 def _stop(sentence: str, code: int, error: BaseException | None = None) -> None:
     if error is not None and os.environ.get("LABKIT_DEBUG") == "1":
-        import traceback
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
     click.echo(f"labkit: {sentence}", err=True)
     sys.exit(code)
 

@@ -130,16 +130,18 @@ def check_disk() -> list[Line]:
 
 
 def check_data() -> list[Line]:
-    """Say which data sets lie in the data folder; `digits` and `shapes` come with the course."""
-    folder = data_dir()
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and any(path.iterdir())) \
-        if folder.is_dir() else []
-    lines = [Line("Data", "good", "digits, shapes (embedded)")]
-    names = [name for name in found if name not in ("cache", "downloads")]
-    if names:
-        return [*lines, Line("Data", "good", f"{', '.join(names)} in {folder}")]
-    return [*lines, Line("Data", "note", f"no other set in {folder}",
-                         "labkit fetch cifar10 (on a cluster: on a login node).")]
+    """Say which data sets are there; a half-downloaded one counts as absent (checksums are fetch's work)."""
+    from labkit.data.fetch import ARCHIVES, EMBEDDED
+
+    folder, there, absent = data_dir(), list(EMBEDDED), []
+    for name, archives in ARCHIVES.items():
+        whole = all((folder / (archive.makes or archive.file)).exists() for archive in archives)
+        (there if whole else absent).append(name)
+    lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
+    if absent:
+        lines.append(Line("Data", "note", f"not in {folder}: {', '.join(absent)}",
+                          "labkit fetch NAME, on a cluster on a login node."))
+    return lines
 
 
 def check_kernel() -> list[Line]:

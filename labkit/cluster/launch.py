@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.cluster import collect, follow
+from labkit.cluster.environment import usable_cores
 from labkit.cluster.local import LocalExecutor
 from labkit.cluster.state import RESUMABLE, observe
 from labkit.errors import LabError
@@ -27,6 +28,17 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         _say(collect.sentence(collect.row(run)))
     collect.write_index()
     return max(_exit_code(run) for run in runs)
+
+
+def new_sweep(notebook: str, grid: Sequence[str], parameters: Sequence[str], *, jobs: int,
+              threads: int | None = None, **options) -> list[RunFolder]:
+    """Freeze a sweep from what was typed (`lr=0.1,0.2` and `seed=1`); the runs share the cores."""
+    from labkit.cluster import sweeps
+    from labkit.cluster.parameters import alternatives, assignment
+
+    threads = threads or max(1, usable_cores() // jobs)
+    return sweeps.create(notebook, dict(map(alternatives, grid)), threads=threads,
+                         parameters=dict(map(assignment, parameters)), **options)
 
 
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:

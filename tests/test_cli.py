@@ -1,0 +1,165 @@
+"""The command line: one sentence for a mistake, help with examples, quick commands that stay light."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from labkit import cli
+from labkit.cluster import process
+from labkit.records import RunFolder
+
+COMMANDS = "run sweep status logs cancel resume collect fetch doctor models modes".split()
+HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", "matplotlib", "pydantic")
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A lesson\n## First part"},
+        {"cell_type": "code", "id": "b", "metadata": {"tags": ["parameters"]}, "outputs": [],
+         "execution_count": None, "source": "lr = 0.1\nmode = 'good'\nseed = 0"},
+        {"cell_type": "code", "id": "c", "metadata": {}, "outputs": [], "execution_count": None, "source":
+         "from labkit.records import current_run\nfrom labkit.errors import LabError\nprint('spoken', lr)\n"
+         "if mode == 'bad': raise LabError('Choose a good mode.')\n"
+         "current_run().summarize(main='lr', lr=lr)"},
+    ],
+    "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A folder with a notebook `lesson.ipynb` and its own runs; commands run in it."""
+    monkeypatch.setenv("LABKIT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.delenv("LABKIT_RUN_DIR", raising=False)
+    monkeypatch.delenv("LABKIT_DEBUG", raising=False)
+    (tmp_path / "lesson.ipynb").write_text(json.dumps(NOTEBOOK))
+    return tmp_path
+
+
+def labkit(lab, *arguments, **options):
+    return subprocess.run([sys.executable, "-m", "labkit.cli", *arguments], cwd=lab, text=True,
+                          capture_output=True, **options)
+
+
+def make(lab, name, state="done", **fields):
+    run = RunFolder(lab / "runs" / name).create({"notebook": "n.ipynb", "values": {"lr": 0.5}})
+    run.write_status(state, **fields)
+    return run
+
+
+def test_help_lists_every_command_and_each_has_an_example(lab, monkeypatch):
+    from click.testing import CliRunner
+
+    listed = CliRunner().invoke(cli.labkit, ["--help"]).output
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} ", listed, flags=re.MULTILINE)
+        assert f"labkit {command}" in CliRunner().invoke(cli.labkit, [command, "--help"]).output
+    assert "..." not in listed.partition("Commands:")[2], "the short help must fit its line"
+
+
+def test_no_command_shows_the_help_and_fails(lab):
+    shown = labkit(lab)
+    assert shown.returncode == 2 and "labkit doctor" in shown.stdout
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["run", "lesson.ipynb", "-p", "lrr=1"], "Unknown parameter 'lrr'. Did you mean lr"),
+    (["run", "lesson.ipynb", "-p", "lr=abc"], "lr must be float, got 'abc'."),
+    (["run", "lesson.ipynb", "-p", "lr"], "name=value"),
+    (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
+    (["run", "lesson.ipynb", "--timeout", "-1"], "timeout_s"),
+    (["run", "lesson.ipynb", "--name", "../up"], "name"),
+    (["run"], "Missing argument 'NOTEBOOK'"),
+    (["sweep", "lesson.ipynb"], "list of values"),
+    (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
+    (["sweep", "-g", "lr=1"], "Name the notebook"),
+    (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing'"),
+    (["logs", "nothing"], "no run yet"),
+    (["cancel", "nothing"], "no run yet"),
+    (["resume", "nothing"], "no run yet"),
+    (["status", "--state", "runing"], "Did you mean running"),
+    (["fetch", "cifar11"], "Did you mean cifar1"),
+    (["models", "resnet81"], "Did you mean resnet18"),
+    (["frobnicate"], "No such command"),
+])
+def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):
+    done = labkit(lab, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(lab.glob("runs/*/spec.json"))
+
+
+def test_the_debugging_variable_shows_the_traceback(lab):
+    done = labkit(lab, "run", "nothing", env=os.environ | {"LABKIT_DEBUG": "1"})
+    assert done.returncode == 2 and "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["logs", "r"], ["--help"]])
+def test_quick_commands_load_no_heavy_library(lab, arguments):
+    make(lab, "r", seconds=3).log_file.write_text("x\n")
+    code = ("import sys, labkit.cli\nsys.argv = ['labkit', *sys.argv[1:]]\n"
+            "try: labkit.cli.main()\nexcept SystemExit as left: assert not left.code, left.code\n"
+            f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=lab, capture_output=True, text=True)
+    assert done.stderr.strip() == "[]", done.stderr
+
+
+def test_status_tells_state_place_time_and_latest_word(lab):
+    make(lab, "good", seconds=75).summarize(main="val_accuracy", val_accuracy=0.51234)
+    make(lab, "bad", "failed", message="Choose a good mode.", cell=3, cells=9)
+    live = make(lab, "live", "running", cell=2, cells=4, **process.identity())
+    live.append_metrics({"fit": "m", "kind": "epoch", "epoch": 2, "step": 40, "loss": 0.25})
+    make(lab, "gone", "running", **process.identity() | {"pid_started": "1"})
+    text = labkit(lab, "status").stdout
+    assert re.search(r"good +done +1 min 15 s +val_accuracy 0.5123", text)
+    assert re.search(r"bad +failed +3/9 +Choose a good mode\.", text)
+    assert re.search(r"live +running +2/4 +epoch 2, loss 0.25", text)
+    assert re.search(r"gone +died ", text)
+    listed = json.loads(labkit(lab, "status", "--json", "--state", "died", "--state", "failed").stdout)
+    assert {one["id"]: one["state"] for one in listed} == {"gone": "died", "bad": "failed"}
+    assert labkit(lab, "status", "go", "-n", "1").stdout.count("\n") == 2
+
+
+def test_logs_show_the_end_and_follow_until_the_run_has_ended(lab):
+    run = make(lab, "talks", "running", **process.identity())
+    run.log_file.write_text("one\ntwo\nthree\n")
+    assert labkit(lab, "logs", "tal", "-n", "2").stdout == "two\nthree\n"
+    follower = subprocess.Popen([sys.executable, "-m", "labkit.cli", "logs", "-f", "talks"], text=True,
+                                stdout=subprocess.PIPE)
+    assert [follower.stdout.readline() for _ in range(3)] == ["one\n", "two\n", "three\n"]
+    with open(run.log_file, "a") as log:
+        log.write("four\n")
+    assert follower.stdout.readline() == "four\n"
+    run.write_status("done")
+    assert follower.wait(timeout=30) == 0
+
+
+def test_collect_writes_page_and_csv(lab):
+    make(lab, "good", seconds=1).summarize(main="lr", lr=0.5)
+    done = labkit(lab, "collect", "--csv", "t.csv")
+    assert done.stdout.splitlines()[-1] == str(lab / "runs" / "index.html")
+    assert (lab / "runs" / "index.html").read_text().count('id="good"') == 1
+    header, row = (lab / "t.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["p.lr"] == "0.5"
+    assert labkit(lab, "collect", "--quiet").stdout == f"{lab / 'runs' / 'index.html'}\n"
+
+
+def test_modes_and_models_are_tables(lab):
+    assert "simclr_scratch" in labkit(lab, "modes").stdout
+    assert re.search(r"lenet +[\d,]+ ", labkit(lab, "models", "lenet").stdout)
+
+
+@pytest.mark.integration
+def test_a_run_in_the_foreground_shows_its_cells_and_its_exit_code_is_the_runs(lab):
+    done = labkit(lab, "run", "lesson.ipynb", "-p", "lr=1e-2", "--seed", "4", "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "cell 4/4  First part" in done.stdout and done.stdout.splitlines()[-1] == "mine  done  lr 0.01"
+    assert "spoken 0.01" in labkit(lab, "logs", "mine").stdout
+    assert RunFolder(lab / "runs" / "mine").read_spec()["values"] == {"lr": 0.01, "mode": "good", "seed": 4}
+    failed = labkit(lab, "run", "lesson.ipynb", "-p", "mode=bad")
+    assert failed.returncode == 1 and "Choose a good mode." in failed.stderr
+    assert "Traceback" not in failed.stderr + failed.stdout
+    assert (lab / "runs" / "index.html").is_file()

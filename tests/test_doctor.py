@@ -1,0 +1,116 @@
+"""The doctor finds what is wrong, says what to do about it, and never tells a token."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from labkit import doctor
+from labkit.doctor import Line
+
+
+def by_topic(lines):
+    return {line.topic: line for line in lines}
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A repository, a data folder and a runs folder of its own."""
+    for variable, folder in (("LABKIT_RUNS", "runs"), ("LABKIT_DATA", "data")):
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+    for module in ("labkit.doctor", "labkit.cluster.kernel"):
+        monkeypatch.setattr(f"{module}.repo_root", lambda: tmp_path)
+    for token in doctor.TOKENS:
+        monkeypatch.delenv(token, raising=False)
+    return tmp_path
+
+
+@pytest.mark.integration
+def test_a_healthy_machine_passes_and_a_kernel_really_answers(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "labkit.cli", "doctor", "--json"], capture_output=True,
+                          text=True, env=os.environ | {"LABKIT_RUNS": str(tmp_path / "runs")})
+    found = {line["topic"]: line for line in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stdout
+    assert {"Python", "Packages", "torch", "Devices", "Processor", "Memory", "Data", "Jupyter", "Slurm",
+            "HF_TOKEN", "WANDB_API_KEY", "Disk: runs"} <= set(found)
+    assert "answered in" in found["Jupyter"]["found"]
+
+
+def test_every_line_that_is_not_good_says_what_to_do(course):
+    for check in doctor.CHECKS:
+        if check is not doctor.check_kernel:
+            assert all(line.advice for line in doctor._guarded(check) if line.verdict != "good"), check
+
+
+def test_tokens_are_present_or_absent_and_never_told(course, monkeypatch):
+    (course / ".env").write_text("HF_TOKEN=hf_secret_1\nWANDB_API_KEY=\n")
+    (course / ".env").chmod(0o600)
+    found = by_topic(doctor.check_tokens())
+    assert found["HF_TOKEN"].found == "present (.env)" and found["WANDB_API_KEY"].found == "absent"
+    monkeypatch.setenv("WANDB_API_KEY", "secret_2")
+    lines = doctor.check_tokens()
+    assert by_topic(lines)["WANDB_API_KEY"].found == "present (environment)"
+    assert "secret" not in doctor.to_text(lines) + doctor.to_json(lines)
+
+
+def test_a_readable_token_file_is_red(course):
+    (course / ".env").write_text("HF_TOKEN=x\n")
+    (course / ".env").chmod(0o644)
+    lines = doctor.check_tokens()
+    assert by_topic(lines)[".env"].advice == "chmod 600 .env" and doctor.exit_code(lines) == 1
+
+
+def test_a_full_and_a_read_only_disk_are_red(course, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2e8}))
+    assert doctor.exit_code(doctor.check_disk()) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    assert {line.verdict for line in doctor.check_disk()} == {"bad"}
+
+
+def test_a_missing_package_is_red_with_the_command(monkeypatch):
+    wanted = ["numpy>=1", "nothing-like-this>=2", "numpy>=99", "absent; extra == 'dev'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: wanted)
+    (line,) = doctor.check_packages()
+    assert line.verdict == "bad" and "pip install" in line.advice
+    assert "nothing-like-this missing" in line.found and "numpy" in line.found and "absent" not in line.found
+
+
+def test_an_old_python_is_red(monkeypatch):
+    monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
+    assert doctor.check_python()[0].verdict == "bad"
+
+
+def test_data_sets_in_the_folder_are_named(course):
+    there, absent = doctor.check_data()
+    assert there.found.startswith("digits, shapes (") and absent.verdict == "note"
+    assert "cifar10," in absent.found and "labkit fetch" in absent.advice
+    (course / "data" / "cifar-10-batches-py").mkdir(parents=True)
+    there, absent = doctor.check_data()
+    assert "cifar10" in there.found and "cifar10," not in absent.found
+
+
+def test_a_check_that_breaks_is_a_finding_not_a_traceback(monkeypatch):
+    def check_weather():
+        raise OSError("rain")
+    monkeypatch.setattr(doctor, "CHECKS", [check_weather])
+    (line,) = doctor.examine()
+    assert line.topic == "Weather" and line.verdict == "bad" and "rain" in line.found
+
+
+def test_a_kernel_that_does_not_start_is_red(monkeypatch):
+    async def never():
+        raise RuntimeError("Kernel died before replying")
+    monkeypatch.setattr(doctor, "_kernel_answer", never)
+    (line,) = doctor.check_kernel()
+    assert line.verdict == "bad" and "Kernel died" in line.found
+
+
+def test_only_red_lines_fail_and_the_text_counts_them():
+    lines = [Line("a", "good", "x"), Line("b", "note", "y", "do y")]
+    assert doctor.exit_code(lines) == 0 and "in place" in doctor.to_text(lines)
+    lines.append(Line("c", "bad", "z", "do z"))
+    assert doctor.exit_code(lines) == 1
+    assert "-> do z" in doctor.to_text(lines) and "1 thing to repair" in doctor.to_text(lines)
