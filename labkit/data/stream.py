@@ -1,7 +1,7 @@
 """A set that does not fit: worker processes read uint8 batches ahead, the device does the rest."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -21,22 +21,19 @@ class Streamed:
 
     def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last, workers=None):
         self.augment, self.device, self.channels_last = augment, device, channels_last
-        self.plan: list[Tensor] = []
-        self.turn = 0                                            # which call of `batches` the workers serve
+        self.plan = _Plan()
         workers = default_workers() if workers is None else int(workers)
         self.loader = DataLoader(
-            _Reader(images), batch_size=None, sampler=_Plan(self), num_workers=workers,
+            _Reader(images), batch_size=None, sampler=self.plan, num_workers=workers,
             persistent_workers=workers > 0, prefetch_factor=4 if workers else None,
             pin_memory=device.type == "cuda", generator=torch.Generator(),
         )  # fmt: skip
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
-        self.plan = list(rows)
-        self.turn += 1
-        turn, plan = self.turn, self.plan
-        for index, images in zip(plan, self.loader, strict=True):
-            if turn != self.turn:
+        rows = self.plan.rows = list(rows)
+        for index, images in zip(rows, self.loader, strict=True):
+            if rows is not self.plan.rows:
                 raise LabError("A streamed set serves one epoch at a time; finish one before the next.")
             images = images.to(self.device, non_blocking=True)
             prepared = self.augment.prepare(images, channels_last=self.channels_last)
@@ -44,16 +41,19 @@ class Streamed:
 
 
 class _Plan:
-    """The loader's sampler: one array of rows per batch of the epoch now asked for."""
+    """The loader's sampler: one array of rows per batch of the epoch now asked for.
 
-    def __init__(self, stream: Streamed):
-        self.stream = stream
+    It knows nothing of the stream: a cycle would end the workers by the garbage collector, which closes their
+    queues first and then waits for them in vain (five seconds each).
+    """
+
+    rows: Sequence[Tensor] = ()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (index.numpy() for index in self.stream.plan)   # arrays travel as bytes, tensors as files
+        return (index.numpy() for index in self.rows)            # arrays travel as bytes, tensors as files
 
     def __len__(self) -> int:
-        return len(self.stream.plan)
+        return len(self.rows)
 
 
 class _Reader(torch.utils.data.Dataset):
