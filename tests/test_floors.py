@@ -10,7 +10,8 @@ import pytest
 LABKIT = Path(__file__).parents[1] / "labkit"
 
 FLOORS = [
-    {"errors", "paths", "distributed"},
+    {"errors", "paths"},
+    {"distributed"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
     {"augment", "data", "tracking", "checkpoint"},
