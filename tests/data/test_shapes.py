@@ -148,7 +148,7 @@ def test_colour_alone_is_at_chance(corpus):
     train, test = corpus.train, corpus.test
     for feature in (lambda x: x.float().mean((2, 3)), histogram):
         told = linear_accuracy(feature(train.images), train.labels, feature(test.images), test.labels)
-        assert told < 0.17  # chance is 0.10 +- 0.01; how sharp edges are leaves a trace in histograms
+        assert told < 0.14  # chance is 0.10 +- 0.01
 
 
 def test_shape_tells_the_class(corpus):
