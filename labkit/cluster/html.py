@@ -59,8 +59,9 @@ def export(run: RunFolder) -> None:
 def page(notebook) -> str:
     """Return the page of an executed notebook: its state, its outline, its cells."""
     template = DictLoader({"labkit.html.j2": _TEMPLATE.replace("STYLE", _STYLE)})
+    # embed_images would mend every HTML tag for itself: a folded <details> would close before its text
     exporter = _PageExporter(extra_loaders=[template], template_name="lab", template_file="labkit.html.j2",
-                             embed_images=True)
+                             embed_images=False)
     body, _ = exporter.from_notebook_node(notebook)
     return body.replace("<main>", f"{outline(body)}<main>{_note(notebook)}", 1)
 

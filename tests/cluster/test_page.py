@@ -147,3 +147,11 @@ def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network()
     assert [a["alt"] for tag, a in reader.tags if tag == "img"] == ['A "steep" curve']
     waits = [a for tag, a in reader.tags if tag == "script" and "src" in a and "async" not in a]
     assert waits == [] and not [tag for tag, a in reader.tags if tag == "link"]
+
+
+def test_a_folded_hint_keeps_its_text_inside():
+    hint = "<details><summary>Hint</summary>\n\nThe *answer* in s<sub>ij</sub>.\n\n</details>"
+    text = html.page(executed(nbformat.v4.new_markdown_cell(hint)))
+    folded = text[text.index("<summary>Hint"):]
+    assert folded.index("</details>") > folded.index("answer")
+    assert "s<sub>ij</sub>" in text
