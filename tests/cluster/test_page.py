@@ -136,7 +136,7 @@ def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network()
     picture = nbformat.v4.new_output("display_data", {"image/png": "aGk="},
                                      metadata={"image/png": {"alt": 'A "steep" curve'}})
     text = html.page(executed(
-        nbformat.v4.new_markdown_cell("# Title $x$\n## Part one\n### Detail\n## Part <two>"),
+        nbformat.v4.new_markdown_cell("# Title $x$\n## Part one\n### Detail\n## Part `<two>`"),
         nbformat.v4.new_code_cell("print('<b>')", outputs=[picture]),
         state="died", message="It <died>.", never_run=[4, 5]))
     reader = Reader(text.replace("<!DOCTYPE html>", ""))
