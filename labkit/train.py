@@ -151,7 +151,7 @@ def fit(
             row = history.row("epoch", tally.epoch_means("train_"), learner.lr)
             _require_finite(tally, keeper, config)
             history.stop_clock()
-            last = history.step == learner.total_steps
+            last = history.step >= learner.total_steps
             evaluated = last or (history.epoch + 1) % config.evaluate_every == 0
             if evaluated and val is not None:
                 row |= validate(learner, val, step, val_loss)

@@ -151,7 +151,7 @@ def test_killed_without_a_word_and_resumed_equals_uninterrupted(folder, killed_a
     assert everything(network, run, train(network, run, checkpoint_every_steps=4)) == expected
 
 
-@pytest.mark.parametrize("killed_in_epoch", [1, 2])
+@pytest.mark.parametrize("killed_in_epoch", [1, 2, 3])
 def test_killed_between_last_and_best_both_are_right_after_all(folder, monkeypatch, killed_in_epoch):
     network, run = model(), folder("straight")
     expected = everything(network, run, train(network, run, best_by="-train_loss"))
