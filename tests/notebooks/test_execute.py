@@ -1,0 +1,76 @@
+"""Every notebook at its tiny preset, through the real runner, as a student's job runs it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
+LABKIT = Path(sys.executable).with_name("labkit")
+pytestmark = pytest.mark.integration
+
+
+def labkit(*arguments: str, runs: Path) -> subprocess.CompletedProcess:
+    env = {**os.environ, "LABKIT_RUNS": str(runs)}
+    env.pop("OMP_NUM_THREADS", None)  # as a student runs it: one notebook has all cores
+    return subprocess.run([str(LABKIT), *arguments], cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def run_folder(runs: Path, stem: str) -> Path:
+    return next(p for p in runs.iterdir() if p.name.startswith(stem) and (p / "spec.json").exists())
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, runs):
+    result = labkit("run", f"notebooks/{notebook}", "--name", Path(notebook).stem, runs=runs)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    folder = runs / Path(notebook).stem
+    metrics = json.loads((folder / "metrics.json").read_text())
+    timings = json.loads((folder / "timings.json").read_text()) if (folder / "timings.json").exists() else {}
+    headline = metrics if "main" in metrics else timings
+    assert isinstance(headline[headline["main"]], int | float)
+    assert json.loads((folder / "status.json").read_text())["state"] == "done"
+    assert list((folder / "figures").glob("*.png")) or notebook == "train.ipynb"
+
+    executed = nbformat.read(folder / "executed.ipynb", as_version=4)
+    code = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert all(cell.execution_count for cell in code), "every cell ran"
+    errors = [out for cell in code for out in cell.outputs if out.output_type == "error"]
+    warnings = [
+        out.text
+        for cell in code
+        for out in cell.outputs
+        if out.output_type == "stream" and out.name == "stderr" and "Warning" in out.text
+    ]
+    assert not errors and not warnings, (errors, warnings)
+    html = (folder / "executed.html").read_text()
+    assert not re.findall(r"<img[^>]*alt=\"(?:No description[^\"]*)?\"", html), "a figure without alt text"
+
+
+@pytest.mark.parametrize("notebook", ["01_data_visualization.ipynb", "train.ipynb"])
+def test_tagged_cells_show_the_same_again(notebook, runs, tmp_path):
+    """nbval executes the finished copy again and compares the cells tagged `nbval-check-output`."""
+    if not (runs / Path(notebook).stem).exists():  # this test alone, or on another worker
+        assert labkit("run", f"notebooks/{notebook}", "--name", Path(notebook).stem, runs=runs).returncode == 0
+    executed = tmp_path / notebook
+    shutil.copy(runs / Path(notebook).stem / "executed.ipynb", executed)
+    cells = nbformat.read(executed, as_version=4).cells
+    assert any("nbval-check-output" in cell.metadata.get("tags", []) for cell in cells), "no cell is tagged"
+    env = {**os.environ, "LABKIT_RUNS": str(tmp_path / "again")}
+    env.pop("LABKIT_RUN_DIR", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--nbval-lax"]
+    command += ["--nbval-current-env", "--nbval-cell-timeout=300", "--rootdir", str(tmp_path), str(executed)]
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:]
