@@ -162,12 +162,21 @@ PROBE = {
 
 
 def stroke_symmetries(strokes: frozenset) -> list[tuple]:
-    """Return a figure's eight turned and mirrored copies, so that two glyphs are never each other's image."""
+    """Return a figure's eight turned and mirrored copies, each moved to the corner of the grid.
+
+    No glyph is another's copy: turning, moving and flipping are nuisances that must not change the class.
+    """
     copies = []
     for mirror in (1, -1):
         for turn in range(4):
-            copies.append(tuple(sorted(tuple(sorted(_turn(p, turn, mirror) for p in s)) for s in strokes)))
+            moved = _to_corner([[_turn(p, turn, mirror) for p in s] for s in strokes])
+            copies.append(tuple(sorted(tuple(sorted(s)) for s in moved)))
     return copies
+
+
+def _to_corner(strokes: list) -> list:
+    left, low = (min(point[axis] for s in strokes for point in s) for axis in (0, 1))
+    return [[(x - left, y - low) for x, y in s] for s in strokes]
 
 
 def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]:
@@ -179,7 +188,7 @@ def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]
 
 @cache
 def glyph_strokes(count: int = GLYPHS) -> tuple[tuple, ...]:
-    """Return `count` different glyphs, each a tuple of strokes ((x0, y0), (x1, y1)) on the grid -1, 0, 1."""
+    """Return `count` different glyphs, each a tuple of strokes ((x0, y0), (x1, y1)) on the grid 0, 1, 2."""
     chooser, seen, glyphs = random.Random(2002), set(), []
     while len(glyphs) < count:
         strokes = _grow(chooser)
@@ -203,16 +212,15 @@ def _grow(chooser: random.Random) -> frozenset:
 
 
 def glyph(strokes: tuple):
-    """Return the outline function of one glyph."""
+    """Return the outline function of one glyph, centred."""
+    points = [point for stroke in strokes for point in stroke]
+    middle = [(max(values) + min(values)) / 2 for values in zip(*points, strict=True)]
+    placed = [[tuple(0.72 * (v - m) for v, m in zip(p, middle, strict=True)) for p in s] for s in strokes]
 
     def outline(x, y):
-        return union(*(segment(x, y, _scaled(a), _scaled(b)) for a, b in strokes)) - 0.17
+        return union(*(segment(x, y, start, end) for start, end in placed)) - 0.17
 
     return outline
-
-
-def _scaled(point: tuple[int, int]) -> tuple[float, float]:
-    return point[0] * 0.72, point[1] * 0.72
 
 
 def outlines(classes_set: str) -> dict:

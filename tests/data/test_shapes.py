@@ -56,7 +56,7 @@ def test_two_sets_of_ten_classes_are_disjoint_and_glyphs_are_two_hundred():
     assert len(outlines.outlines("glyphs")) == 200
 
 
-def test_glyphs_differ_after_every_turn_and_mirror_image():
+def test_glyphs_differ_after_every_turn_move_and_mirror_image():
     figures = [frozenset(frozenset(s) for s in strokes) for strokes in outlines.glyph_strokes()]
     assert len(set(figures)) == 200
     images = [{tuple(c) for c in outlines.stroke_symmetries(f)} for f in figures]
@@ -84,6 +84,16 @@ def test_symmetric_shapes_look_the_same_after_a_turn(name, folds):
     angle = torch.tensor(2 * torch.pi / folds)
     turned = outline(x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin())
     assert torch.allclose(turned, outline(x, y), atol=1e-4)
+
+
+def test_no_class_can_be_told_by_how_much_it_covers():
+    plain = shapes.nuisances(0)
+    for classes_set in ("corpus", "probe", "glyphs"):
+        drawn = [
+            shapes.cover(f, 32, image_size=32, n=plain, generator=shapes.generator_for(1)).mean()
+            for f in list(outlines.outlines(classes_set).values())[:10]
+        ]
+        assert max(drawn) / min(drawn) < 1.15, classes_set
 
 
 def test_every_pair_of_classes_differs_in_a_tenth_of_its_pixels_or_more():
