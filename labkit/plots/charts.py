@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from labkit.plots.figure import INK, PALETTE, figure, label_axes, style
 
@@ -48,6 +48,9 @@ def plot_bars(values: Mapping[str, float], *, x_label: str, title: str = "", for
     ax.grid(axis="y", visible=False)
     if log:
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.margins(x=0.16)
     label_axes(ax, x_label, "", title)
     return fig
