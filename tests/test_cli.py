@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -163,3 +165,24 @@ def test_a_run_in_the_foreground_shows_its_cells_and_its_exit_code_is_the_runs(l
     assert failed.returncode == 1 and "Choose a good mode." in failed.stderr
     assert "Traceback" not in failed.stderr + failed.stdout
     assert (lab / "runs" / "index.html").is_file()
+
+
+@pytest.mark.integration
+def test_a_signal_to_the_foreground_command_reaches_the_run(lab):
+    notebook = json.loads(json.dumps(NOTEBOOK))
+    notebook["cells"][2]["source"] = (
+        "from labkit.records import current_run\nimport time\nrun = current_run()\n"
+        "(run.path / 'here').touch()\nwhile not run.stop_requested(): time.sleep(.05)\n"
+        "from labkit.errors import Interrupted\nraise Interrupted('Saved at step 7.')")
+    (lab / "waits.ipynb").write_text(json.dumps(notebook))
+    arguments = [sys.executable, "-m", "labkit.cli", "run", "waits.ipynb", "--name", "w"]
+    command = subprocess.Popen(arguments, cwd=lab, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    deadline = time.monotonic() + 120
+    while not (lab / "runs" / "w" / "here").exists():
+        assert time.monotonic() < deadline and command.poll() is None
+        time.sleep(0.05)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 75
+    assert "Asked to save and stop" in err and "Saved at step 7." in err and "w  interrupted" in out

@@ -35,6 +35,8 @@ def progress(run: RunFolder) -> str:
     status = state.observe(run)
     cell = f"cell {status['cell']}/{status['cells']}" if "cell" in status and "cells" in status else ""
     heading = status.get("heading", "") if status["state"] == "running" else ""
+    if status["state"] == "running" and not cell:
+        heading = "starting its kernel"
     parts = [status["state"], cell, heading, duration(state.elapsed(status)), last_metric(run)]
     return "  ".join(part for part in parts if part)
 

@@ -172,7 +172,7 @@ def test_a_kernel_that_does_not_stop_is_ended_with_all_it_started_and_that_is_sa
     lab.until(lambda: (run.path / "child").exists() and (run.path / "child").read_text())
     child = process.identity(int((run.path / "child").read_text()))
     os.kill(run.read_status()["pid"], signal.SIGTERM)
-    assert queue.wait(timeout=60) == 75
+    assert queue.wait(timeout=60) == 75, run.log_file.read_text()
     assert "did not stop by itself within 1 s" in run.read_status()["message"]
     lab.until(lambda: not process.is_alive(child))
 

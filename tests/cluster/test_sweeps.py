@@ -15,9 +15,7 @@ run = current_run()
 with open(run.path / 'times', 'a') as file: file.write('x')
 if lr == 9: raise ValueError('too high')
 run.summarize(main='lr', lr=lr)"""
-SWEEPER = """import os
-assert os.environ.pop('LABKIT_TEST', None) is None
-from labkit.records import current_run
+SWEEPER = """from labkit.records import current_run
 from labkit.cluster import sweep
 run = current_run()
 runs = sweep({path!r}, grid={{'lr': [.25, .5], 'seed': [1]}}, parameters={{'width': 2}}, jobs=2, parent=run)
