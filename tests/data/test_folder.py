@@ -300,3 +300,9 @@ def test_a_partly_unpacked_tiny_imagenet_is_told(tiny):
     (tiny / "val" / "val_annotations.txt").unlink()
     with pytest.raises(LabError, match=r"lacks val/val_annotations\.txt.*labkit fetch tiny_imagenet"):
         data.load("tiny_imagenet", root=tiny)
+
+
+def test_parts_that_do_not_fill_a_cache_are_our_own_mistake_and_leave_nothing(tmp_path):
+    with pytest.raises(AssertionError, match="do not fill"):
+        cache.kept(tmp_path / "x" / "y.npy", (3, 1, 2, 2), lambda: [np.zeros((2, 1, 2, 2), np.uint8)])
+    assert not list((tmp_path / "x").iterdir())
