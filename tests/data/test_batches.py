@@ -80,6 +80,14 @@ def test_every_image_of_a_batch_is_augmented_differently():
     assert len({image.numpy().tobytes() for image in batch.images}) > 25
 
 
+def test_seed_epoch_batch_and_view_each_draw_anew():
+    batches = make(views=2)
+    drawn = [*batches.drawn(0, 0), *batches.drawn(0, 1), *batches.drawn(1, 0)]
+    drawn += make(seed=1, views=2).drawn(0, 0)
+    assert len({one.numpy().tobytes() for one in drawn}) == 8
+    assert torch.equal(make(views=2).drawn(1, 0)[1], drawn[5])
+
+
 def test_two_views_are_two_augmentations_of_the_same_images():
     (batch, *_) = make(views=2, augment=simclr_view(8)).epoch(0)
     one, two = batch.images
