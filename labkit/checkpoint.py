@@ -28,7 +28,7 @@ def save(path: str | Path, state: dict[str, Any]) -> Path:
         raise write_error(path, error) from error
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return atomic_write(path, buffer.getvalue())
+    return atomic_write(path, buffer.getbuffer())
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -84,6 +84,7 @@ def everything(network, run, history, name="model"):
         "history": history,
         "best": (best["epoch"], {k: v.tolist() for k, v in best["model"].items()}),
         "optimizer": str(last["learner"]["optimizer"]),
+        "scaler": last["learner"]["scaler"],
         "generators": drawn,
     }
 
