@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class LabError(ValueError):
-    """A mistake of the user's, told in one sentence that names the value, the expectation and the next step."""
+    """A mistake of the user's, told in one sentence: the value, the expectation, the next step."""
 
 
 class Interrupted(Exception):

@@ -1,4 +1,4 @@
-"""README and the pages of docs/: their links lead somewhere and their commands exist with the options named."""
+"""README and the pages of docs/: links lead somewhere, commands exist with the options named."""
 
 import re
 import shlex
