@@ -62,6 +62,7 @@ class LabSettings(Settings):
     projection_dim: Count = 64
     hidden_dim: Count = 128
     temperature: Positive = 0.2
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"     # small models gain nothing by less
     smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.5    # share of the picture's area
     colour: NotNegative = 1.0                           # strength of the colour distortions; 0: none, no grey
     blur: bool = False
@@ -74,14 +75,15 @@ class LabSettings(Settings):
 
     def config(self, seed: int) -> TrainConfig:
         """Return how long and with what any of the modes trains: the budget is the same for all."""
-        own = {name: getattr(self, name) for name in ("max_steps", "batch_size", "lr", "weight_decay")}
+        shared = ("max_steps", "batch_size", "lr", "weight_decay", "precision")
+        own = {name: getattr(self, name) for name in shared}
         return TrainConfig(optimizer="adamw", schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
 
 
 PRESETS = {
     "tiny": LabSettings(),
     "full": LabSettings(model="resnet18", max_steps=10_000, batch_size=512, lr=1e-3, projection_dim=128,
-                        hidden_dim=512, temperature=0.5, smallest_crop=0.2, colour=0.5,
+                        hidden_dim=512, temperature=0.5, precision="auto", smallest_crop=0.2, colour=0.5,
                         probe_labels=1_000_000),
 }
 
