@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from labkit.plots.figure import INK, PALETTE, figure, label_axes, style
 
@@ -123,7 +123,9 @@ def plot_heatmap(matrix: np.ndarray, *, x_label: str, y_label: str, unit: str, t
     fig.colorbar(picture, ax=ax, label=unit)
     ax.grid(visible=False)
     if x_names is not None:
-        ax.set_xticks(range(len(x_names)), x_names, rotation=45, ha="right", fontsize=8)
+        short = max(map(len, x_names)) <= 3
+        ax.set_xticks(range(len(x_names)), x_names, fontsize=8, rotation=0 if short else 45,
+                      ha="center" if short else "right")
     if y_names is not None:
         ax.set_yticks(range(len(y_names)), y_names, fontsize=8)
     if form is not None:
@@ -138,6 +140,8 @@ def _scale(ax: Axes, log_x: int | None, log_y: int | None, xs: list[Sequence[flo
     """Set logarithmic axes; the x axis is ticked where something was measured, in plain numbers."""
     if log_y:
         ax.set_yscale("log", base=log_y)
+        ax.yaxis.set_major_locator(LogLocator(log_y, subs=(1, 2, 5) if log_y == 10 else (1,)))
+        ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     if log_x:
         ax.set_xscale("log", base=log_x)
