@@ -92,7 +92,7 @@ def _grid(pictures: dict[Cell, np.ndarray], titles: dict[Cell, str], *, title: s
     pitch = 1 + GAP + lines * LINE_INCHES / inches      # from row to row, in image widths
     wide = max([columns, *(column + 1 for _, column in pictures)]) * (1 + GAP) - GAP
     high = max([len(rows), *(row + 1 for row, _ in pictures)]) * pitch - GAP
-    margin = max((0.085 * len(name) for name in rows), default=0)
+    margin = max((0.1 + 0.09 * len(name) for name in rows), default=0)
     fig, axes = figure(width=wide * inches + margin + 0.2, plain=True,
                        height=high * inches + 0.2 + (0.3 if title else 0))
     ax = axes[0, 0]
