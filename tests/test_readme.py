@@ -25,12 +25,12 @@ def commands(text: str, program: str) -> list[str]:
 
 def check_labkit_command(line: str) -> None:
     """Raise click's own error where labkit does not know the command or an option of this line."""
-    from labkit.cli import main
+    from labkit.cli import labkit
 
     words = shlex.split(line)[1:]
-    group = click.Context(main, info_name="labkit")
+    group = click.Context(labkit, info_name="labkit")
     if words and not words[0].startswith("-"):
-        name, command, rest = main.resolve_command(group, words)
+        name, command, rest = labkit.resolve_command(group, words)
         command.make_context(name, rest, parent=group)
 
 
@@ -83,7 +83,9 @@ def test_readme_is_short_and_opens_with_the_two_commands():
 
 def test_the_tree_names_only_what_exists():
     tree = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    folder = ROOT
     for line in tree.splitlines():
-        name = line.split()[0] if line.split() else ""
-        if re.fullmatch(r"[\w./-]+", name):
-            assert (ROOT / name).exists(), name
+        name = line.split()[0]
+        inside = line.startswith("  ")
+        assert ((folder if inside else ROOT) / name).exists(), name
+        folder = folder if inside else ROOT / name
