@@ -55,7 +55,7 @@ class LabSettings(Settings):
 
     model: str = "resnet_tiny"
     image_size: Count = 32
-    max_steps: Count = 400
+    max_steps: Count = 320
     batch_size: Annotated[int, Field(ge=2)] = 128       # a picture alone has no negatives
     lr: Positive = 2e-3
     weight_decay: NotNegative = 5e-4
@@ -66,6 +66,7 @@ class LabSettings(Settings):
     smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.5    # share of the picture's area
     colour: NotNegative = 1.0                           # strength of the colour distortions; 0: none, no grey
     blur: bool = False
+    difficulty: Annotated[float, Field(ge=0, le=1)] = 0.4       # of `shapes`
     probe_labels: Count = 2000
 
     def view(self, size: int) -> augment.Augmentation:
@@ -110,6 +111,7 @@ def sources(name: str, *, settings: LabSettings, root: str | None = None,
     """
     shape = {"image_size": settings.image_size, "seed": seed}
     if name == "shapes":
+        shape["difficulty"] = settings.difficulty
         corpus = data.load(name, classes_set="corpus", **shape)
         pool = round(1.5 * min(settings.probe_labels, 20_000))
         return corpus, data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **shape)
