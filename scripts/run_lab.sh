@@ -50,19 +50,23 @@ for number in "${only[@]:-0[1-4]}"; do
     notebooks+=("${found[@]}")
 done
 
-started=$SECONDS failed=()
+started=$SECONDS failed=() page=${LABKIT_RUNS:-$ROOT/runs}/index.html
 for notebook in "${notebooks[@]}"; do
-    labkit run "$notebook" "${parameters[@]}"
+    labkit run "$notebook" ${parameters[@]+"${parameters[@]}"} # (bash 3.2 calls an empty list unbound)
     status=$?
     ((status == 2)) && exit 2 # the wish itself was wrong: every further notebook would say the same
+    if ((status == 75 || status == 130)); then
+        say "Stopped and saved. labkit status shows the run, labkit resume RUN goes on with it."
+        exit "$status"
+    fi
     ((status == 0)) || failed+=("$notebook")
 done
 labkit collect --quiet || failed+=("the results page")
 
 if ((${#failed[@]})); then
     say "$((SECONDS - started)) s. Not finished: ${failed[*]}. labkit status shows why; labkit logs RUN shows the log."
-    say "Results page: $ROOT/runs/index.html"
+    say "Results page: $page"
     exit 1
 fi
 say "All ${#notebooks[@]} notebooks done in $((SECONDS - started)) s. Open this page in a browser:"
-printf '%s\n' "${LABKIT_RUNS:-$ROOT/runs}/index.html"
+printf '%s\n' "$page"
