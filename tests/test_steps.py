@@ -234,3 +234,20 @@ def test_an_empty_class_cannot_be_balanced():
     model = SimpleNamespace(num_classes=3)
     with pytest.raises(LabError, match="none of class 2"):
         choose_losses(None, supervised, model, *splits((0, 1)), CONFIG.but(class_weights="balanced"))
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx", "vendor", "gains"),
+    [
+        (True, True, "vendor_id : GenuineIntel", True),
+        (False, True, "vendor_id : GenuineIntel", False),
+        (False, True, "vendor_id : AuthenticAMD", True),
+        (False, False, "vendor_id : AuthenticAMD", False),
+        (False, True, "", False),
+    ],
+)
+def test_bf16_is_taken_only_where_the_cpu_gains_by_it(monkeypatch, amx, avx, vendor, gains):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+    monkeypatch.setattr("labkit.steps._cpu_vendor", lambda: vendor)
+    assert choose_precision("auto", CPU) == ("bf16" if gains else "fp32")
