@@ -1,6 +1,7 @@
 """The registry of data sets and `load`, the one call that opens any of them."""
 
 import inspect
+from numbers import Integral
 from pathlib import Path
 
 from labkit.data import embedded, folder, hdf5, tiny_imagenet, torchvision_files
@@ -43,7 +44,7 @@ def load(
     if name not in DATASETS:
         raise unknown_name("data set", name, DATASETS)
     _check_options(name, options)
-    _check_numbers(val_fraction, limit)
+    _check_numbers(val_fraction, limit, image_size)
     source = DATASETS[name](None if not root else Path(root), image_size=image_size, seed=seed, **options)
     check_labels(source.train, len(source.classes), of=name)
     return _split(name, source, val_fraction=val_fraction, seed=seed, limit=limit)
@@ -58,11 +59,16 @@ def _check_options(name: str, options: dict) -> None:
             raise unknown_name(f"option of {name}", option, own | shared)
 
 
-def _check_numbers(val_fraction: float, limit: int | None) -> None:
+def _check_numbers(val_fraction: float, limit: int | None, image_size: int | None) -> None:
     if not 0 <= val_fraction < 1:
         raise LabError(f"val_fraction is {val_fraction}; choose a part of the images from 0 to below 1.")
     if limit is not None and limit < 1:
         raise LabError(f"limit is {limit}; choose a number of images, or None for all.")
+    whole = isinstance(image_size, Integral) and not isinstance(image_size, bool)
+    if image_size is not None and not (whole and image_size >= 1):
+        raise LabError(
+            f"image_size is {image_size!r}; give a whole number of pixels from 1 on, or None for the set's own."
+        )
 
 
 def _split(name: str, source: Source, *, val_fraction: float, seed: int, limit: int | None) -> Dataset:

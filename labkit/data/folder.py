@@ -1,6 +1,7 @@
 """Trees with one folder per class: found, split, decoded once and then memory-mapped."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,9 +51,20 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
         raise LabError(f"There is no folder {root}; pass the folder that holds one folder per class as root.")
     if not 0 < test_fraction < 1:
         raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
-    if (root / "train").is_dir():
+    if _is_split(root):
         return _open_by_folders(root, image_size)
     return _open_by_fraction(root, image_size, test_fraction)
+
+
+def _is_split(root: Path) -> bool:
+    """Say whether train is a part with classes of its own; a class may be called train, too."""
+    if _folders(root / "train"):
+        return True
+    if {"train"} <= set(_folders(root)) <= {"train", "val", "test"}:
+        raise LabError(
+            f"{root / 'train'} holds no class folders; it must hold one folder of images per class."
+        )
+    return False
 
 
 def _open_by_folders(root: Path, image_size: int | None) -> Source:
@@ -112,14 +124,22 @@ class Opener:
 
 def class_names(root: Path) -> list[str]:
     """Return the folders under root, sorted: their names are the classes."""
-    names = sorted(
-        entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")
-    )
+    names = _folders(root)
     if len(names) < 2:
         raise LabError(
             f"{root} holds {len(names)} class folders; it must hold one folder of images per class."
         )
     return names
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    try:
+        names = [name for name in os.listdir(root) if not name.startswith(".")]
+    except OSError as error:
+        raise _unusable(error) from error
+    return sorted(name for name in names if os.path.isdir(root / name))  # a broken link is none
 
 
 def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
@@ -141,9 +161,19 @@ def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
 
 
 def walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (relative name, stamp) of every image under path, hidden files left out."""
+    """Yield (relative name, stamp) of every image under path, hidden files left out.
+
+    Raises LabError, naming it, for a broken link, links in a circle and what may not be read.
+    """
     if not os.path.isdir(path):
         return
+    try:
+        yield from _walk(path, prefix)
+    except OSError as error:
+        raise _unusable(error) from error
+
+
+def _walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
     with os.scandir(path) as entries:
         for entry in entries:  # at 60,000 files every microsecond counts
             name = entry.name
@@ -151,6 +181,13 @@ def walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
                 continue
             if f".{name.rpartition('.')[2].lower()}" in SUFFIXES:
                 status = entry.stat()
-                yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns}"
-            elif entry.is_dir():
-                yield from walk(entry.path, f"{prefix}{os.sep}{name}")
+                if stat.S_ISREG(status.st_mode):
+                    yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns}"
+                    continue
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{prefix}{os.sep}{name}")
+
+
+def _unusable(error: OSError) -> LabError:
+    link = "a broken link" if isinstance(error, FileNotFoundError) else error.strerror
+    return LabError(f"Cannot read {error.filename} ({link}); repair or delete it, then start again.")

@@ -170,6 +170,9 @@ def test_painted_digits_have_colour_and_keep_their_shape():
         ("digits", {"limit": 9}, "fewer than the 10 classes"),
         ("digits", {"limit": 0}, "limit is 0"),
         ("digits", {"limit": 10}, "val_fraction=0"),
+        ("digits", {"image_size": -1}, "image_size is -1; give a whole number"),
+        ("digits", {"image_size": 0}, "image_size is 0;"),
+        ("shapes", {"image_size": "32"}, "image_size is '32';"),
     ],
 )
 def test_wrong_input_is_one_sentence_that_names_the_next_step(name, options, said):

@@ -1,4 +1,4 @@
-"""Class-per-folder trees and Tiny-ImageNet: what is decoded, when it is decoded again, what is refused."""
+"""Class-per-folder trees: what is decoded, when it is decoded again, what is refused."""
 
 import errno
 import os
@@ -165,6 +165,17 @@ def test_image_size_scales_images_of_any_size(tmp_path):
     assert d.train.images.shape[1:] == (3, 12, 12) and d.num_classes == 3
 
 
+def test_a_class_may_be_called_train(tmp_path):
+    d = data.load("folder", root=write_tree(tmp_path / "traffic", classes=("cat", "train")))
+    assert d.classes == ["cat", "train"] and len(d.train) + len(d.val) + len(d.test) == 12
+
+
+def test_a_directory_named_like_an_image_is_a_directory(tree):
+    (tree / "train" / "cat" / "more.jpg").mkdir()
+    shutil.copy(tree / "train" / "cat" / "00.png", tree / "train" / "cat" / "more.jpg")
+    assert len(data.load("folder", root=tree, val_fraction=0).train) == 21
+
+
 def break_image(tree):
     file = tree / "train" / "dog" / "03.png"
     file.write_bytes(file.read_bytes()[:40])
@@ -210,6 +221,23 @@ def no_classes(tree):
     return "holds 1 class folders"
 
 
+def broken_link(tree):
+    (tree / "train" / "dog" / "x.jpg").symlink_to(tree / "nowhere.jpg")
+    return r"Cannot read .*dog.x\.jpg \(a broken link\); repair or delete it"
+
+
+def circle_of_links(tree):
+    (tree / "train" / "dog" / "round").symlink_to("round")
+    return r"Cannot read .*dog.round \(Too many levels"
+
+
+def no_class_folders(tree):
+    for part in ("train", "test"):
+        shutil.rmtree(tree / part)
+        write_tree(tree, classes=(part,))
+    return "train holds no class folders"
+
+
 def nothing_at_all(tree):
     shutil.rmtree(tree)
     return "There is no folder"
@@ -218,7 +246,7 @@ def nothing_at_all(tree):
 @pytest.mark.parametrize(
     "spoil",
     [break_image, break_jpeg, text_as_image, other_size, empty_class, unknown_test_class, no_test_folder]
-    + [no_classes, nothing_at_all],
+    + [no_classes, nothing_at_all, broken_link, circle_of_links, no_class_folders],
 )
 def test_a_spoiled_tree_is_one_sentence_and_leaves_no_cache(tree, spoil, tmp_path):
     said = spoil(tree)
@@ -259,47 +287,6 @@ def test_too_little_space_is_said_before_hours_of_decoding(tree, monkeypatch, de
     with pytest.raises(LabError, match="full"):
         data.load("folder", root=tree)
     assert not decodings
-
-
-@pytest.fixture
-def tiny(tmp_path):
-    root = tmp_path / "tiny-imagenet-200"
-    for label, wnid in enumerate(("n01", "n02", "n03")):
-        (root / "train" / wnid / "images").mkdir(parents=True)
-        (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("")
-        for number in range(5):
-            kind = "L" if number == 0 else "RGB"
-            image = Image.new("RGB", (64, 64), (70 * label, 0, 0)).convert(kind)
-            image.save(root / "train" / wnid / "images" / f"{wnid}_{number}.JPEG")
-    (root / "val" / "images").mkdir(parents=True)
-    lines = []
-    for number, label in enumerate((2, 0, 1, 2, 0)):
-        Image.new("RGB", (64, 64), (70 * label, 0, 0)).save(root / "val" / "images" / f"val_{number}.JPEG")
-        lines.append(f"val_{number}.JPEG\tn0{label + 1}\t0\t0\t62\t62\n")
-    (root / "val" / "val_annotations.txt").write_text("".join(lines))
-    (root / "wnids.txt").write_text("n02\nn03\nn01\n")
-    (root / "words.txt").write_text("n01\tgoldfish, Carassius auratus\nn02\tcrane\nn03\tcrane\nn99\tother\n")
-    return root
-
-
-@pytest.mark.parametrize("given", ["itself", "parent"])
-def test_tiny_imagenets_val_becomes_the_test_split_sorted_by_annotation(tiny, given):
-    d = data.load("tiny_imagenet", root=tiny if given == "itself" else tiny.parent, val_fraction=0.2)
-    assert d.classes == ["goldfish", "crane (n02)", "crane (n03)"]
-    assert (len(d.train), len(d.val)) == (12, 3) and d.image_size == 64
-    assert d.test.labels.tolist() == [0, 0, 1, 2, 2]
-    red = d.test.images[:, 0, 32, 32].float() / 70
-    assert torch.equal(red.round().long(), d.test.labels)
-
-
-def test_a_partly_unpacked_tiny_imagenet_is_told(tiny):
-    (tiny / "val" / "images" / "val_3.JPEG").unlink()
-    d = data.load("tiny_imagenet", root=tiny)
-    with pytest.raises(LabError, match=r"val_3\.JPEG is missing.*labkit fetch tiny_imagenet"):
-        _ = d.test
-    (tiny / "val" / "val_annotations.txt").unlink()
-    with pytest.raises(LabError, match=r"lacks val/val_annotations\.txt.*labkit fetch tiny_imagenet"):
-        data.load("tiny_imagenet", root=tiny)
 
 
 def test_parts_that_do_not_fill_a_cache_are_our_own_mistake_and_leave_nothing(tmp_path):
