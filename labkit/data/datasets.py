@@ -67,7 +67,7 @@ def _check_numbers(val_fraction: float, limit: int | None, image_size: int | Non
     whole = isinstance(image_size, Integral) and not isinstance(image_size, bool)
     if image_size is not None and not (whole and image_size >= 1):
         raise LabError(
-            f"image_size is {image_size!r}; give a whole number of pixels from 1 on, or None for the set's own."
+            f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None for its own."
         )
 
 

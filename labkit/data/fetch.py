@@ -1,5 +1,6 @@
 """Download a data set where there is a network (a login node): resumed, checksummed, put in place at once."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -16,6 +17,8 @@ CHUNK_BYTES = 2**20
 TIMEOUT_S = 30
 EMBEDDED = ("digits", "shapes")
 BY_PATH = ("folder", "medium_imagenet")
+STAMP = "complete.md5"  # in an unpacked folder: the checksum of the archive that it was unpacked from
+TINY_PARTS = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
     if name in EMBEDDED:
         raise LabError(f"{name} needs no download: load it as it is.")
     if name in BY_PATH:
-        raise LabError(f'{name} is not downloaded: pass its path, e.g. load("{name}", root="path/to/it").')
+        raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
     if name not in ARCHIVES:
         raise unknown_name("data set to fetch", name, ARCHIVES)
     folder = Path(root).expanduser() if root else data_dir()
@@ -97,19 +100,68 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
         for archive in ARCHIVES[name]:
             _fetch_one(name, archive, folder)
     except OSError as error:
-        advice = "free some space or choose another root"
-        raise LabError(f"Cannot write {name} to {folder} ({error}); {advice}.") from error
+        raise LabError(f"Cannot write {name} to {folder} ({error}); {_advice(error, folder)}.") from error
     return folder
 
 
+def _advice(error: OSError, folder: Path) -> str:
+    other = "choose another root (or set LABKIT_DATA; in a notebook: data_dir)"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        file = next((place for place in (folder, *folder.parents) if place.is_file()), error.filename)
+        return f"{file} is a file, not a folder: {other}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"you may not write there: {other}"
+    return f"free some space or {other}"
+
+
+def is_present(name: str, root: str | Path | None = None) -> bool:
+    """Say whether a data set is in `root` (default: the data folder) and complete, without downloading.
+
+    Raises LabError for a name that is not fetched and not embedded.
+    """
+    if name in EMBEDDED:
+        return True
+    if name not in ARCHIVES:
+        raise unknown_name("data set to fetch", name, ARCHIVES)
+    folder = Path(root).expanduser() if root else data_dir()
+    return all(_complete(name, archive, folder) for archive in ARCHIVES[name])
+
+
+def _complete(name: str, archive: Archive, root: Path) -> bool:
+    """Say whether one archive's content is there: by our stamp, or by the checksums of the files inside."""
+    if not archive.makes:
+        packed = root / archive.file
+        return md5_of(packed) == archive.md5 if packed.is_file() else packed.with_suffix("").is_file()
+    folder = root / archive.makes
+    if (folder / STAMP).is_file():
+        return (folder / STAMP).read_text().strip() == archive.md5
+    if name == "tiny_imagenet":  # unpacked by somebody else; it has no checksums inside
+        return all((folder / part).exists() for part in TINY_PARTS)
+    inside = _inside(name)
+    return bool(inside) and all(
+        (folder / file).is_file() and md5_of(folder / file) == md5 for file, md5 in inside.items()
+    )
+
+
+def _inside(name: str) -> dict[str, str]:
+    """Return file name -> md5 of what a CIFAR folder holds; nothing for other sets."""
+    from labkit.data import torchvision_files  # here: it imports torch, and this module
+
+    known = {"cifar10": torchvision_files.CIFAR10, "cifar100": torchvision_files.CIFAR100}.get(name)
+    return {**known.train, **known.test, **known.meta} if known else {}
+
+
 def _fetch_one(name: str, archive: Archive, root: Path) -> None:
-    if archive.makes and (root / archive.makes).is_dir():
+    if _complete(name, archive, root):
         return
+    made = root / archive.makes if archive.makes else None
+    if made and made.is_dir() and any(made.iterdir()):
+        raise LabError(f"{name} in {root} is incomplete; delete {made} and run `labkit fetch {name}` again.")
     target = root / archive.file
     if not target.is_file() or md5_of(target) != archive.md5:
         download(name, archive, target)
     if archive.makes:
-        unpack(name, target, root, archive.makes)
+        unpack(name, target, root, archive)
 
 
 def absent(name: str, root: Path) -> LabError:
@@ -124,7 +176,8 @@ def absent(name: str, root: Path) -> LabError:
             return LabError(f"{name} in {root} is incomplete; delete {root / archive.makes} and {where}.")
         if archive.makes and (root / archive.file).exists():
             return LabError(f"{name} in {root} is downloaded but not unpacked; {where} to finish it.")
-    return LabError(f"{name} is not in {root}; {where}, or pass the folder that holds it as root.")
+    there = "or pass the folder that holds it as root (in a notebook: data_dir)"
+    return LabError(f"{name} is not in {root}; {where}, {there}.")
 
 
 def md5_of(file: Path) -> str:
@@ -164,6 +217,7 @@ def download(name: str, archive: Archive, target: Path) -> None:
 
 def _attempt(url: str, part: Path) -> str | None:
     """Download the rest of `url` behind what `part` holds; return why that failed, or None."""
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
@@ -174,7 +228,7 @@ def _attempt(url: str, part: Path) -> str | None:
             return _receive(response, part, have)
     except HTTPError as error:
         return None if error.code == 416 else f"{url} answers {error.code}"  # 416: nothing is left to send
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
         return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
 
 
@@ -199,24 +253,25 @@ def _pieces(response) -> Iterator[bytes]:
         raise ConnectionError(f"the connection broke: {error}") from error
 
 
-def unpack(name: str, archive: Path, root: Path, makes: str) -> None:
-    """Unpack beside the goal and rename: the folder is there only once it is whole."""
+def unpack(name: str, packed: Path, root: Path, archive: Archive) -> None:
+    """Unpack beside the goal, stamp and rename: the folder is there only once it is whole."""
     import tarfile
     import zipfile
 
-    temporary = root / f".unpacking-{makes}-{os.getpid()}"
+    temporary = root / f".unpacking-{archive.makes}-{os.getpid()}"
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as opened:
+        if zipfile.is_zipfile(packed):
+            with zipfile.ZipFile(packed) as opened:
                 opened.extractall(temporary)
         else:
-            with tarfile.open(archive) as opened:
+            with tarfile.open(packed) as opened:
                 safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
                 opened.extractall(temporary, **safely)
-        os.replace(temporary / makes, root / makes)
+        (temporary / archive.makes / STAMP).write_text(archive.md5)
+        os.replace(temporary / archive.makes, root / archive.makes)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileNotFoundError) as error:
         again = f"delete it and run `labkit fetch {name}` again"
-        raise LabError(f"Cannot unpack {archive} ({error}); {again}.") from error
+        raise LabError(f"Cannot unpack {packed} ({error}); {again}.") from error
     finally:
         with suppress(OSError):
             shutil.rmtree(temporary)

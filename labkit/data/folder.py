@@ -46,9 +46,14 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
     out), which may be None where all are squares of one size.
     """
     if root is None:
-        raise LabError('The data set "folder" needs its path: pass root="path/to/your/images".')
+        raise LabError(
+            'The data set "folder" needs its path: pass root="path/to/your/images" (in a notebook: data_dir).'
+        )
     if not root.is_dir():
-        raise LabError(f"There is no folder {root}; pass the folder that holds one folder per class as root.")
+        raise LabError(
+            f"There is no folder {root}; pass the one that holds a folder per class as root (in a notebook: "
+            f"data_dir)."
+        )
     if not 0 < test_fraction < 1:
         raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
     if _is_split(root):
@@ -70,7 +75,8 @@ def _is_split(root: Path) -> bool:
 def _open_by_folders(root: Path, image_size: int | None) -> Source:
     if not (root / "test").is_dir():
         raise LabError(
-            f"{root} has train but no test folder; add one, or pass root={root / 'train'} to split that."
+            f"{root} has train but no test folder; add one, or pass {root / 'train'} as root (in a notebook: "
+            f"data_dir) to split that."
         )
     classes = class_names(root / "train")
     train = listing(root / "train", classes)

@@ -34,13 +34,16 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
 
 def _find(root: Path | None) -> Path:
     if root is None:
-        raise LabError('medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5".')
+        raise LabError(
+            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: '
+            "data_dir)."
+        )
     if root.is_file():
         return root
     found = sorted(p for p in root.glob("*") if p.suffix in (".hdf5", ".h5")) if root.is_dir() else []
     if len(found) != 1:
         said = f"holds {len(found)} HDF5 files" if root.is_dir() else "does not exist"
-        raise LabError(f"{root} {said}; pass the path of one .hdf5 file as root.")
+        raise LabError(f"{root} {said}; pass the path of one .hdf5 file as root (in a notebook: data_dir).")
     return found[0]
 
 

@@ -5,6 +5,7 @@ import io
 import tarfile
 import threading
 import zipfile
+from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 
@@ -85,7 +86,8 @@ def publish(monkeypatch, content, *urls, makes="toy", file="toy.tar.gz"):
 
 
 def whole(root):
-    return {f"toy/{p.name}": p.read_bytes() for p in (root / "toy").iterdir()} == FILES
+    there = {f"toy/{p.name}": p.read_bytes() for p in (root / "toy").iterdir()}
+    return there.pop(f"toy/{fetching.STAMP}", None) is not None and there == FILES
 
 
 def leftovers(root):
@@ -97,6 +99,34 @@ def test_an_archive_is_downloaded_and_unpacked_once(server, tmp_path):
     assert data.fetch("toy", root) == root and whole(root) and leftovers(root) == []
     data.fetch("toy", root)
     assert server.asked == [None]  # what is there is not asked for again
+
+
+def test_a_folder_counts_only_when_it_is_complete(server, tmp_path):
+    assert not fetching.is_present("toy", tmp_path)
+    (tmp_path / "toy").mkdir()
+    assert not fetching.is_present("toy", tmp_path)
+    data.fetch("toy", tmp_path)  # an empty folder is filled
+    assert whole(tmp_path) and fetching.is_present("toy", tmp_path)
+    (tmp_path / "toy" / fetching.STAMP).unlink()
+    assert not fetching.is_present("toy", tmp_path)
+    with pytest.raises(LabError, match=r"toy in .* is incomplete; delete .*toy and run"):
+        data.fetch("toy", tmp_path)  # somebody's files are not written over
+
+
+def test_presence_of_embedded_and_unknown_names():
+    assert fetching.is_present("shapes")
+    with pytest.raises(LabError, match="cifar10"):
+        fetching.is_present("cifar")
+
+
+def test_a_server_that_talks_nonsense_is_one_sentence(tmp_path, monkeypatch):
+    def answer(*arguments, **options):
+        raise BadStatusLine("nonsense")
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    publish(monkeypatch, TAR, "http://127.0.0.1:9/toy.tar.gz")
+    with pytest.raises(LabError, match=r"Cannot download .*nonsense"):
+        data.fetch("toy", tmp_path)
 
 
 def test_a_file_that_needs_no_unpacking_stays_as_it_is(server, tmp_path, monkeypatch):
@@ -176,7 +206,7 @@ def test_an_archive_never_leaves_half_a_folder_nor_writes_outside(server, tmp_pa
 
 def test_a_place_that_cannot_be_written_is_one_sentence(server, tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
-    with pytest.raises(LabError, match=r"Cannot write toy to .* choose another root"):
+    with pytest.raises(LabError, match=r"Cannot write toy to .*data is a file, not a folder: choose another"):
         data.fetch("toy", tmp_path / "data")
 
 

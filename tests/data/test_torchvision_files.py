@@ -57,6 +57,13 @@ def write_cifar(root, monkeypatch, name, *, rows=40, classes=10):
     return reference
 
 
+def test_cifar_without_a_stamp_is_believed_by_its_checksums(tmp_path, monkeypatch):
+    write_cifar(tmp_path, monkeypatch, "cifar10")
+    assert fetching.is_present("cifar10")
+    (tmp_path / "cifar-10-batches-py" / "test_batch").write_bytes(b"")
+    assert not fetching.is_present("cifar10")
+
+
 IDX = {"mnist": ("MNIST", theirs.MNIST), "fashion_mnist": ("FashionMNIST", theirs.FashionMNIST)}
 
 
