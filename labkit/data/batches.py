@@ -115,9 +115,11 @@ class Batches:
             raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
         if labels is not None and len(labels) != self.num_images:
             raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
-        sizes = {"batch_size": self.batch_size, "views": self.views, "world_size": self.world_size}
-        if min(sizes.values()) < 1 or not 0 <= self.rank < self.world_size:
-            raise LabError(f"{sizes} are all at least 1 and rank is below world_size; got rank {self.rank}.")
+        for size in ("batch_size", "views", "world_size"):
+            if getattr(self, size) < 1:
+                raise LabError(f"{size} is {getattr(self, size)}; give at least 1.")
+        if not 0 <= self.rank < self.world_size:
+            raise LabError(f"rank is {self.rank}; give 0 to {self.world_size - 1}, below world_size.")
         if not self.num_images:
             raise LabError("The split holds no images; choose another split or a larger limit.")
         whole = self.batch_size * self.world_size
