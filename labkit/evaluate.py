@@ -77,7 +77,7 @@ def evaluate(
     weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabelled
     or empty sets and for labels that the model has no output for.
     """
-    logits, labels, index, total = [], [], [], 0.0
+    seen, total = [], 0.0
     with examining(model):
         for batch in _epoch(batches):
             if batch.labels is None:
@@ -85,12 +85,10 @@ def evaluate(
             scores = model(batch.images).float()  # (B, K)
             _require_labels_within(batch.labels, scores.shape[1])
             total = total + loss(scores, batch.labels) * len(scores)
-            logits.append(scores)
-            labels.append(batch.labels)
-            index.append(batch.index)
-    if not logits:
+            seen.append((scores, batch.labels, batch.index))
+    if not seen:
         raise LabError("There is nothing to evaluate: the split gave no batch.")
-    return _score(*_in_order(logits, labels, index), total, top_k, classes)
+    return _score(*_in_order(*zip(*seen, strict=True)), total, top_k, classes)
 
 
 def _score(logits, labels, index, total, top_k, classes) -> Evaluation:
@@ -129,17 +127,15 @@ def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tenso
     """
     encode = _encoder(model)
     before = state_digest(model)
-    features, labels, index = [], [], []
+    seen = []
     with examining(model):
         for batch in _epoch(batches):
-            features.append(encode(batch.images).float().flatten(1))
-            labels.append(batch.labels)
-            index.append(batch.index)
-    if not features:
+            seen.append((encode(batch.images).float().flatten(1), batch.labels, batch.index))
+    if not seen:
         raise LabError("There is nothing to extract features from: the split gave no batch.")
     if state_digest(model) != before:
         raise LabError("The encoder changed while its features were extracted; a frozen one must not.")
-    features, labels, _ = _in_order(features, labels, index)
+    features, labels, _ = _in_order(*zip(*seen, strict=True))
     _require_finite(features)
     return features, labels
 
@@ -166,6 +162,7 @@ def knn_predict(train_f, train_y, test_f, *, k=20, temperature=0.07, chunk_size=
 
     A vote weighs exp(cosine / temperature) (Wu et al. 2018). Memory grows with chunk_size * N, not M * N.
     """
+    _require_labels("kNN", train=train_y)
     if not 1 <= k <= len(train_f):
         raise LabError(f"k={k} neighbours of {len(train_f)} training features; give 1 to {len(train_f)}.")
     _require_finite(train_f, test_f)
@@ -181,9 +178,9 @@ def knn_predict(train_f, train_y, test_f, *, k=20, temperature=0.07, chunk_size=
 
 def knn_accuracy(train_f, train_y, test_f, test_y, *, k: int = 20, temperature: float = 0.07) -> float:
     """Return the share of test features (M, D) whose class their k nearest training features get right."""
-    return metrics.accuracy(
-        knn_predict(train_f, train_y, test_f, k=k, temperature=temperature), test_y
-    ).item()
+    _require_labels("kNN", train=train_y, test=test_y)
+    answers = knn_predict(train_f, train_y, test_f, k=k, temperature=temperature)
+    return metrics.accuracy(answers, test_y).item()
 
 
 @dataclass(frozen=True)
@@ -213,8 +210,7 @@ def linear_probe(
     again on train + val. An l2 is scikit-learn's C = 1 / (l2 N). Raises LabError for missing labels and
     for features that are not finite.
     """
-    if any(y is None for y in (train_y, val_y, test_y)):
-        raise LabError("The linear probe needs labels for train, val and test; choose a labelled probe set.")
+    _require_labels("The linear probe", train=train_y, val=val_y, test=test_y)
     _require_finite(train_f, val_f, test_f)
     num_classes = max(int(y.max()) for y in (train_y, val_y, test_y)) + 1
     val_accuracy, fitted, start = {}, {}, None
@@ -287,6 +283,11 @@ def _require_labels_within(labels: Tensor, num_outputs: int) -> None:
     if low < 0 or high >= num_outputs:
         worst = int(low if low < 0 else high)
         raise LabError(f"Label {worst} lies outside 0..{num_outputs - 1}, the classes that the model knows.")
+
+
+def _require_labels(what: str, **labels: Tensor | None) -> None:
+    if any(y is None for y in labels.values()):
+        raise LabError(f"{what} needs labels for {', '.join(labels)}; choose a labelled probe set.")
 
 
 def _require_finite(*features: Tensor) -> None:

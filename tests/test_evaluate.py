@@ -224,6 +224,13 @@ def test_probe_is_blind_to_scale_and_shift_of_features_and_to_a_constant_one():
     )
 
 
+def test_knn_refuses_missing_labels():
+    x, y = blobs(50, 0)
+    for ask in (lambda: lab.knn_predict(x, None, x), lambda: lab.knn_accuracy(x, y, x, None)):
+        with pytest.raises(LabError, match=r"kNN needs labels for train.*choose a labelled probe set"):
+            ask()
+
+
 def test_probe_refuses_missing_labels_and_broken_features():
     x, y = blobs(50, 0)
     with pytest.raises(LabError, match="needs labels"):
