@@ -15,6 +15,8 @@ class Interrupted(Exception):
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> LabError:
     """Return the error for a name that `valid` does not hold, nearest names first."""
     valid = sorted(valid)
+    if not valid:
+        return LabError(f"Unknown {kind} {name!r}: there is none yet.")
     nearest = difflib.get_close_matches(str(name).lower(), valid, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
     return LabError(f"Unknown {kind} {name!r}. {hint}Valid: {', '.join(valid)}.")

@@ -1,6 +1,7 @@
-"""Where data, runs and caches live, and the environment that keeps every tool inside the repository."""
+"""Where data, runs and caches live, what keeps every tool inside the repository, which process we are."""
 
 import os
+import socket
 from pathlib import Path
 
 
@@ -66,3 +67,31 @@ def _chosen(variable: str, folder: str) -> Path:
     """Return the folder that the environment names, or the repository's own; always absolute."""
     named = os.environ.get(variable)
     return Path(named).expanduser().absolute() if named else repo_root() / folder
+
+
+def process_identity(pid: int | None = None) -> dict:
+    """Return what names this process (or `pid`) for certain: host, pid and start time."""
+    pid = pid or os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "pid_started": start_time(pid)}
+
+
+def start_time(pid: int) -> str | None:
+    """Return the kernel's start time of a live process (None: no such process, or a zombie)."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if state in "ZX" else fields[18]
+    except FileNotFoundError:
+        return None if Path("/proc/self").exists() else _alive_without_proc(pid)
+    except OSError:
+        return None
+
+
+def _alive_without_proc(pid: int) -> str | None:
+    """macOS has no /proc: a live process is all that can be told."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "alive"

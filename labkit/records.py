@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.errors import LabError, unknown_name
-from labkit.paths import runs_dir
+from labkit.paths import process_identity, runs_dir
 
 STATES = ("queued", "running", "done", "failed", "died", "timeout", "interrupted", "cancelled")
 
@@ -47,9 +47,19 @@ def write_error(path: Path, error: OSError) -> LabError:
         advice = "the disk (or your quota) is full; free some space and start again"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         advice = "the folder is read-only for you; change its rights or choose another with LABKIT_RUNS"
+    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+        advice = "it, or a folder above it, is a file; name a folder with LABKIT_RUNS"
     else:
         advice = error.strerror or str(error)
     return LabError(f"Cannot write {path}: {advice}. What was saved before is untouched.")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing. Raises LabError where that is refused."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 def plain(value: object) -> object:
@@ -155,7 +165,7 @@ class RunFolder:
     def create(self, spec: dict, *, state: str = "queued") -> "RunFolder":
         """Make the folder with its specification. Raises LabError where a run of this name exists already."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self.path.mkdir()
             for folder in (self.checkpoints, self.figures, self.logs):
                 folder.mkdir()
@@ -255,10 +265,8 @@ def _fresh_interactive_run() -> RunFolder:
     for number in range(1, 10_000):
         run = RunFolder(runs_dir() / f"{stem}-{number}")
         if not run.path.exists():
-            with suppress(FileExistsError):
-                run.path.parent.mkdir(parents=True, exist_ok=True)
             run.create({"notebook": None, "kind": "interactive"}, state="running")
-            run.write_status("running", pid=os.getpid(), started=round(time.time(), 3))
+            run.write_status("running", started=round(time.time(), 3), **process_identity())
             atexit.register(_finish_interactive, run, os.getpid())
             return run
     raise LabError(f"{runs_dir()} holds 10,000 interactive runs of today; delete some.")
@@ -272,9 +280,10 @@ def _finish_interactive(run: RunFolder, pid: int) -> None:
 
 def _read_json(path: Path) -> dict:
     try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _merge(path: Path, main: str | None, values: dict) -> None:

@@ -167,3 +167,27 @@ def test_outside_a_run_there_is_one_fresh_folder_per_process(tmp_path):
             for _ in range(2)]
     assert said[0][0] != said[1][0] and said[0][1] == "running"
     assert RunFolder(said[0][0]).read_status()["state"] == "done"
+
+
+def test_a_file_in_the_place_of_the_runs_folder_is_told_as_such(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(LabError, match="is a file; name a folder with LABKIT_RUNS"):
+        RunFolder(tmp_path / "runs" / "r").create({})
+
+
+def test_a_record_that_is_no_dict_or_cannot_be_read_counts_as_none(run):
+    run.status_file.write_text("[]")
+    assert run.read_status() == {}
+    run.status_file.unlink()
+    run.status_file.mkdir()
+    assert run.read_status() == {}
+
+
+def test_an_interactive_session_says_which_process_it_is(tmp_path):
+    code = "from labkit.records import current_run; import os; print(current_run().path); os._exit(9)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "LABKIT_RUNS": str(tmp_path), "LABKIT_RUN_DIR": ""})
+    status = RunFolder(done.stdout.strip()).read_status()
+    assert {"host", "pid", "pid_started"} <= set(status)
+    from labkit.cluster.state import observe
+    assert observe(RunFolder(done.stdout.strip()))["state"] == "died"
