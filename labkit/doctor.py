@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from labkit.cluster.environment import gpus, memory_gb, processor, usable_cores
+from labkit.errors import LabError
 from labkit.paths import cache_dir, data_dir, private_environment, repo_root, runs_dir
 
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
@@ -119,8 +120,9 @@ def check_disk() -> list[Line]:
     for topic, folder in places.items():
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free / 1e9
-        if not os.access(there, os.W_OK):
-            lines.append(Line(topic, "bad", f"{folder} cannot be written",
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            why = "cannot be written" if there.is_dir() else f"cannot be a folder: {there} is a file"
+            lines.append(Line(topic, "bad", f"{folder} {why}",
                               "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE."))
         else:
             verdict = "bad" if free < 1 else "note" if free < 5 else "good"
@@ -168,7 +170,10 @@ def check_tokens() -> list[Line]:
     """Say whether tokens are there, never what they are."""
     from labkit.cluster.kernel import tokens
 
-    written, lines = tokens(), []
+    try:
+        written, lines = tokens(), []
+    except LabError as error:
+        return [Line(".env", "bad", str(error), "cp .env.template .env, fill it in, chmod 600 .env")]
     for name in TOKENS:
         source = "environment" if os.environ.get(name) else ".env" if written.get(name) else ""
         lines.append(Line(name, "good" if source else "note", f"present ({source})" if source else "absent",

@@ -70,6 +70,18 @@ def test_a_full_and_a_read_only_disk_are_red(course, monkeypatch):
     assert {line.verdict for line in doctor.check_disk()} == {"bad"}
 
 
+def test_a_file_in_the_place_of_the_runs_folder_is_red(course):
+    (course / "runs").write_text("")
+    line = by_topic(doctor.check_disk())["Disk: runs"]
+    assert line.verdict == "bad" and "is a file" in line.found
+
+
+def test_a_token_file_that_is_no_text_is_red(course):
+    (course / ".env").write_bytes(b"HF_TOKEN=\xff\xfe")
+    (line,) = doctor.check_tokens()
+    assert line.verdict == "bad" and "UTF-8" in line.found
+
+
 def test_a_missing_package_is_red_with_the_command(monkeypatch):
     wanted = ["numpy>=1", "nothing-like-this>=2", "numpy>=99", "absent; extra == 'dev'"]
     monkeypatch.setattr(doctor.metadata, "requires", lambda _: wanted)

@@ -12,9 +12,11 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
+from labkit.errors import LabError
 from labkit.paths import cache_dir, private_environment, repo_root
 from labkit.records import RUN_DIR_VARIABLE, RunFolder
 
+TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_MODE")      # all that `.env` may hand to a kernel
 _TEMPORARY = "labkit-kernel-"
 _FOREIGN = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND", "PYTHONSTARTUP", RUN_DIR_VARIABLE)
 
@@ -49,7 +51,8 @@ class PrivateKernelManager(AsyncKernelManager):
 
 def kernel_environment(run: RunFolder, *, threads: int | None = None) -> dict[str, str]:
     """Return the variables of a run's kernel: the caller's, `.env`'s tokens, private folders, this run."""
-    ours = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    ours = {name: value for name, value in os.environ.items() if name not in _FOREIGN
+            and (value or name not in TOKENS)}       # an empty token is no token
     fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TQDM_MININTERVAL": "5",
              "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     chosen = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
@@ -58,10 +61,16 @@ def kernel_environment(run: RunFolder, *, threads: int | None = None) -> dict[st
 
 
 def tokens() -> dict[str, str]:
-    """Return what `.env` in the repository holds, such as HF_TOKEN ({} where there is no such file)."""
+    """Return which of TOKENS `.env` in the repository holds. Raises LabError where it cannot be read."""
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(repo_root() / ".env").items() if value}
+    file = repo_root() / ".env"
+    try:
+        written = dotenv_values(file)
+    except (OSError, UnicodeDecodeError):
+        raise LabError(f"{file} cannot be read as UTF-8 text: save it so, or copy .env.template again.") \
+            from None
+    return {name: value for name, value in written.items() if value and name in TOKENS}
 
 
 def socket_folder() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labkit.cluster import kernel
+from labkit.errors import LabError
 from labkit.records import RunFolder
 
 
@@ -25,8 +26,17 @@ def test_tokens_come_from_the_file_and_the_environment_wins(course, monkeypatch)
     run = RunFolder(course / "r")
     environment = kernel.kernel_environment(run)
     assert environment["HF_TOKEN"] == "from file" and "WANDB_API_KEY" not in environment
+    assert "OTHER" not in environment
+    monkeypatch.setenv("HF_TOKEN", "")
+    assert kernel.kernel_environment(run)["HF_TOKEN"] == "from file"
     monkeypatch.setenv("HF_TOKEN", "from environment")
     assert kernel.kernel_environment(run)["HF_TOKEN"] == "from environment"
+
+
+def test_a_token_file_that_is_no_text_is_one_sentence(course):
+    (course / ".env").write_bytes(b"HF_TOKEN=\xff\xfe")
+    with pytest.raises(LabError, match="UTF-8"):
+        kernel.tokens()
 
 
 def test_a_childs_kernel_belongs_to_its_own_run_and_to_no_other_kernel(course, monkeypatch):
