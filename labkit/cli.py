@@ -27,6 +27,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)      # the reader (head, less) has left
         sys.exit(0)
+    except OSError as error:
+        _stop(f"The system refused: {error}.", 1, error)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,10 +69,10 @@ def run(notebook, parameters, background, **options):
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
     from labkit.cluster.launch import start
-    from labkit.cluster.parameters import assignment
+    from labkit.cluster.parameters import assignments
     from labkit.cluster.spec import freeze, make_spec
 
-    spec = make_spec(notebook, parameters=dict(map(assignment, parameters)), **options)
+    spec = make_spec(notebook, parameters=assignments(parameters), **options)
     sys.exit(start([freeze(spec)], background=background))
 
 
@@ -96,20 +98,17 @@ def sweep(notebook, grid, parameters, jobs, background, failed, **options):
       labkit sweep train -g seed=0,1,2 -p model=resnet18 --name seeds
       labkit sweep --failed seeds
     """
-    from labkit.cluster.launch import new_sweep, start, unfinished
-    from labkit.cluster.state import children
+    from labkit.cluster.launch import new_sweep, old_sweep, start
 
-    if not notebook and not failed:
-        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
-    runs = unfinished(children(failed)) if failed else \
-        new_sweep(notebook, grid, parameters, jobs=jobs, **options)
+    runs = new_sweep(notebook, grid, parameters, jobs=jobs, **options) if failed is None else \
+        old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
     sys.exit(start(runs, jobs=jobs, background=background))
 
 
 @labkit.command()
 @click.argument("runs", nargs=-1)
 @click.option("--state", "states", multiple=True, help="Only runs in this state; may be repeated.")
-@click.option("-n", "--last", type=int, default=None, help="Only the newest N runs.")
+@click.option("-n", "--last", type=click.IntRange(1), default=None, help="Only the newest N runs.")
 @click.option("--watch", is_flag=True, help="Show it again every 2 s until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list with every field.")
 def status(runs, states, last, watch, as_json):
@@ -148,12 +147,12 @@ def logs(run, follow, lines):
     \b
     Examples:
       labkit logs train-20260101-120000-ab12
-      labkit logs train-2026 -f --tail 20      (the start of a name is enough)
+      labkit logs train-2026 -f --tail 20      (the newest run whose name starts so)
     """
     from labkit.cluster.state import find
     from labkit.cluster.table import read_log
 
-    for text in read_log(find(run), lines=lines, follow=follow):
+    for text in read_log(find(run, newest=True), lines=lines, follow=follow):
         click.echo(text, nl=False)
 
 
@@ -171,10 +170,10 @@ def cancel(runs, now):
       labkit cancel --now sweep-train-20260101-120000-ab12
     """
     from labkit.cluster.local import LocalExecutor
-    from labkit.cluster.state import family
+    from labkit.cluster.state import OPEN, family
 
     for name in runs:
-        for one in reversed(family(name)):     # the last first: a queue shall not start it meanwhile
+        for one in reversed(family(name, states=OPEN)):     # last first: a queue shall not start it
             click.echo(LocalExecutor().cancel(one, now=now))
 
 
@@ -192,9 +191,9 @@ def resume(runs, jobs, background):
       labkit resume train-20260101-120000-ab12
     """
     from labkit.cluster.launch import start, unfinished
-    from labkit.cluster.state import family
+    from labkit.cluster.state import RESUMABLE, family
 
-    again = unfinished([one for name in runs for one in family(name)])
+    again = unfinished([one for name in runs for one in family(name, states=RESUMABLE)])
     sys.exit(start(again, jobs=jobs, background=background))
 
 

@@ -71,13 +71,22 @@ def test_no_command_shows_the_help_and_fails(lab):
     (["run", "lesson.ipynb", "-p", "lr=abc"], "lr must be float, got 'abc'."),
     (["run", "lesson.ipynb", "-p", "lr"], "name=value"),
     (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
-    (["run", "lesson.ipynb", "--timeout", "-1"], "timeout_s"),
+    (["run", "lesson.ipynb", "--timeout", "-1"], "--timeout is wrong"),
     (["run", "lesson.ipynb", "--name", "../up"], "name"),
     (["run"], "Missing argument 'NOTEBOOK'"),
     (["sweep", "lesson.ipynb"], "list of values"),
     (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
+    (["sweep", "lesson.ipynb", "-g", "lr"], "for example -g lr=0.1,0.2."),
+    (["sweep", "lesson.ipynb"], "for example -g lr=0.1,0.2."),
+    (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", "../../x"], "--name is wrong: may hold"),
+    (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", ""], "--name is wrong: may hold"),
+    (["sweep", "lesson.ipynb", "-g", "lr=.1", "-g", "lr=.2"], "lr is given twice: keep one."),
+    (["sweep", "--failed", "s", "-g", "lr=.2"], "leave out the notebook"),
+    (["run", "lesson.ipynb", "-p", "lr=1", "-p", "lr=2"], "lr is given twice: keep one."),
+    (["run", "lesson.ipynb", "-p", "seed=1", "--seed", "2"], "seed is given twice: keep one."),
+    (["status", "-n", "0"], "Invalid value for '-n'"),
     (["sweep", "-g", "lr=1"], "Name the notebook"),
-    (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing'"),
+    (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing': there is none yet."),
     (["logs", "nothing"], "no run yet"),
     (["cancel", "nothing"], "no run yet"),
     (["resume", "nothing"], "no run yet"),
@@ -137,6 +146,55 @@ def test_logs_show_the_end_and_follow_until_the_run_has_ended(lab):
     assert follower.stdout.readline() == "four\n"
     run.write_status("done")
     assert follower.wait(timeout=30) == 0
+
+
+def test_logs_of_several_runs_are_the_newests(lab):
+    for age, name in enumerate(("train-b", "train-a")):
+        make(lab, name, created=age).log_file.write_text(f"{name}\n")
+    assert labkit(lab, "logs", "train").stdout == "train-a\n"
+
+
+def test_a_word_that_fits_no_run_is_not_no_run_at_all(lab):
+    assert "No run yet" in labkit(lab, "status", "x").stdout
+    make(lab, "good")
+    assert "No run fits" in labkit(lab, "status", "x").stdout
+
+
+@pytest.mark.parametrize("arguments", [["run", "lesson.ipynb"], ["sweep", "lesson.ipynb", "-g", "lr=1"],
+                                       ["collect"], ["status"]])
+def test_a_runs_folder_that_is_a_file_is_one_true_sentence(lab, arguments):
+    (lab / "runs").write_text("")
+    done = labkit(lab, *arguments)
+    assert "Traceback" not in done.stderr and "a run called" not in done.stderr
+    assert arguments == ["status"] or (done.returncode == 2 and "is a file" in done.stderr)
+
+
+def test_what_the_system_refuses_is_one_sentence(monkeypatch, capsys):
+    def refused(**_):
+        raise PermissionError(13, "Permission denied", "/somewhere")
+    monkeypatch.setattr(cli.labkit, "main", refused)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 1 and "Permission denied: '/somewhere'" in capsys.readouterr().err
+
+
+def test_a_damaged_status_breaks_neither_status_nor_collect(lab):
+    make(lab, "torn").status_file.write_text("[]")
+    make(lab, "bad", "failed", message="Choose a good mode.")
+    assert re.search("torn +died", labkit(lab, "status").stdout)
+    assert re.search(r"bad .*failed .*Choose a good mode\.", labkit(lab, "collect").stdout)
+
+
+def test_an_interactive_session_is_asked_never_signalled_and_not_resumed(lab):
+    sleeper = subprocess.Popen(["sleep", "60"])
+    run = RunFolder(lab / "runs" / "interactive-1").create({"kind": "interactive"})
+    run.write_status("running", **process.identity(sleeper.pid))
+    assert "interactive session" in labkit(lab, "cancel", "--now", "inter").stdout
+    assert run.stop_requested() and sleeper.poll() is None
+    sleeper.kill()
+    sleeper.wait()
+    done = labkit(lab, "resume", "inter")
+    assert (done.returncode, "run the notebook again" in done.stderr) == (2, True)
 
 
 def test_collect_writes_page_and_csv(lab):

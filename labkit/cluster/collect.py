@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labkit.cluster.state import all_runs, elapsed, observe
 from labkit.paths import runs_dir
-from labkit.records import RunFolder, atomic_write
+from labkit.records import RunFolder, atomic_write, make_folder
 
 
 def rows(runs: Iterable[RunFolder] | None = None) -> list[dict]:
@@ -54,7 +54,7 @@ def write_index() -> Path:
     from labkit.cluster.page import page
 
     runs = all_runs()
-    runs_dir().mkdir(parents=True, exist_ok=True)
+    make_folder(runs_dir())
     entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
     return atomic_write(runs_dir() / "index.html", page(entries))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from labkit.cluster import collect, follow
 from labkit.cluster.environment import usable_cores
 from labkit.cluster.local import LocalExecutor
-from labkit.cluster.state import RESUMABLE, observe
+from labkit.cluster.state import RESUMABLE, is_interactive, observe
 from labkit.errors import LabError
 from labkit.records import RunFolder
 
@@ -30,21 +30,37 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
     return max(_exit_code(run) for run in runs)
 
 
-def new_sweep(notebook: str, grid: Sequence[str], parameters: Sequence[str], *, jobs: int,
+def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[str], *, jobs: int,
               threads: int | None = None, **options) -> list[RunFolder]:
     """Freeze a sweep from what was typed (`lr=0.1,0.2` and `seed=1`); the runs share the cores."""
     from labkit.cluster import sweeps
-    from labkit.cluster.parameters import alternatives, assignment
+    from labkit.cluster.parameters import assignments, grid_of
 
+    if not notebook:
+        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
+    if not grid:
+        raise LabError("A sweep needs a list of values for at least one parameter, "
+                       "for example -g lr=0.1,0.2.")
     threads = threads or max(1, usable_cores() // jobs)
-    return sweeps.create(notebook, dict(map(alternatives, grid)), threads=threads,
-                         parameters=dict(map(assignment, parameters)), **options)
+    return sweeps.create(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters),
+                         **options)
+
+
+def old_sweep(sweep: str, **given) -> list[RunFolder]:
+    """Return what is not done of a sweep. Raises LabError where `given` holds any wish for a new one."""
+    from labkit.cluster.state import children
+
+    if any(value not in (None, ()) for value in given.values()):
+        raise LabError("--failed sends runs again as they were: leave out the notebook and its options.")
+    return unfinished(children(sweep))
 
 
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Return those that can be sent again. Raises LabError where that is none of them."""
     states = [observe(run)["state"] for run in runs]
     again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE]
+    if any(map(is_interactive, again)):
+        raise LabError("An interactive session cannot be resumed; run the notebook again.")
     if not again:
         told = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
         raise LabError(f"There is nothing to send again: {told}.")
@@ -65,9 +81,13 @@ def _exit_code(run: RunFolder) -> int:
 @contextmanager
 def _forwarded(process):
     """Hand on Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
+    asked = []
+
     def hand_on(number, _):
         if number == signal.SIGINT:
-            print("\nAsked to save and stop; once more ends it at once.", file=sys.stderr)
+            print("\nEnding it now." if asked else "\nAsked to save and stop; once more ends it at once.",
+                  file=sys.stderr)
+        asked.extend([number] if number != signal.SIGUSR1 else [])
         process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 
     before = {number: signal.signal(number, hand_on)

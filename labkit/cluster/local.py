@@ -17,10 +17,10 @@ from pathlib import Path
 
 from labkit.cluster import process
 from labkit.cluster.runner import execute, without_slow_imports
-from labkit.cluster.state import CANCEL_MARKER, observe
+from labkit.cluster.state import CANCEL_MARKER, is_interactive, observe
 from labkit.errors import LabError
 from labkit.paths import repo_root
-from labkit.records import RUN_DIR_VARIABLE, RunFolder
+from labkit.records import RUN_DIR_VARIABLE, RunFolder, make_folder
 
 _NOT_INHERITED = (RUN_DIR_VARIABLE, "JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
 
@@ -39,6 +39,7 @@ class LocalExecutor:
         for run in runs:
             for marker in (run.stop_flag, run.path / CANCEL_MARKER):
                 marker.unlink(missing_ok=True)
+            make_folder(run.logs)
             run.write_status("queued", executor=self.name, message=None, **dict.fromkeys(process.identity()))
         command = [sys.executable, "-m", "labkit.cluster.local", "--jobs", str(jobs),
                    *(["--parent", str(os.getpid())] if with_parent else []),
@@ -57,6 +58,9 @@ class LocalExecutor:
         status = observe(run)
         if status["state"] not in ("queued", "running"):
             return f"{run.id} is not running ({status['state']}): nothing to cancel."
+        if is_interactive(run):                      # a signal would end a person's own session
+            run.stop_flag.touch()
+            return f"{run.id} is an interactive session: it will stop at its next training step."
         (run.path / CANCEL_MARKER).touch()           # first, so that nothing starts it again
         run.stop_flag.touch()
         if status["state"] == "queued":
@@ -104,7 +108,7 @@ class Queue:
         while self.waiting or self.running:
             self._start_some()
             self._reap()
-            if self.parent and not process.is_alive(self.parent):
+            if self.parent and not self.stopping and not process.is_alive(self.parent):
                 self._on_stop(signal.SIGTERM)
             time.sleep(0.05)
         return max(self.codes)
@@ -129,10 +133,9 @@ class Queue:
                 self.codes.append(code if code >= 0 else 70)
 
     def _on_stop(self, number: int, *_) -> None:
-        if not self.stopping or number != signal.SIGTERM:
-            for pid in self.running:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        for pid in self.running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
         self.stopping = True
 
 

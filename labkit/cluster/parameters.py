@@ -1,6 +1,7 @@
 """A notebook's own `parameters` cell is the schema: what may be set, of which type, with which default."""
 
 import ast
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,15 +61,22 @@ class Text(str):
 
 def assignment(text: str) -> tuple[str, Text]:
     """Split `name=value`, as typed after -p."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise LabError(f"{text!r} is no parameter: write it as name=value, for example -p lr=0.1.")
-    return name.strip(), Text(value)
+    return _split(text, "parameter: write it as name=value, for example -p lr=0.1")
+
+
+def assignments(texts: Iterable[str]) -> dict[str, Text]:
+    """Return all that was typed after -p, by name. Raises LabError for a name given twice."""
+    return _once(map(assignment, texts))
+
+
+def grid_of(texts: Iterable[str]) -> dict[str, list[Text]]:
+    """Return all that was typed after -g, by name. Raises LabError for a name given twice."""
+    return _once(map(alternatives, texts))
 
 
 def alternatives(text: str) -> tuple[str, list[Text]]:
     """Split `name=a,b,c`, as typed after -g; commas inside brackets or quotes belong to the value."""
-    name, values = assignment(text)
+    name, values = _split(text, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2")
     parts, depth, quote = [""], 0, ""
     for letter in values:
         quote = ("" if quote == letter else quote or letter) if letter in "'\"" else quote
@@ -96,6 +104,22 @@ def literal(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return str(text)
+
+
+def _split(text: str, wanted: str) -> tuple[str, Text]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise LabError(f"{text!r} is no {wanted}.")
+    return name.strip(), Text(value)
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise LabError(f"{name} is given twice: keep one.")
+        found[name] = value
+    return found
 
 
 def _checked(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:

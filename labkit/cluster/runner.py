@@ -66,6 +66,7 @@ class Stopper:
         self.run, self.kill, self.ended = run, None, ""
         self.grace_s = float(os.environ.get("LABKIT_GRACE_S", GRACE_S))
         self.deadline: float | None = None
+        self.at_once = False
 
     def install(self) -> None:
         """Catch TERM, INT and USR1 (the latter announces a time limit: a flag, but no deadline)."""
@@ -79,7 +80,7 @@ class Stopper:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _on_stop(self, *_) -> None:
-        again = self.deadline is not None
+        self.at_once = again = self.deadline is not None
         with suppress(OSError):
             self.run.stop_flag.touch()
         self.deadline = time.monotonic() + (0 if again else self.grace_s)
@@ -87,8 +88,10 @@ class Stopper:
     def _wait(self) -> None:
         while self.deadline is None or time.monotonic() < self.deadline:
             time.sleep(0.1)
-        self.ended = (f"The kernel did not stop by itself within {self.grace_s:g} s and was ended; "
-                      "a resume goes on from its last checkpoint.")
+        why = "Ended at once, as asked" if self.at_once else \
+            f"The kernel did not stop by itself within {self.grace_s:g} s and was ended"
+        saved = any(path.is_file() and path.name[0] != "." for path in self.run.checkpoints.rglob("*"))
+        self.ended = f"{why}; a resume {'goes on from its last checkpoint' if saved else 'starts again'}."
         self.kill()
 
 

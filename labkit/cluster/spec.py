@@ -52,8 +52,9 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
     declared = notebook_parameters.declared(read_notebook(path))
     given = dict(fields.pop("parameters", None) or {})
     seed = fields.pop("seed", None)
-    if seed is not None:
-        given.setdefault("seed", seed)
+    if seed is not None and "seed" in given:
+        raise LabError("seed is given twice: keep one.")
+    given |= {} if seed is None else {"seed": seed}
     given = notebook_parameters.check(given, declared)
     values = {name: parameter.default for name, parameter in declared.items()} | given
     return _validated(notebook=_short(path), parameters=given, seed=values.get("seed"), values=values,
@@ -131,7 +132,9 @@ def _validated(**fields: Any) -> RunSpec:
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             raise unknown_name("run option", name, RunSpec.model_fields) from None
-        raise LabError(f"The run option {name} is wrong: {first['msg']} (got {first['input']!r}).") from None
+        name = {"timeout_s": "--timeout", "name": "--name", "threads": "--threads"}.get(name, name)
+        said = first["msg"].removeprefix("Value error, ")
+        raise LabError(f"The run option {name} is wrong: {said} (got {first['input']!r}).") from None
 
 
 def _short(path: Path) -> str:

@@ -1,11 +1,12 @@
 """The state of a run: the runner's word and the process's word; whatever is not finished wins."""
 
 import time
+from collections.abc import Sequence
 
 from labkit.cluster import process
 from labkit.errors import LabError, unknown_name
 from labkit.paths import runs_dir
-from labkit.records import RunFolder
+from labkit.records import STATES, RunFolder
 
 CANCEL_MARKER = "cancel"            # in the run folder: a person asked, so nothing may start it again
 OPEN = ("queued", "running")
@@ -15,7 +16,9 @@ START_S = 60                        # a submitted run whose process has not repo
 
 def observe(run: RunFolder) -> dict:
     """Return the status as it truly is: `running` without its process is `died`."""
-    status = run.read_status() or {"state": "died", "message": "There is no status.json in this folder."}
+    status = run.read_status()
+    if status.get("state") not in STATES:
+        return {"state": "died", "message": "Its status.json is missing or damaged."}
     if status["state"] not in OPEN or process.is_alive(status) is not False:
         return status
     if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S \
@@ -34,18 +37,31 @@ def all_runs() -> list[RunFolder]:
     return sorted(runs, key=lambda run: (run.read_status().get("created", 0), run.id), reverse=True)
 
 
-def find(name: str) -> RunFolder:
-    """Return the run of this id, or the only one whose id starts so. Raises LabError naming the nearest."""
+def is_interactive(run: RunFolder) -> bool:
+    """Say whether the run is a person's own session: no notebook that a runner could execute."""
+    return run.read_spec().get("kind") == "interactive"
+
+
+def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:
+    """Return the run of this id, or the only one whose id starts so. Raises LabError naming the nearest.
+
+    Where several start so: the newest of them if `newest`, else the only one that is in one of `states`.
+    """
     run = RunFolder(runs_dir() / name)
     if name and run.status_file.is_file():
         return run
     runs = {run.id: run for run in all_runs()}
     starting = [run for id, run in runs.items() if name and id.startswith(name)]
-    if len(starting) == 1:
+    if len(starting) > 1 and not newest:
+        starting = [run for run in starting if observe(run)["state"] in states] or starting
+    if len(starting) == 1 or (starting and newest):
         return starting[0]
+    if starting:
+        some = ", ".join(run.id for run in starting[:5]) + (", ..." if len(starting) > 5 else "")
+        raise LabError(f"{name!r} fits {len(starting)} runs: {some}; type more letters.")
     if not runs:
         raise LabError(f"There is no run yet in {runs_dir()}; start one with `labkit run 01`.")
-    raise unknown_name("run", name, [run.id for run in starting] or list(runs)[:20])
+    raise unknown_name("run", name, list(runs)[:20])
 
 
 def children(name: str) -> list[RunFolder]:
@@ -60,14 +76,14 @@ def children(name: str) -> list[RunFolder]:
     return sorted(members[name if name in members else starting[0]], key=lambda run: run.id)
 
 
-def family(name: str) -> list[RunFolder]:
-    """Return the run of this name, or all runs of the sweep of this name."""
+def family(name: str, *, states: Sequence[str] = ()) -> list[RunFolder]:
+    """Return the run of this name (of several, the only one in `states`), or all runs of this sweep."""
     if RunFolder(runs_dir() / name).status_file.is_file():
         return [find(name)]
     try:
         return children(name)
     except LabError:
-        return [find(name)]
+        return [find(name, states=states)]
 
 
 def elapsed(status: dict) -> float | None:

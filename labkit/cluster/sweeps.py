@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -43,10 +44,14 @@ def plan(notebook: str | Path, grid: Grid, *, parameters: Mapping[str, Any] | No
 def create(notebook: str | Path, grid: Grid, *, name: str | None = None,
            **options: Any) -> list[RunFolder]:
     """Freeze a new sweep (ids `<name>-01`, `<name>-02`, ...) and return its runs, not yet started."""
-    name = name or fresh_id(f"sweep-{find_notebook(notebook).stem}")
-    specs = plan(notebook, grid, parent=name, **options)
-    return [freeze(spec.model_copy(update={"name": f"{name}-{number:0{len(str(len(specs)))}d}"}))
-            for number, spec in enumerate(specs, 1)]
+    name = fresh_id(f"sweep-{find_notebook(notebook).stem}") if name is None else name
+    specs = plan(notebook, grid, parent=name, name=name, **options)      # which also checks the name
+    names = [f"{name}-{number:0{len(str(len(specs)))}d}" for number in range(1, len(specs) + 1)]
+    taken = next((one for one in names if os.path.lexists(runs_dir() / one)), None)
+    if taken:
+        raise LabError(f"There is a run called {taken!r} already, and a run is never overwritten. "
+                       "Choose another --name, or delete its folder.")
+    return [freeze(spec.model_copy(update={"name": one})) for one, spec in zip(names, specs, strict=True)]
 
 
 def sweep(notebook: str | Path, *, grid: Grid, parameters: Mapping[str, Any] | None = None, jobs: int = 1,

@@ -27,7 +27,8 @@ def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int |
 def print_table(selected: Sequence[tuple]) -> None:
     """Print runs with their state, place, time and latest word."""
     if not selected:
-        print("No run yet. Start one with `labkit run 01`.")
+        print("No run fits these words; `labkit status` shows all." if state.all_runs()
+              else "No run yet. Start one with `labkit run 01`.")
         return
     rows = [[run.id, status["state"], _place(status), duration(state.elapsed(status)), _word(run, status)]
             for run, status in selected]
@@ -37,7 +38,7 @@ def print_table(selected: Sequence[tuple]) -> None:
 def print_results(rows: Sequence[dict]) -> None:
     """Print the results of runs: what was varied, state, time and main metric."""
     cells = [[row["id"], row["varied"], row["state"], duration(row["seconds"]), row["metric"] or "",
-              number(row["value"])] for row in rows]
+              number(row["value"]) if row["metric"] else row["message"] or ""] for row in rows]
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
 
 

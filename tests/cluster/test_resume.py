@@ -1,6 +1,7 @@
 """Interrupted and resumed is uninterrupted, bit for bit: a real training, a real TERM, `labkit resume`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def test_a_run_stopped_by_term_and_resumed_equals_the_one_left_alone(lab, monkey
     assert 2 <= len((stopped.path / "epochs").read_text()) < 12
 
     monkeypatch.setenv("LABKIT_TEST_PAUSE", "0")
+    shutil.rmtree(stopped.logs)                          # someone tidied up: a resume makes it again
     resumed = subprocess.run([sys.executable, "-m", "labkit.cli", "resume", "stopped"], capture_output=True,
                              text=True)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr

@@ -44,17 +44,19 @@ def test_a_name_that_is_no_folder_name_is_refused(lab, name):
 
 
 @pytest.mark.parametrize(("fields", "said"), [
-    ({"timeout_s": -1}, "timeout_s"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads"),
+    ({"timeout_s": -1}, "--timeout"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads"),
 ])
 def test_wrong_options_are_one_sentence(lab, fields, said):
     with pytest.raises(LabError, match=said):
         spec.make_spec(lab.notebook("n", "1"), **fields)
 
 
-def test_the_seed_is_a_short_way_and_the_parameter_wins(lab):
+def test_the_seed_is_a_short_way_and_two_are_refused(lab):
     path = lab.notebook("seeded", "1")
     assert spec.make_spec(path, seed=3).values["seed"] == 3
-    assert spec.make_spec(path, seed=3, parameters={"seed": 5}).seed == 5
+    assert spec.make_spec(path, parameters={"seed": 5}).seed == 5
+    with pytest.raises(LabError, match="seed is given twice"):
+        spec.make_spec(path, seed=3, parameters={"seed": 5})
     with pytest.raises(LabError, match="seed"):
         spec.make_spec(lab.notebook("unseeded", "1", parameters="lr = 0.1"), seed=3)
 

@@ -67,6 +67,16 @@ def test_runs_are_found_by_the_start_of_their_name(runs):
             state.find(wrong)
 
 
+def test_of_several_the_only_open_one_or_the_newest_is_meant(runs):
+    for age, (name, status) in enumerate({"t-1": "queued", "t-2": "done", "t-3": "failed"}.items()):
+        make(runs, name, status, created=age)
+    assert state.find("t", newest=True).id == "t-3"
+    assert [run.id for run in state.family("t", states=state.OPEN)] == ["t-1"]
+    assert [run.id for run in state.family("t", states=state.RESUMABLE)] == ["t-3"]
+    with pytest.raises(LabError, match=r"'t' fits 3 runs: t-3, t-2, t-1; type more letters"):
+        state.family("t", states=("running",))
+
+
 def test_without_any_run_the_sentence_says_how_to_start_one(runs):
     with pytest.raises(LabError, match="labkit run"):
         state.find("x")

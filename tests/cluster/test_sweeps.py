@@ -42,6 +42,17 @@ def test_a_wrong_point_is_refused_before_any_run_exists(lab):
     assert not list(lab.runs.glob("strict*"))
 
 
+def test_a_sweep_stays_in_the_runs_folder_and_begins_only_where_all_is_free(lab):
+    path = lab.notebook("outside", "1")
+    for name in ("../../x", ""):
+        with pytest.raises(LabError, match="name is wrong"):
+            sweeps.create(path, {"lr": [0.1]}, name=name)
+    (lab.runs / "half-2").mkdir(parents=True)
+    with pytest.raises(LabError, match="'half-2' already"):
+        sweeps.create(path, {"lr": [0.1, 0.2]}, name="half")
+    assert not (lab.runs / "half-1").exists()
+
+
 @pytest.mark.integration
 def test_only_what_failed_is_sent_again(lab):
     runs = sweeps.create(lab.notebook("again", COUNT), {"lr": [0.5, 9]}, name="again")
