@@ -61,7 +61,7 @@ for notebook in "${notebooks[@]}"; do
     fi
     ((status == 0)) || failed+=("$notebook")
 done
-labkit collect --quiet || failed+=("the results page")
+labkit collect --quiet >/dev/null || failed+=("the results page")
 
 if ((${#failed[@]})); then
     say "$((SECONDS - started)) s. Not finished: ${failed[*]}. labkit status shows why; labkit logs RUN shows the log."

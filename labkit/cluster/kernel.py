@@ -54,7 +54,8 @@ def kernel_environment(run: RunFolder, *, threads: int | None = None) -> dict[st
     ours = {name: value for name, value in os.environ.items() if name not in _FOREIGN
             and (value or name not in TOKENS)}       # an empty token is no token
     fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TQDM_MININTERVAL": "5",
-             "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+             "OMP_WAIT_POLICY": "PASSIVE"}   # spinning threads starve each other where cores are shared
     chosen = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
     this_run = {RUN_DIR_VARIABLE: str(run.path.resolve())}
     return fixed | tokens() | ours | private_environment() | chosen | this_run
