@@ -10,7 +10,7 @@ Sets up .venv where it is missing, executes notebooks 01-04 and ends with the pa
 
   --dataset NAME   data set for every notebook: shapes (default, embedded), digits, folder, cifar10, ...
   --data PATH      where that data set lies (a class-per-folder tree for --dataset folder)
-  --preset NAME    tiny (default: minutes on two cores) or full (the real lesson, wants a GPU)
+  --preset NAME    tiny (default: embedded data, a CPU) or full (the real lesson, wants a GPU)
   --seed N         seed of every run (default 0)
   --only NN        only the notebook with this number, e.g. --only 03; may be repeated
   --help           this text
