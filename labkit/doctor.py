@@ -132,13 +132,12 @@ def check_disk() -> list[Line]:
 
 
 def check_data() -> list[Line]:
-    """Say which data sets are there; a half-downloaded one counts as absent (checksums are fetch's work)."""
-    from labkit.data.fetch import ARCHIVES, EMBEDDED
+    """Say which data sets are there and whole; a half-downloaded one counts as absent."""
+    from labkit.data.fetch import ARCHIVES, EMBEDDED, is_present
 
     folder, there, absent = data_dir(), list(EMBEDDED), []
-    for name, archives in ARCHIVES.items():
-        whole = all((folder / (archive.makes or archive.file)).exists() for archive in archives)
-        (there if whole else absent).append(name)
+    for name in ARCHIVES:
+        (there if is_present(name) else absent).append(name)
     lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
     if absent:
         lines.append(Line("Data", "note", f"not in {folder}: {', '.join(absent)}",

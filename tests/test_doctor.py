@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from labkit import doctor
+from labkit.data.fetch import ARCHIVES, STAMP
 from labkit.doctor import Line
 
 
@@ -99,7 +100,10 @@ def test_data_sets_in_the_folder_are_named(course):
     there, absent = doctor.check_data()
     assert there.found.startswith("digits, shapes (") and absent.verdict == "note"
     assert "cifar10," in absent.found and "labkit fetch" in absent.advice
-    (course / "data" / "cifar-10-batches-py").mkdir(parents=True)
+    folder = course / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    assert "cifar10," in doctor.check_data()[1].found           # half there is not there
+    (folder / STAMP).write_text(ARCHIVES["cifar10"][0].md5)
     there, absent = doctor.check_data()
     assert "cifar10" in there.found and "cifar10," not in absent.found
 

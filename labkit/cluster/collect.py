@@ -18,25 +18,31 @@ def rows(runs: Iterable[RunFolder] | None = None) -> list[dict]:
 
 def row(run: RunFolder) -> dict:
     """Return what is known of a run, flat: id, notebook, state, seconds, metric, value, then p.* m.* t.*."""
-    status, spec, summary = observe(run), run.read_spec(), run.read_summary()
+    status, spec, summary, timings = observe(run), run.read_spec(), run.read_summary(), run.read_timings()
     seconds = elapsed(status)
-    metric = summary.pop("main", None)
+    metric, value = headline(summary, timings)
     known = {
         "id": run.id,
         "notebook": Path(spec.get("notebook") or "interactive").stem,
         "state": status["state"],
         "seconds": None if seconds is None else round(seconds, 1),
         "metric": metric,
-        "value": summary.get(metric),
+        "value": value,
         "varied": label(spec),
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
         "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
     }
-    groups = {"p": spec.get("values", {}), "m": summary, "t": run.read_timings()}
+    groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
     return known | {f"{mark}.{name}": value for mark, group in groups.items() for name, value in group.items()
-                    if isinstance(value, int | float | str | bool)}
+                    if isinstance(value, int | float | str | bool) and not (name == "main" and mark != "p")}
+
+
+def headline(*groups: dict) -> tuple[str | None, object]:
+    """Return name and value of what a run is about: of the first group that names its "main" number."""
+    named = next((group for group in groups if "main" in group), {})
+    return named.get("main"), named.get(named.get("main"))
 
 
 def to_csv(table: list[dict]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from labkit.cluster import choices
 from labkit.cluster import parameters as notebook_parameters
 from labkit.errors import LabError, unknown_name
 from labkit.paths import repo_root, runs_dir
@@ -46,7 +47,8 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
     """Return the specification, with every mistake told in one sentence.
 
     fields: those of RunSpec. `parameters` may hold `parameters.Text` values, as typed on a command line.
-    Raises LabError for a notebook that is not there, unknown parameters and values of a wrong type.
+    Raises LabError for a notebook that is not there, unknown parameters, values of a wrong type, and
+    names and data that do not exist (see `choices`).
     """
     path = find_notebook(notebook)
     declared = notebook_parameters.declared(read_notebook(path))
@@ -56,7 +58,9 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
         raise LabError("seed is given twice: keep one.")
     given |= {} if seed is None else {"seed": seed}
     given = notebook_parameters.check(given, declared)
-    values = {name: parameter.default for name, parameter in declared.items()} | given
+    defaults = {name: parameter.default for name, parameter in declared.items()}
+    choices.check(given, defaults)
+    values = defaults | given
     return _validated(notebook=_short(path), parameters=given, seed=values.get("seed"), values=values,
                       source_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), **fields)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labkit.cluster import state
+from labkit.cluster.collect import headline
 from labkit.cluster.follow import last_metric
 from labkit.cluster.page import duration, number
 from labkit.errors import unknown_name
@@ -81,9 +82,8 @@ def _word(run: RunFolder, status: dict) -> str:
     """Return the message of what went wrong, else the headline, else the last row of the metrics."""
     if status.get("message"):
         return status["message"]
-    summary = run.read_summary()
-    metric = summary.get("main")
-    return f"{metric} {number(summary.get(metric))}" if metric else last_metric(run)
+    metric, value = headline(run.read_summary(), run.read_timings())
+    return f"{metric} {number(value)}" if metric else last_metric(run)
 
 
 def _human(value: object) -> str:

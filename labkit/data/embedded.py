@@ -1,5 +1,9 @@
 """The data sets that need no download: `shapes`, rendered here, and scikit-learn's handwritten `digits`."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,16 +70,22 @@ def digits(
 
 def _read_digits(size: int) -> tuple[Tensor, Tensor]:
     """Return ink in [0, 1], float (1797, size, size), and labels, int64 (1797,)."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise LabError(
-            "digits come with scikit-learn: run `pip install scikit-learn`, or use shapes."
-        ) from error
-    raw = load_digits()
-    small = torch.from_numpy(raw.images).float()[:, None] / 16
+    *pixels, labels = _digits_table().unbind(1)
+    small = torch.stack(pixels, 1).float().view(-1, 1, 8, 8) / 16
     ink = F.interpolate(small, size=(size, size), mode="bicubic", align_corners=False).clamp_(0, 1)
-    return ink[:, 0], torch.from_numpy(raw.target).long()
+    return ink[:, 0], labels
+
+
+def _digits_table() -> Tensor:
+    """Return scikit-learn's file, int64 (1797, 65): 64 pixels from 0 to 16, then the label.
+
+    It is read without importing scikit-learn, which takes as long as training on the digits.
+    """
+    package = find_spec("sklearn")
+    if package is None:
+        raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
 
 
 def _colour(ink: Tensor, painted: bool, difficulty: float, path: tuple[int, ...]) -> Tensor:

@@ -16,7 +16,7 @@ from labkit.paths import data_dir
 CHUNK_BYTES = 2**20
 TIMEOUT_S = 30
 EMBEDDED = ("digits", "shapes")
-BY_PATH = ("folder", "medium_imagenet")
+BY_PATH = {"folder": "tree of one folder of images per class", "medium_imagenet": ".hdf5 file"}
 STAMP = "complete.md5"  # in an unpacked folder: the checksum of the archive that it was unpacked from
 TINY_PARTS = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")
 
@@ -125,6 +125,21 @@ def is_present(name: str, root: str | Path | None = None) -> bool:
         raise unknown_name("data set to fetch", name, ARCHIVES)
     folder = Path(root).expanduser() if root else data_dir()
     return all(_complete(name, archive, folder) for archive in ARCHIVES[name])
+
+
+def require(values: dict) -> None:
+    """Raise LabError where the `dataset` of a run's values wants a `data_dir` or a download first.
+
+    A data_dir is taken as it is: `load` looks into it. Unknown names are left to `load`, too.
+    """
+    name = values.get("dataset")
+    if values.get("data_dir") or not isinstance(name, str):
+        return
+    if name in BY_PATH:
+        raise LabError(f"dataset={name} needs data_dir=PATH: where its {BY_PATH[name]} lies.")
+    if name in ARCHIVES and not is_present(name):
+        raise LabError(f"The data set {name} is not in {data_dir()}: run `labkit fetch {name}` first (on a "
+                       "cluster, on a login node).")
 
 
 def _complete(name: str, archive: Archive, root: Path) -> bool:

@@ -79,6 +79,15 @@ def test_every_run_is_there_with_state_time_metric_figures_and_working_links(run
     assert len(links) >= 8 and all((runs / link).exists() for link in links)
 
 
+def test_a_run_about_speed_shows_its_timing_as_headline(runs):
+    run = make(runs, "fast")
+    run.summarize(model="cnn")
+    run.record_timings(main="weak_efficiency", weak_efficiency=0.87654321)
+    text, _ = written(runs)
+    assert "0.8765" in text and "weak efficiency" in text
+    assert "t.main" not in collect.row(run)
+
+
 def test_everything_a_person_wrote_is_escaped(runs):
     run = make(runs, "evil", "failed", message=EVIL, spec={"values": {"lr": EVIL}, "varied": ["lr"]})
     make(runs, "evil-1", "failed", message=EVIL,

@@ -217,3 +217,16 @@ def test_a_place_that_cannot_be_written_is_one_sentence(server, tmp_path):
 def test_names_that_cannot_be_fetched(name, said):
     with pytest.raises(LabError, match=said):
         data.fetch(name)
+
+
+@pytest.mark.parametrize("values, told", [
+    ({"dataset": "folder", "data_dir": ""}, "dataset=folder needs data_dir=PATH"),
+    ({"dataset": "medium_imagenet"}, "where its .hdf5 file lies"),
+    ({"dataset": "cifar10", "data_dir": ""}, "labkit fetch cifar10"),
+])
+def test_a_run_whose_data_is_not_there_is_told_what_to_do(values, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    with pytest.raises(LabError, match=told):
+        fetching.require(values)
+    for fine in ({}, {"dataset": "shapes"}, values | {"data_dir": "/somewhere"}, {"dataset": None}):
+        fetching.require(fine)

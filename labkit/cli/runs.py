@@ -1,51 +1,13 @@
-"""The command line: `labkit run`, `sweep`, `status`, ...; each command calls a function of a lower floor."""
+"""The commands about runs: from starting one to the table of all."""
 
 import json
-import os
 import sys
 import time
 
 import click
 
-from labkit.errors import LabError
 
-
-def main() -> None:
-    """Run the command line; a mistake of the user's is one sentence and exit code 2."""
-    try:
-        sys.exit(labkit.main(standalone_mode=False) or 0)
-    except LabError as error:
-        _stop(str(error), 2, error)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-        sys.exit(2)
-    except click.Abort:
-        _stop("Stopped.", 130)
-    except click.ClickException as error:
-        hint = f" See `{error.ctx.command_path} --help`." if getattr(error, "ctx", None) else ""
-        _stop(error.format_message() + hint, 2, error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)      # the reader (head, less) has left
-        sys.exit(0)
-    except OSError as error:
-        _stop(f"The system refused: {error}.", 1, error)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="labkit")
-def labkit():
-    """The course lab: run notebooks as jobs, follow them, and read what came out.
-
-    \b
-    A first round:
-      labkit doctor                  is everything in place?
-      labkit run 01                  execute notebooks/01_..., with live progress
-      labkit status                  every run with its state
-      labkit collect                 all results in one page, runs/index.html
-    """
-
-
-@labkit.command()
+@click.command()
 @click.argument("notebook")
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
               help="Set a value of the notebook's parameters cell; may be repeated.")
@@ -71,12 +33,14 @@ def run(notebook, parameters, background, **options):
     from labkit.cluster.launch import start
     from labkit.cluster.parameters import assignments
     from labkit.cluster.spec import freeze, make_spec
+    from labkit.data.fetch import require
 
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
+    require(spec.values)
     sys.exit(start([freeze(spec)], background=background))
 
 
-@labkit.command()
+@click.command()
 @click.argument("notebook", required=False)
 @click.option("-g", "--grid", multiple=True, metavar="NAME=A,B,C", 
               help="A parameter and its values; may be repeated.")
@@ -99,13 +63,18 @@ def sweep(notebook, grid, parameters, jobs, background, failed, **options):
       labkit sweep --failed seeds
     """
     from labkit.cluster.launch import new_sweep, old_sweep, start
+    from labkit.cluster.parameters import assignments
+    from labkit.cluster.spec import make_spec
+    from labkit.data.fetch import require
 
+    if notebook and failed is None:
+        require(make_spec(notebook, parameters=assignments(parameters)).values)
     runs = new_sweep(notebook, grid, parameters, jobs=jobs, **options) if failed is None else \
         old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
     sys.exit(start(runs, jobs=jobs, background=background))
 
 
-@labkit.command()
+@click.command()
 @click.argument("runs", nargs=-1)
 @click.option("--state", "states", multiple=True, help="Only runs in this state; may be repeated.")
 @click.option("-n", "--last", type=click.IntRange(1), default=None, help="Only the newest N runs.")
@@ -137,7 +106,7 @@ def status(runs, states, last, watch, as_json):
         time.sleep(2)
 
 
-@labkit.command()
+@click.command()
 @click.argument("run")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the run has ended.")
 @click.option("-n", "--tail", "lines", type=click.IntRange(0), default=None, help="Only the last N lines.")
@@ -156,7 +125,7 @@ def logs(run, follow, lines):
         click.echo(text, nl=False)
 
 
-@labkit.command()
+@click.command()
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--now", is_flag=True, help="End it at once, without saving.")
 def cancel(runs, now):
@@ -172,12 +141,11 @@ def cancel(runs, now):
     from labkit.cluster.local import LocalExecutor
     from labkit.cluster.state import OPEN, family
 
-    for name in runs:
-        for one in reversed(family(name, states=OPEN)):     # last first: a queue shall not start it
-            click.echo(LocalExecutor().cancel(one, now=now))
+    for one in (run for name in runs for run in reversed(family(name, states=OPEN))):
+        click.echo(LocalExecutor().cancel(one, now=now))    # last first: a queue shall not start it
 
 
-@labkit.command()
+@click.command()
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
 @click.option("-b", "--background", is_flag=True, help="Return at once.")
@@ -197,7 +165,7 @@ def resume(runs, jobs, background):
     sys.exit(start(again, jobs=jobs, background=background))
 
 
-@labkit.command()
+@click.command()
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False), help="Also write the table to this file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the page's path only.")
 def collect(csv_file, quiet):
@@ -217,83 +185,3 @@ def collect(csv_file, quiet):
     if csv_file:
         atomic_write(csv_file, collected.to_csv(collected.rows()))
     click.echo(collected.write_index())
-
-
-@labkit.command()
-@click.argument("datasets", nargs=-1, required=True)
-@click.option("--root", type=click.Path(file_okay=False), help="Where to put it (data/ otherwise).")
-def fetch(datasets, root):
-    """Download DATASETS and check them. On a cluster, do this on a login node: jobs have no network.
-
-    \b
-    Example:
-      labkit fetch cifar10 mnist
-    """
-    from labkit import data
-
-    for name in datasets:
-        click.echo(f"{name}: {data.fetch(name, root)}")
-
-
-@labkit.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def doctor(as_json):
-    """Check this machine and say what to do about each red line.
-
-    Exit code 1 where something that is needed is missing.
-
-    \b
-    Example:
-      labkit doctor
-    """
-    from labkit import doctor as checks
-
-    lines = checks.examine()
-    click.echo(checks.to_json(lines) if as_json else checks.to_text(lines, colour=sys.stdout.isatty()))
-    sys.exit(checks.exit_code(lines))
-
-
-@labkit.command()
-@click.argument("names", nargs=-1)
-@click.option("--image-size", type=click.IntRange(1), default=32, show_default=True, help="Pixels per side.")
-@click.option("--classes", "num_classes", type=click.IntRange(1), default=10, show_default=True)
-def models(names, image_size, num_classes):
-    """Show the models with parameters, FLOPs and memory.
-
-    Memory is what training keeps per image; with NAMES, only these models.
-
-    \b
-    Example:
-      labkit models resnet18 vit --image-size 32
-    """
-    from labkit import profiling
-    from labkit.cluster.table import print_records
-
-    print_records(profiling.model_table(names or None, image_size, num_classes=num_classes))
-
-
-@labkit.command()
-def modes():
-    """Show the training modes of the SimCLR lab (-p mode=NAME).
-
-    \b
-    Example:
-      labkit modes
-    """
-    from dataclasses import asdict
-
-    from labkit import modes as lab
-    from labkit.cluster.table import print_records
-
-    print_records([{"mode": name} | asdict(mode) for name, mode in lab.MODES.items()])
-
-
-def _stop(sentence: str, code: int, error: BaseException | None = None) -> None:
-    if error is not None and os.environ.get("LABKIT_DEBUG") == "1":
-        sys.excepthook(type(error), error, error.__traceback__)
-    click.echo(f"labkit: {sentence}", err=True)
-    sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,74 @@
+"""The commands about the lab itself: its data, this machine, its models and modes."""
+
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True)
+@click.option("--root", type=click.Path(file_okay=False), help="Where to put it (data/ otherwise).")
+def fetch(datasets, root):
+    """Download DATASETS and check them. On a cluster, do this on a login node: jobs have no network.
+
+    \b
+    Example:
+      labkit fetch cifar10 mnist
+    """
+    from labkit.data import fetch as fetch_one
+
+    for name in datasets:
+        click.echo(f"{name}: {fetch_one(name, root)}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json):
+    """Check this machine and say what to do about each red line.
+
+    Exit code 1 where something that is needed is missing.
+
+    \b
+    Example:
+      labkit doctor
+    """
+    from labkit import doctor as checks
+
+    lines = checks.examine()
+    click.echo(checks.to_json(lines) if as_json else checks.to_text(lines, colour=sys.stdout.isatty()))
+    sys.exit(checks.exit_code(lines))
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--image-size", type=click.IntRange(1), default=32, show_default=True, help="Pixels per side.")
+@click.option("--classes", "num_classes", type=click.IntRange(1), default=10, show_default=True)
+def models(names, image_size, num_classes):
+    """Show the models with parameters, FLOPs and memory.
+
+    Memory is what training keeps per image; with NAMES, only these models.
+
+    \b
+    Example:
+      labkit models resnet18 vit --image-size 32
+    """
+    from labkit import profiling
+    from labkit.cluster.table import print_records
+
+    print_records(profiling.model_table(names or None, image_size, num_classes=num_classes))
+
+
+@click.command()
+def modes():
+    """Show the training modes of the SimCLR lab (-p mode=NAME).
+
+    \b
+    Example:
+      labkit modes
+    """
+    from dataclasses import asdict
+
+    from labkit import modes as lab
+    from labkit.cluster.table import print_records
+
+    print_records([{"mode": name} | asdict(mode) for name, mode in lab.MODES.items()])
