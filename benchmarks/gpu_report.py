@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import gpu_training
 from benchmarks.steps import STEPS, Case, batches_for, make_update, measure_step
+from benchmarks.tables import markdown
 from labkit import profiling
 from labkit.data.batches import pick_device
 
@@ -98,21 +99,14 @@ def find_largest_batch(device: torch.device, *, quick: bool) -> list[dict]:
     return profiling.throughput_by_batch(make_step, sizes, device=device, repeats=3)
 
 
-def markdown(report: dict) -> str:
+def document(report: dict) -> str:
     """Return the report as a page of tables."""
     parts = [f"# GPU report: {report['machine']['device']}, {report['machine']['date']}\n"]
-    for title, rows in report.items():
-        rows = rows if isinstance(rows, list) else [rows]
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        parts.append(f"\n## {title}\n\n| {' | '.join(keys)} |\n|{' --- |' * len(keys)}")
-        parts += ["| " + " | ".join(shown(row.get(key, "")) for key in keys) + " |" for row in rows]
-    return "\n".join(parts) + "\n"
-
-
-def shown(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    parts += [
+        f"## {title}\n\n{markdown(rows if isinstance(rows, list) else [rows])}"
+        for title, rows in report.items()
+    ]
+    return "\n".join(parts)
 
 
 def main() -> None:
@@ -146,8 +140,8 @@ def main() -> None:
         print(f"[{time.perf_counter() - began:5.0f} s] {name}", flush=True)
         report[name] = [{"not measured": "no time left"}] if out_of_time() else measure()
         (out / "report.json").write_text(json.dumps(report, indent=1))
-        (out / "report.md").write_text(markdown(report))
-    print(markdown(report))
+        (out / "report.md").write_text(document(report))
+    print(document(report))
     print(f"{time.perf_counter() - began:.0f} s; written to {out / 'report.md'}")
 
 

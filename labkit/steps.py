@@ -3,6 +3,7 @@
 Losses and counts stay on the device: reading one (`.item()`) makes the host wait for every kernel queued.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
@@ -15,6 +16,8 @@ from labkit import distributed, losses, optimizers, schedules
 from labkit.config import TrainConfig
 from labkit.errors import LabError
 from labkit.tracking import COUNTED
+
+log = logging.getLogger("labkit")
 
 Outcome = dict[str, Tensor | int]
 Step = Callable[[nn.Module, object, Callable | None], Outcome]
@@ -183,11 +186,18 @@ def merge(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return the number format of the forward pass; "auto" is the fastest that the device has."""
+    """Return the number format of the forward pass; "auto" is the fastest that the device has.
+
+    A GPU that has no bf16 gets fp16 (with a scaled loss) in its place, and the log says so.
+    """
+    has_bf16 = device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
+    if wanted == "bf16" and not has_bf16:
+        log.warning("%s has no bf16: training goes on in fp16 with a scaled loss.", device)
+        return "fp16"
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+        return "bf16" if has_bf16 else "fp16"
     return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
 
 

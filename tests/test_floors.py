@@ -14,7 +14,7 @@ FLOORS = [
     {"distributed"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint"},
+    {"augment", "data", "tracking", "checkpoint", "probes"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},

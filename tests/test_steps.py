@@ -147,7 +147,7 @@ def test_merged_outcomes_add_counts_and_average_the_rest():
     assert {k: float(v) for k, v in seen.items()} == {"loss": 1.75, "correct": 4, "count": 8}
 
 
-def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch):
+def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch, caplog):
     assert choose_precision("fp16", CPU) == "fp16"
     monkeypatch.setattr("labkit.steps._cpu_multiplies_bf16", lambda: True)
     assert choose_precision("auto", CPU) == "bf16"
@@ -155,7 +155,8 @@ def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch):
     assert choose_precision("auto", CPU) == "fp32"
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert choose_precision("auto", gpu) == "fp16"
+    assert choose_precision("auto", gpu) == "fp16" and not caplog.text
+    assert choose_precision("bf16", gpu) == "fp16" and "has no bf16" in caplog.text
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     assert choose_precision("auto", gpu) == "bf16"
 

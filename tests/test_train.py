@@ -358,6 +358,7 @@ def test_a_log_gets_one_line_per_epoch(run, capsys):
 
 def test_the_stop_button_saves_and_the_same_cell_goes_on(tmp_path):
     """The same model object, half trained, meets its own checkpoint: that is no other model."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)      # a shell's background job ignores Ctrl-C
 
     class Pressed(Batches):
         def epoch(self, e, start=0):
