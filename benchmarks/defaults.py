@@ -6,13 +6,12 @@ from pathlib import Path
 
 from benchmarks.compare import Section
 from labkit import augment, data, evaluate, models
+from labkit.cluster.seeds import half_width
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
 from labkit.records import RunFolder
 from labkit.seeding import seed_everything
 from labkit.train import fit
-
-T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}  # Student's t, n - 1 degrees
 
 
 def accuracy_of_defaults(seeds: int, quick: bool) -> Section:
@@ -32,7 +31,7 @@ def accuracy_of_defaults(seeds: int, quick: bool) -> Section:
     rows = []
     for name, values in found.items():
         gaps = [a - b for a, b in zip(values, found["labkit's default"], strict=True)]
-        half = T_95[seeds] * statistics.stdev(gaps) / seeds**0.5
+        half = half_width(gaps)
         rows.append({
             "": name, "test accuracy (%)": round(statistics.mean(values), 2),
             "std over seeds": round(statistics.stdev(values), 2),
