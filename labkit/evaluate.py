@@ -2,29 +2,51 @@
 
 import hashlib
 import inspect
+import io
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit import metrics
+from labkit.data.batches import Batches
 from labkit.errors import LabError
 from labkit.models.heads import extract
 from labkit.probes import (
     L2_GRID,
+    KnnResult,
     ProbeResult,
     knn_accuracy,
     knn_predict,
+    knn_probe,
     linear_probe,
     require_finite,
 )
+from labkit.records import atomic_write, make_folder
 
 __all__ = [
-    "L2_GRID", "Evaluation", "ProbeResult", "collapse", "evaluate", "examining", "extract_features",
-    "knn_accuracy", "knn_predict", "linear_probe", "most_confident", "state_digest",
+    "L2_GRID",
+    "Evaluation",
+    "Examination",
+    "KnnResult",
+    "ProbeResult",
+    "cached_features",
+    "collapse",
+    "evaluate",
+    "evaluate_linear_head",
+    "examining",
+    "extract_features",
+    "knn_accuracy",
+    "knn_predict",
+    "knn_probe",
+    "linear_probe",
+    "most_confident",
+    "state_digest",
 ]  # fmt: skip
 
 
@@ -149,6 +171,64 @@ def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tenso
     features, labels, _ = _in_order(*zip(*seen, strict=True))
     require_finite(features)
     return features, labels
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a frozen encoder knows of a labelled probe set: two judges' verdicts on the same features."""
+
+    linear: ProbeResult
+    knn: KnnResult
+    features: dict[str, tuple[Tensor, Tensor]] = field(repr=False)  # split -> (N, D), labels (N,)
+
+
+def evaluate_linear_head(
+    model: nn.Module, probe, *, mean=None, std=None, batch_size: int = 256, cache: Path | None = None
+) -> Examination:
+    """Examine a frozen encoder on a `Dataset`: features once, then the linear probe and kNN.
+
+    Everything is chosen on probe.val; probe.test is read once. mean, std: normalisation that the encoder was
+    trained with (default: the probe's own). cache: a folder that keeps features by the hash of weights,
+    images and normalisation, so that the same question is not computed twice.
+    """
+    mean, std = (probe.mean if mean is None else mean), (probe.std if std is None else std)
+    splits = {"train": probe.train, "val": probe.val, "test": probe.test}
+    found = {
+        name: cached_features(model, split, mean=mean, std=std, batch_size=batch_size, cache=cache)
+        for name, split in splits.items()
+    }
+    every = [tensor for pair in found.values() for tensor in pair]
+    return Examination(linear_probe(*every), knn_probe(*every), found)
+
+
+def cached_features(model: nn.Module, split, *, mean, std, batch_size=256, cache: Path | None = None):
+    """Return (features (N, D), labels (N,)) of a split on the CPU, from `cache` where they lie there."""
+    file = None
+    if cache is not None and isinstance(split.images, Tensor):
+        file = cache / f"{_question(model, split, mean, std)}.pt"
+        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent or torn: compute it
+            return torch.load(file, weights_only=True)["features"], split.labels
+    batches = Batches.evaluation(split, batch_size, mean=mean, std=std, device=_device_of(model))
+    features, labels = extract_features(model, batches)
+    if file is not None:
+        make_folder(cache)
+        buffer = io.BytesIO()
+        torch.save({"features": features.cpu()}, buffer)
+        atomic_write(file, buffer.getvalue())
+    return features.cpu(), None if labels is None else labels.cpu()
+
+
+def _question(model: nn.Module, split, mean, std) -> str:
+    """Return the hash of what features depend on: class and weights of the model, pixels, normalisation."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{type(model).__name__} {state_digest(model)} {split.images.shape}".encode())
+    digest.update(f"{torch.as_tensor(mean).tolist()} {torch.as_tensor(std).tolist()}".encode())
+    digest.update(split.images.contiguous().numpy().view("uint8").data)
+    return digest.hexdigest()
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:

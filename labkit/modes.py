@@ -40,13 +40,9 @@ MODES = {
 
 
 def get(name: str) -> Mode:
-    """Return the mode of a name. Raises LabError where there is none, or its weights are not at hand."""
+    """Return the mode of a name. Raises LabError where there is none."""
     if name not in MODES:
         raise unknown_name("mode", name, MODES)
-    if MODES[name].weights == "pretrained":
-        ready = ", ".join(key for key, mode in MODES.items() if mode.weights == "random")
-        raise LabError(f"Mode {name!r} starts from pretrained weights, which this lab does not have yet; "
-                       f"choose one of {ready}.")
     return MODES[name]
 
 
@@ -54,10 +50,12 @@ class LabSettings(Settings):
     """What one run of the lab may vary; a preset is a filled-in one."""
 
     model: str = "resnet_tiny"
+    weights: str = ""                                   # a local model folder; "": what belongs to the model
     image_size: Count = 32
     max_steps: Count = 320
     batch_size: Annotated[int, Field(ge=2)] = 128       # a picture alone has no negatives
-    lr: Positive = 2e-3
+    lr: Positive = 2e-3                                 # from random weights
+    gentle_lr: Positive = 5e-4                          # from pretrained ones, which more would undo
     weight_decay: NotNegative = 5e-4
     projection_dim: Count = 64
     hidden_dim: Count = 128
@@ -74,11 +72,12 @@ class LabSettings(Settings):
         return augment.simclr_view(size, strength=self.colour, area=(self.smallest_crop, 1.0),
                                    gray=0.2 if self.colour else 0.0, blur=self.blur)
 
-    def config(self, seed: int) -> TrainConfig:
+    def config(self, seed: int, mode: Mode | None = None) -> TrainConfig:
         """Return how long and with what any of the modes trains: the budget is the same for all."""
-        shared = ("max_steps", "batch_size", "lr", "weight_decay", "precision")
+        shared = ("max_steps", "batch_size", "weight_decay", "precision")
         own = {name: getattr(self, name) for name in shared}
-        return TrainConfig(optimizer="adamw", schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
+        lr = self.gentle_lr if mode is not None and mode.weights == "pretrained" else self.lr
+        return TrainConfig(optimizer="adamw", lr=lr, schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
 
 
 PRESETS = {
@@ -101,31 +100,38 @@ def settings(preset: str, **changes) -> LabSettings:
     return PRESETS[preset].but(**{name: value for name, value in changes.items() if value is not None})
 
 
-def sources(name: str, *, settings: LabSettings, root: str | None = None,
-            seed: int = 0) -> tuple[Dataset, Dataset]:
+def sources(name: str, *, settings: LabSettings, root: str | None = None, corpus: str = "",
+            corpus_root: str | None = None, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return the corpus (learnt from without labels) and the probe set (the examination).
 
-    For `shapes` they hold disjoint classes of one kind of picture; for a real set they are the same images,
-    of which the probe set keeps `probe_labels` for training and half as many for choosing. Raises LabError
-    where the data cannot be loaded.
+    name, root: the probe set; corpus, corpus_root: another set to learn from. Without one, `shapes` has a
+    corpus of other classes, and a real set is both: the probe set then keeps `probe_labels` of its images for
+    training and half as many for choosing. Raises LabError where the data cannot be loaded.
     """
     shape = {"image_size": settings.image_size, "seed": seed}
+    scenes = shape | {"difficulty": settings.difficulty}
+    pool = round(1.5 * min(settings.probe_labels, 20_000 if name == "shapes" else settings.probe_labels))
     if name == "shapes":
-        shape["difficulty"] = settings.difficulty
-        corpus = data.load(name, classes_set="corpus", **shape)
-        pool = round(1.5 * min(settings.probe_labels, 20_000))
-        return corpus, data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **shape)
-    corpus = data.load(name, root=root or None, **shape)
-    pool = round(1.5 * settings.probe_labels)
-    if pool >= len(corpus.train):
-        return corpus, corpus
-    return corpus, data.load(name, root=root or None, limit=pool, val_fraction=1 / 3, **shape)
+        probe = data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **scenes)
+    else:
+        probe = data.load(name, root=root or None, **shape)
+    learnt = probe
+    if corpus == "shapes" or (not corpus and name == "shapes"):
+        learnt = data.load("shapes", classes_set="corpus", **scenes)
+    elif corpus:
+        learnt = data.load(corpus, root=corpus_root or None, **shape)
+    if name != "shapes" and pool < len(probe.train):
+        probe = data.load(name, root=root or None, limit=pool, val_fraction=1 / 3, **shape)
+    return learnt, probe
 
 
 def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
     """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
     seed_everything(derive(seed, 1))                  # equal first weights in every mode of one seed
-    return models.build(settings.model, num_classes=None, image_size=settings.image_size, channels=channels)
+    shape = {"image_size": settings.image_size, "channels": channels}
+    if mode.weights == "pretrained":
+        return models.pretrained(settings.model, source=settings.weights, **shape)
+    return models.build(settings.model, num_classes=None, **shape)
 
 
 @dataclass(frozen=True)
@@ -143,24 +149,25 @@ class Task:
 def pretraining(mode: Mode, encoder: nn.Module, corpus: Dataset, *, settings: LabSettings,
                 seed: int = 0) -> Task | None:
     """Return the training on the corpus that the mode asks for, or None. The encoder is trained in place."""
-    if mode.pretraining == "simclr":
-        return simclr_task(encoder, corpus, settings=settings, seed=seed)
-    if mode.pretraining == "supervised":
-        return supervised_task(encoder, corpus, settings=settings, seed=seed)
-    return None
+    if mode.pretraining == "none":
+        return None
+    make = simclr_task if mode.pretraining == "simclr" else supervised_task
+    return make(encoder, corpus, settings=settings, mode=mode, seed=seed)
 
 
-def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, seed: int = 0) -> Task:
+def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, mode: Mode | None = None,
+                seed: int = 0) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     seed_everything(derive(seed, 2))                  # the head's first weights
     model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim,
                                hidden_dim=settings.hidden_dim)
     views = Batches(corpus.train, settings.batch_size, augment=settings.view(corpus.image_size), views=2,
                     seed=seed, mean=corpus.mean, std=corpus.std)
-    return Task(model, views, settings.config(seed), contrastive, NTXentLoss(settings.temperature))
+    return Task(model, views, settings.config(seed, mode), contrastive, NTXentLoss(settings.temperature))
 
 
-def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSettings, seed: int = 0) -> Task:
+def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSettings, mode: Mode | None = None,
+                    seed: int = 0) -> Task:
     """Return the training of an encoder and a fresh linear classifier on the labels of `source`."""
     if source.train.labels is None:
         raise LabError(f"{source.name} has no labels, so nothing supervised can be learnt from it; "
@@ -171,4 +178,4 @@ def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSetting
     common = {"mean": source.mean, "std": source.std}
     train = Batches(source.train, settings.batch_size, augment=crop, seed=seed, **common)
     val = Batches.evaluation(source.val, 256, **common)
-    return Task(model, train, settings.config(seed), supervised, val=val)
+    return Task(model, train, settings.config(seed, mode), supervised, val=val)

@@ -11,6 +11,7 @@ from labkit import metrics
 from labkit.errors import LabError
 
 L2_GRID = (1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5)
+NEIGHBOURS = (1, 5, 20, 50, 200)
 CHUNK = 4096  # rows
 
 
@@ -38,6 +39,31 @@ def knn_accuracy(train_f, train_y, test_f, test_y, *, k: int = 20, temperature: 
     _require_labels("kNN", train=train_y, test=test_y)
     answers = knn_predict(train_f, train_y, test_f, k=k, temperature=temperature)
     return metrics.accuracy(answers, test_y).item()
+
+
+@dataclass(frozen=True)
+class KnnResult:
+    """What the nearest neighbours get right, and how many of them were asked."""
+
+    accuracy: float  # on test
+    k: int
+    val_accuracy: dict[int, float]  # k -> accuracy on val, neighbours from train alone
+
+
+def knn_probe(
+    train_f, train_y, val_f, val_y, test_f, test_y, *, ks: Sequence[int] = NEIGHBOURS, temperature=0.07
+) -> KnnResult:
+    """Return the kNN accuracy on test at the k of `ks` that does best on val (the smallest of equals).
+
+    Asked are train and val together. A k larger than the training set is left out.
+    """
+    _require_labels("kNN", train=train_y, val=val_y, test=test_y)
+    ks = [k for k in ks if k <= len(train_f)] or [len(train_f)]
+    found = {k: knn_accuracy(train_f, train_y, val_f, val_y, k=k, temperature=temperature) for k in ks}
+    best = max(found, key=found.get)
+    everything, labels = torch.cat([train_f, val_f]), torch.cat([train_y, val_y])
+    accuracy = knn_accuracy(everything, labels, test_f, test_y, k=best, temperature=temperature)
+    return KnnResult(accuracy, best, found)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Evaluation against scikit-learn and slow loops, on sets whose last batch is short."""
 
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -9,6 +10,7 @@ from sklearn import metrics as oracle
 from torch import nn
 
 from labkit import evaluate as lab
+from labkit.data.splits import Split
 from labkit.errors import LabError
 
 
@@ -161,3 +163,66 @@ def test_collapse_is_told_by_three_signs():
     assert lab.collapse(one_point, one_point)["feature_std"] == pytest.approx(0, abs=1e-4)
     signs = lab.collapse(spread, torch.randn(64, 32))
     assert signs["feature_std"] > 0.9 and signs["uniformity"] < -3 and signs["alignment"] > 1.5
+
+
+@pytest.fixture
+def pictures():
+    """A probe set of 90 tiny pictures in three colours, with an encoder that counts how often it is asked."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count, name):
+        labels = torch.arange(count) % 3
+        images = torch.randint(0, 100, (count, 3, 4, 4), generator=generator, dtype=torch.uint8)
+        images[torch.arange(count), labels] += 100
+        return Split(images, labels, name)
+
+    class Encoder(nn.Module):
+        num_features, asked = 48, 0
+
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images):
+            Encoder.asked += len(images)
+            return images.flatten(1) * self.scale
+
+    splits = {name: split(count, name) for name, count in (("train", 60), ("val", 15), ("test", 15))}
+    return Encoder(), SimpleNamespace(name="colours", mean=torch.zeros(3), std=torch.ones(3), **splits)
+
+
+def test_the_linear_head_is_that_of_the_probe_on_extracted_features(pictures):
+    encoder, probe = pictures
+    exam = lab.evaluate_linear_head(encoder, probe)
+    every = [t for name in ("train", "val", "test")
+             for t in (getattr(probe, name).images.flatten(1) / 255, getattr(probe, name).labels)]
+    assert exam.linear.accuracy == lab.linear_probe(*every).accuracy == 1.0
+    assert exam.knn.accuracy == lab.knn_probe(*every).accuracy
+    torch.testing.assert_close(exam.features["val"][0], every[2])
+
+
+def test_features_are_computed_once_for_the_same_question_only(pictures, tmp_path):
+    encoder, probe = pictures
+    first = lab.evaluate_linear_head(encoder, probe, cache=tmp_path)
+    asked = encoder.asked
+    assert asked == 90 and lab.evaluate_linear_head(encoder, probe, cache=tmp_path).linear.accuracy == \
+        first.linear.accuracy and encoder.asked == asked
+    with torch.no_grad():
+        encoder.scale *= 2                                       # other weights,
+    lab.evaluate_linear_head(encoder, probe, cache=tmp_path)
+    assert encoder.asked == asked + 90
+    lab.evaluate_linear_head(encoder, probe, cache=tmp_path, mean=torch.full((3,), 0.5))     # normalisation,
+    assert encoder.asked == asked + 180
+    probe.test.images[0, 0, 0, 0] ^= 1                                                       # or one bit
+    lab.evaluate_linear_head(encoder, probe, cache=tmp_path, mean=torch.full((3,), 0.5))
+    assert encoder.asked == asked + 195
+
+
+def test_a_torn_cache_file_is_computed_again(pictures, tmp_path):
+    encoder, probe = pictures
+    lab.cached_features(encoder, probe.val, mean=probe.mean, std=probe.std, cache=tmp_path)
+    file = next(tmp_path.glob("*.pt"))
+    file.write_bytes(file.read_bytes()[:100])
+    features, _ = lab.cached_features(encoder, probe.val, mean=probe.mean, std=probe.std, cache=tmp_path)
+    torch.testing.assert_close(features, probe.val.images.flatten(1) / 255)
+    assert torch.load(file, weights_only=True)["features"].shape == (15, 48)

@@ -8,9 +8,11 @@ import torch
 
 from labkit import modes
 from labkit.errors import LabError
+from labkit.models import shipped
 from labkit.steps import contrastive, supervised
 
-READY = [name for name, mode in modes.MODES.items() if mode.weights == "random"]
+RANDOM = [name for name, mode in modes.MODES.items() if mode.weights == "random"]
+PRETRAINED = [name for name in modes.MODES if name not in RANDOM]
 SMALL = {"max_steps": 2, "batch_size": 8}
 
 
@@ -45,11 +47,18 @@ def test_published_figures_are_in_the_published_order():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name in modes.MODES if name not in READY])
-def test_pretrained_mode_says_in_one_sentence_that_its_weights_are_missing(name):
-    with pytest.raises(LabError, match=r"pretrained weights.*choose one of scratch") as error:
-        modes.get(name)
-    assert str(error.value).count(". ") == 0 and str(error.value).endswith(".")
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_pretrained_modes_start_from_the_shipped_weights_and_learn_gently(name):
+    settings, mode = modes.settings("tiny"), modes.get(name)
+    start = modes.encoder(mode, settings=settings, seed=3)
+    assert torch.equal(weights(start), weights(shipped.shipped("resnet_tiny")))
+    assert settings.config(0, mode).lr == settings.gentle_lr < settings.config(0, modes.get("scratch")).lr
+
+
+def test_a_model_without_pretrained_weights_is_told():
+    settings = modes.settings("tiny", model="lenet")
+    with pytest.raises(LabError, match=r"Unknown pretrained model 'lenet'.*resnet_tiny"):
+        modes.encoder(modes.get("pretrained"), settings=settings)
 
 
 def test_unknown_names_bring_the_nearest():
@@ -71,7 +80,7 @@ def test_zero_steps_and_none_keep_the_presets_own_value():
 
 def test_every_mode_of_a_seed_starts_from_the_same_weights():
     settings = modes.settings("tiny")
-    starts = [weights(modes.encoder(modes.get(name), settings=settings, seed=3)) for name in READY]
+    starts = [weights(modes.encoder(modes.get(name), settings=settings, seed=3)) for name in RANDOM]
     assert all(torch.equal(start, starts[0]) for start in starts)
     assert not torch.equal(weights(modes.encoder(modes.get("scratch"), settings=settings, seed=4)), starts[0])
 
@@ -86,13 +95,26 @@ def test_pretraining_is_what_the_table_says(shapes):
     corpus, _ = shapes
     settings = modes.settings("tiny", **SMALL)
     steps = {}
-    for name in READY:
+    for name in modes.MODES:
         mode = modes.get(name)
         task = modes.pretraining(mode, modes.encoder(mode, settings=settings), corpus, settings=settings)
         steps[name] = task and (task.step, task.train.views, task.config)
-    budget = settings.config(0)
-    assert steps == {"scratch": None, "simclr_scratch": (contrastive, 2, budget),
-                     "supervised_scratch": (supervised, 1, budget), "cifar_supervised_scratch": None}
+    budget, gentle = settings.config(0), settings.config(0).but(lr=settings.gentle_lr)
+    assert steps == {
+        "scratch": None, "pretrained": None,
+        "cifar_supervised_scratch": None, "cifar_supervised_pretrained": None,
+        "simclr_scratch": (contrastive, 2, budget), "simclr_pretrained": (contrastive, 2, gentle),
+        "supervised_scratch": (supervised, 1, budget), "supervised_pretrained": (supervised, 1, gentle),
+    }  # fmt: skip
+
+
+def test_another_corpus_may_be_named(tmp_path):
+    settings = modes.settings("tiny", probe_labels=100)
+    corpus, probe = modes.sources("digits", corpus="shapes", settings=settings)
+    assert (corpus.name, probe.name) == ("shapes", "digits")
+    assert len(probe.train) == 100 and len(corpus.train) > 5000
+    same, probe = modes.sources("digits", settings=settings)
+    assert same.name == probe.name == "digits" and len(same.train) > len(probe.train)
 
 
 def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):

@@ -100,3 +100,16 @@ def test_one_strength_is_fitted_once_and_many_rows_as_few(monkeypatch):
     assert (whole.weight - chunked.weight).norm() / whole.weight.norm() < 1e-2
     again = lab.linear_probe(*train, *val, *test, l2=[1e-2, 1e-2], tolerance=1e-6)
     assert (whole.weight - again.weight).norm() / whole.weight.norm() < 1e-2
+
+
+def test_k_is_chosen_on_val_and_test_changes_nothing():
+    train, val, test = blobs(120, 0), blobs(120, 1), blobs(200, 2)
+    found = lab.knn_probe(*train, *val, *test, ks=(1, 7, 60, 500))
+    assert set(found.val_accuracy) == {1, 7, 60}
+    assert found.val_accuracy[found.k] == max(found.val_accuracy.values())
+    assert found.val_accuracy[7] == lab.knn_accuracy(*train, *val, k=7)
+    fooled = lab.knn_probe(*train, *val, test[0], test[1].roll(1), ks=(1, 7, 60))
+    assert fooled.k == found.k and fooled.accuracy != found.accuracy
+    everything = torch.cat([train[0], val[0]]), torch.cat([train[1], val[1]])
+    assert found.accuracy == lab.knn_accuracy(*everything, *test, k=found.k)
+    assert lab.knn_probe(*blobs(3, 0), *val, *test, ks=(5,)).k == 3

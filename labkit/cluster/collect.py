@@ -29,6 +29,7 @@ def row(run: RunFolder) -> dict:
         "metric": metric,
         "value": value,
         "varied": label(spec),
+        "setting": label(spec, without=("seed",)),
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
@@ -65,9 +66,10 @@ def write_index() -> Path:
     return atomic_write(runs_dir() / "index.html", page(entries))
 
 
-def label(spec: dict) -> str:
+def label(spec: dict, *, without: Iterable[str] = ()) -> str:
     """Return what sets a run apart from its siblings, as `lr=0.1, batch_size=64`."""
-    return ", ".join(f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", []))
+    return ", ".join(f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", [])
+                     if name not in without)
 
 
 def sentence(known: dict) -> str:

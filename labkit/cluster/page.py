@@ -7,6 +7,8 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
+from labkit.cluster.seeds import over_seeds
+
 WORDS = {"done": "✓ done", "running": "▶ running", "queued": "… queued", "failed": "✗ failed",
          "died": "✗ died", "timeout": "✗ timeout", "interrupted": "‖ interrupted", "cancelled": "– cancelled"}
 SHOWN_FIGURES = 6
@@ -65,6 +67,7 @@ def _card(entry: dict, children: list[dict]) -> str:
 <p class="facts">{facts}</p>{_message(entry)}
 {_gallery(entry["figures"], entry["files"].get("Executed notebook"))}
 <p class="links">{_links(entry["files"])}</p>
+{_seeds(children)}
 {_table(children, f"Sweep: {len(children)} runs", opened=False) if children else ""}
 </article>"""
 
@@ -75,8 +78,34 @@ def _sweep_card(name: str, children: list[dict]) -> str:
     return f"""<article class="card" id="{escape(name)}">
 <header><h2>Sweep over {escape(children[0]["title"])}</h2></header>
 <p class="facts">{escape(name)} · {when}</p>
-{_table(children, f"{done} of {len(children)} runs done", opened=True)}
+{_seeds(children)}
+{_table(children, f"{done} of {len(children)} runs done", opened=not over_seeds(children))}
 </article>"""
+
+
+def _seeds(children: list[dict]) -> str:
+    """Return the table over seeds, a bar for each mean with its interval; "" where no seed was repeated."""
+    groups = over_seeds(children)
+    widest = max((group["mean"] + (group["half"] or 0) for group in groups if group["mean"]), default=0) or 1
+    if not groups:
+        return ""
+    body = "\n".join(_seeds_row(group, widest) for group in groups)
+    metric = next((group["metric"] for group in groups if group["metric"]), "metric")
+    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in (
+        "Setting", "Runs", f"{metric.replace('_', ' ')}, mean with 95 % interval over seeds", "Time of a run",
+        "Images seen", "Steps allowed"))
+    return f"""<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
+
+
+def _seeds_row(group: dict, widest: float) -> str:
+    mean, half = group["mean"], group["half"]
+    bar = f'<span class="bar" style="width:{max(mean, 0) / widest * 12:.2f}em"></span>' if mean else ""
+    told = number(mean) + ("" if half is None else f" ± {half:.2g}")
+    counts = "".join('<td class="num">' + ("" if value is None else f"{value:,.0f}") + "</td>"
+                     for value in (group["images"], group["steps"]))
+    return (f'<tr><th scope="row">{escape(group["setting"])}</th><td class="num">{group["runs"]} of '
+            f'{group["of"]}</td><td>{bar}{escape(told)}</td><td class="num">{duration(group["seconds"])}</td>'
+            f"{counts}</tr>")
 
 
 def _table(children: list[dict], title: str, *, opened: bool) -> str:

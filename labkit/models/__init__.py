@@ -5,6 +5,7 @@ import inspect
 from torch import nn
 
 from labkit.errors import LabError, unknown_name
+from labkit.models import shipped
 from labkit.models.alexnet import alexnet
 from labkit.models.cnn import cnn
 from labkit.models.heads import SimCLRModel, SupervisedModel
@@ -26,9 +27,10 @@ MODELS = {
     "vit_tiny": vit_tiny,
     "vit_simple": vit_simple,
 }
+PRETRAINED = {"resnet_tiny": "ships with the lab"}     # name -> where its weights come from
 SHARED = ("num_classes", "image_size", "channels")
 
-__all__ = ["MODELS", "SimCLRModel", "SupervisedModel", "build", "options_of"]
+__all__ = ["MODELS", "PRETRAINED", "SimCLRModel", "SupervisedModel", "build", "options_of", "pretrained"]
 
 
 def options_of(name: str) -> dict[str, object]:
@@ -59,3 +61,14 @@ def build(
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise LabError(f"{key} of {name} must be a positive whole number, not {value!r}.")
     return MODELS[name](num_classes=num_classes, image_size=image_size, channels=channels, **options)
+
+
+def pretrained(name: str, *, source: str = "", image_size: int = 32, channels: int = 3) -> nn.Module:
+    """Return a pretrained encoder: float images (B, channels, image_size, image_size) -> (B, num_features).
+
+    source: a local folder of weights, where the model's own place is not meant. Raises LabError for a name
+    without weights, and where they are not at hand.
+    """
+    if name not in PRETRAINED:
+        raise unknown_name("pretrained model", name, PRETRAINED)
+    return shipped.shipped(name, image_size=image_size, channels=channels)

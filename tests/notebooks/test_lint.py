@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = {"labkit", "assignments", "autograder"}
-MAX_LINES, MAX_PARAMETERS = 25, 8
+MAX_LINES, MAX_PARAMETERS = 25, {True: 8, False: 10}                    # of a lesson; of a unit for sweeps
 CELLS, WORDS = range(40, 71), range(2000, 4001)                      # of a numbered lesson
 
 
@@ -120,8 +120,9 @@ def one_parameters_cell(notebook, numbered):
             values[statement.targets[0].id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):
             complaints.append(f"not a literal assignment: {ast.unparse(statement)}")
-    if not 1 <= len(values) <= MAX_PARAMETERS:
-        complaints.append(f"{len(values)} parameters, 1 to {MAX_PARAMETERS} wanted")
+    most = MAX_PARAMETERS[bool(numbered)]
+    if not 1 <= len(values) <= most:
+        complaints.append(f"{len(values)} parameters, 1 to {most} wanted")
     if values.get("preset") != "tiny":
         complaints.append("preset is not 'tiny'")
     return complaints

@@ -1,0 +1,52 @@
+"""The shipped backbone: small, whole, good at what it was made for, and clear where it is not there."""
+
+import pytest
+import torch
+
+from labkit import evaluate, models, modes
+from labkit.data.batches import Batches
+from labkit.errors import LabError
+from labkit.models import shipped
+
+
+def test_it_is_small_and_tells_how_it_was_made():
+    facts = shipped.facts()
+    assert shipped.FILE.stat().st_size <= 2 * 2**20
+    assert facts["command"].startswith("python scripts/make_backbone.py --steps ")
+    assert 0.5 < float(facts["test_accuracy"]) <= 1 and facts["classes"] == "200"
+
+
+def test_it_knows_shapes_that_it_has_never_seen():
+    """kNN on the probe set, whose classes are no glyphs, against the same network with random weights."""
+    settings = modes.settings("tiny", probe_labels=600)
+    corpus, probe = modes.sources("shapes", settings=settings)
+    scores, normal = {}, {"mean": corpus.mean, "std": corpus.std}
+    for name, encoder in {"shipped": models.pretrained("resnet_tiny"),
+                          "random": models.build("resnet_tiny", num_classes=None)}.items():  # fmt: skip
+        parts = [evaluate.extract_features(encoder, Batches.evaluation(split, 500, **normal))
+                 for split in (probe.train, probe.val)]  # fmt: skip
+        scores[name] = evaluate.knn_accuracy(*parts[0], *parts[1])
+    assert scores["shipped"] > scores["random"] + 0.4, scores
+
+
+def test_weights_go_through_a_file_as_halves(tmp_path):
+    torch.manual_seed(0)
+    model = models.build("resnet_tiny", num_classes=None)
+    shipped.save(model, {"command": "none"}, tmp_path / "new" / "w.safetensors")
+    back = shipped._read(tmp_path / "new" / "w.safetensors")
+    assert shipped.facts(tmp_path / "new" / "w.safetensors") == {"command": "none"}
+    for name, value in model.state_dict().items():
+        expected = value.half() if value.is_floating_point() else value
+        assert torch.equal(back[name], expected)
+
+
+def test_bad_wishes_and_damage_are_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(LabError, match="Unknown shipped backbone 'vit'"):
+        shipped.shipped("vit")
+    with pytest.raises(LabError, match="3 channels, not 1"):
+        shipped.shipped("resnet_tiny", channels=1)
+    broken = tmp_path / "w.safetensors"
+    broken.write_bytes(shipped.FILE.read_bytes()[:1000])
+    monkeypatch.setattr(shipped, "FILE", broken)
+    with pytest.raises(LabError, match=r"damaged .* restore it from git"):
+        shipped.shipped("resnet_tiny")
