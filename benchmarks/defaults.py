@@ -6,9 +6,9 @@ from pathlib import Path
 
 from benchmarks.compare import Section
 from labkit import augment, data, evaluate, models
-from labkit.cluster.seeds import half_width
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
+from labkit.intervals import mean_interval
 from labkit.records import RunFolder
 from labkit.seeding import seed_everything
 from labkit.train import fit
@@ -31,7 +31,7 @@ def accuracy_of_defaults(seeds: int, quick: bool) -> Section:
     rows = []
     for name, values in found.items():
         gaps = [a - b for a, b in zip(values, found["labkit's default"], strict=True)]
-        half = half_width(gaps)
+        half = mean_interval(gaps).half_width
         rows.append({
             "": name, "test accuracy (%)": round(statistics.mean(values), 2),
             "std over seeds": round(statistics.stdev(values), 2),

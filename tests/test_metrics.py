@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import scipy.stats
 import torch
 from sklearn import metrics as oracle
 
@@ -94,27 +93,3 @@ def test_uniformity_matches_the_papers_double_sum():
     unit = z / z.norm(dim=1, keepdim=True)
     pairs = [math.exp(-2 * (unit[i] - unit[j]).square().sum()) for i in range(7) for j in range(i)]
     assert metrics.uniformity(z).item() == pytest.approx(math.log(sum(pairs) / len(pairs)), rel=1e-5)
-
-
-@pytest.mark.parametrize("degrees", [1, 2, 4, 9, 60])
-@pytest.mark.parametrize("probability", [0.6, 0.975, 0.995])
-def test_t_quantile_matches_scipy(probability, degrees):
-    expected = scipy.stats.t.ppf(probability, degrees)
-    assert metrics.t_quantile(probability, degrees) == pytest.approx(expected, rel=1e-6)
-
-
-def test_interval_over_seeds_matches_scipy():
-    values = [0.912, 0.905, 0.921, 0.899]
-    interval = metrics.mean_interval(values)
-    low, high = scipy.stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=scipy.stats.sem(values))
-    assert (interval.mean - interval.half_width, interval.mean + interval.half_width) == pytest.approx(
-        (low, high)
-    )
-    assert str(interval) == "0.9093 ± 0.015 (n=4)"
-
-
-def test_one_seed_has_no_interval():
-    interval = metrics.mean_interval([0.5])
-    assert interval.n == 1 and math.isnan(interval.half_width) and str(interval) == "0.5"
-    with pytest.raises(LabError, match="at least one value"):
-        metrics.mean_interval([])
