@@ -46,7 +46,7 @@ class TrainConfig(Settings):
     momentum: Fraction = 0.9
     weight_decay: NotNegative = 5e-4
     grad_clip: Positive | None = None               # largest gradient norm
-    accumulate: Count = 1                           # batches per update
+    accumulate: Count = 1                           # batches per update (of one contrastive loss over all)
 
     schedule: str = "cosine"                        # a name of labkit.schedules
     warmup_fraction: Fraction = 0.1

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit import distributed, losses, optimizers, schedules
+from labkit import distributed, grouped, losses, optimizers, schedules
 from labkit.config import TrainConfig
 from labkit.errors import LabError
 from labkit.tracking import COUNTED
@@ -110,24 +110,46 @@ class Learner:
     def update(self, batches: Sequence, step: Step, loss: Callable | None, *, number: int) -> Outcome:
         """Take update `number` from the mean gradient over all images of `batches`; return what was seen."""
         self._set_lr(number)
-        total = sum(map(_size, batches))
-        outcomes = []
-        for position, batch in enumerate(batches, start=1):
-            with self._gradients_shared(position == len(batches)):
-                outcome = self.look(self.forward, batch, step, loss)
-                # A batch counts by its share of the images, so a short last one weighs less.
-                self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
-            outcomes.append({key: _kept(value) for key, value in outcome.items()})
+        together = step is contrastive and len(batches) > 1
+        outcome = self._contrast(batches, loss) if together else self._accumulate(batches, step, loss)
         self._clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        return outcome
+
+    def _accumulate(self, batches: Sequence, step: Step, loss: Callable | None) -> Outcome:
+        """Sum the gradients of the batches' own losses."""
+        total = sum(map(_size, batches))
+        outcomes = []
+        for position, batch in enumerate(batches):
+            with self._gradients_shared(position == len(batches) - 1):
+                outcome = self.look(self.forward, batch, step, loss)
+                # A batch counts by its share of the images, so a short last one weighs less.
+                self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
+            outcomes.append({key: _kept(value) for key, value in outcome.items()})
         return merge(outcomes)
+
+    def _contrast(self, batches: Sequence, loss: Callable) -> Outcome:
+        """Take the gradient of ONE loss over all batches: each image meets those of the others, too."""
+
+        def project(batch) -> tuple[Tensor, Tensor]:
+            with self._formatted():
+                return self.forward(torch.cat(self._laid_out(batch).images)).float().chunk(2)
+
+        value, z1, z2 = grouped.contrast(
+            project, batches, loss, model=self.model, scale=self.scaler.scale,
+            around=lambda position: self._gradients_shared(position == len(batches) - 1),
+        )  # fmt: skip
+        return {"loss": value, "correct": _partners_found(z1, z2), "count": len(z1)}
 
     def look(self, model: nn.Module, batch, step: Step, loss: Callable | None) -> Outcome:
         """Return the step's outcome in the number format and memory layout chosen."""
-        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+        with self._formatted():
             return step(model, self._laid_out(batch), loss)
+
+    def _formatted(self):
+        return torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32")
 
     @property
     def lr(self) -> float:

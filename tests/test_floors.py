@@ -14,7 +14,7 @@ FLOORS = [
     {"distributed", "intervals"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint", "probes"},
+    {"augment", "data", "tracking", "checkpoint", "probes", "grouped"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},

@@ -1,0 +1,64 @@
+"""A contrastive loss over a group of batches as if it were one: exact, with one batch in memory at a time.
+
+Plain accumulation is no larger contrastive batch: each part would meet its own negatives alone. Here all
+projections are computed first, without a graph; the loss of all of them gives each its gradient; then every
+batch is run again and its projections are pulled along theirs (GradCache: Gao et al. 2021, arXiv:2101.06983).
+BatchNorm still sees one batch at a time, as it does on several processes.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from labkit.seeding import rng_state, set_rng_state
+
+
+def contrast(
+    project: Callable[[object], tuple[Tensor, Tensor]],
+    batches: Sequence,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    model: nn.Module,
+    scale: Callable[[Tensor], Tensor],
+    around: Callable[[int], AbstractContextManager],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Put the gradient of the group's one loss into the model's parameters; return loss, z1, z2 (sum B, D).
+
+    project: a batch -> its two views' projections, (B, D) each. scale: multiplies the loss, as an fp16 step
+    wants it. around: number of the batch -> a context for its second run (several processes share the last).
+    """
+    states, parts = [], []
+    with torch.no_grad(), _same_buffers(model):          # the second run counts, for running averages too
+        for batch in batches:
+            states.append(rng_state())
+            parts.append(project(batch))
+    z1, z2 = (torch.cat(views).requires_grad_() for views in zip(*parts, strict=True))
+    value = loss(z1, z2)
+    pulls = torch.autograd.grad(scale(value), (z1, z2))
+    sizes = [len(first) for first, _ in parts]
+    after = rng_state()
+    for number, (batch, state, *forces) in enumerate(
+        zip(batches, states, *(force.split(sizes) for force in pulls), strict=True)
+    ):
+        set_rng_state(state)                             # dropout falls where it fell the first time
+        with around(number):
+            again = project(batch)
+            sum((z * force).sum() for z, force in zip(again, forces, strict=True)).backward()
+    set_rng_state(after)
+    return value.detach(), z1.detach(), z2.detach()
+
+
+class _same_buffers:
+    """Give BatchNorm its statistics back at the end of the block."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+
+    def __enter__(self) -> None:
+        self.kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+
+    def __exit__(self, *error) -> None:
+        for buffer, before in self.kept:
+            buffer.copy_(before)
