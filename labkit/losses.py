@@ -81,8 +81,8 @@ class NTXentLoss(nn.Module):
 
     Each rank averages over its own rows against everyone's, so that DDP's averaged gradient is that of the
     whole batch in one process (whose loss is the mean of the ranks' values). `ragged=True` also allows ranks
-    with unequally many rows, for one small collective more per step. Gradient accumulation does not add
-    negatives; more ranks do.
+    with unequally many rows, for one small collective more per step. More ranks add
+    negatives; `accumulate` does, too, for `fit` takes one loss over the group (`labkit.grouped`).
     """
 
     def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None, ragged: bool = False):
