@@ -15,10 +15,12 @@ from labkit.paths import repo_root
 # parameter: what it is called, the module and the dict whose keys are the valid names
 REGISTRIES = {
     "dataset": ("data set", "labkit.data.datasets", "DATASETS"),
+    "corpus": ("data set", "labkit.data.datasets", "DATASETS"),
     "model": ("model", "labkit.models", "MODELS"),
     "mode": ("mode", "labkit.modes", "MODES"),
     "preset": ("preset", "labkit.modes", "PRESETS"),
 }
+PLACES = ("data_dir", "corpus_dir", "weights")
 
 
 def check(given: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -33,7 +35,8 @@ def check(given: dict[str, Any], defaults: dict[str, Any]) -> None:
         valid = names(module, registry) if name and name != default else ()
         if valid and (not default or default in valid) and name not in valid:
             raise unknown_name(kind, name, valid)
-    _check_place(given.get("data_dir"))
+    for parameter in PLACES:
+        _check_place(parameter, given.get(parameter))
 
 
 @cache
@@ -46,8 +49,8 @@ def names(module: str, registry: str) -> tuple[str, ...]:
     raise LookupError(f"{module} has no dict {registry}")
 
 
-def _check_place(place: object) -> None:
-    """Refuse a data_dir that is not there; a relative one counts from the repository, where notebooks run."""
+def _check_place(parameter: str, place: object) -> None:
+    """Refuse a folder that is not there; a relative one counts from the repository, where notebooks run."""
     if isinstance(place, str) and place and not (repo_root() / Path(place).expanduser()).exists():
-        raise LabError(f"data_dir={place} does not exist: give the path of the data (absolute, or from the "
-                       f"repository {repo_root()}).")
+        raise LabError(f"{parameter}={place} does not exist: give the path of what is meant (absolute, or "
+                       f"from the repository {repo_root()}).")

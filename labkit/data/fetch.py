@@ -128,18 +128,19 @@ def is_present(name: str, root: str | Path | None = None) -> bool:
 
 
 def require(values: dict) -> None:
-    """Raise LabError where the `dataset` of a run's values wants a `data_dir` or a download first.
+    """Raise LabError where the data sets that a run's values name want a path or a download first.
 
-    A data_dir is taken as it is: `load` looks into it. Unknown names are left to `load`, too.
+    A path is taken as it is: `load` looks into it. Unknown names are left to `load`, too.
     """
-    name = values.get("dataset")
-    if values.get("data_dir") or not isinstance(name, str):
-        return
-    if name in BY_PATH:
-        raise LabError(f"dataset={name} needs data_dir=PATH: where its {BY_PATH[name]} lies.")
-    if name in ARCHIVES and not is_present(name):
-        raise LabError(f"The data set {name} is not in {data_dir()}: run `labkit fetch {name}` first (on a "
-                       "cluster, on a login node).")
+    for parameter, place in (("dataset", "data_dir"), ("corpus", "corpus_dir")):
+        name = values.get(parameter)
+        if values.get(place) or not isinstance(name, str):
+            continue
+        if name in BY_PATH:
+            raise LabError(f"{parameter}={name} needs {place}=PATH: where its {BY_PATH[name]} lies.")
+        if name in ARCHIVES and not is_present(name):
+            raise LabError(f"The data set {name} is not in {data_dir()}: run `labkit fetch {name}` first (on a "
+                           "cluster, on a login node).")
 
 
 def _complete(name: str, archive: Archive, root: Path) -> bool:

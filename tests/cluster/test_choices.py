@@ -20,13 +20,15 @@ def test_the_names_are_those_of_the_real_registry(kind, module, registry):
 @pytest.mark.parametrize("wish, told", [
     ({"dataset": "digit"}, "Unknown data set 'digit'. Did you mean digits"),
     ({"model": "resnet19"}, "Unknown model 'resnet19'. Did you mean resnet18"),
+    ({"corpus": "shape"}, "Unknown data set 'shape'. Did you mean shapes"),
+    ({"weights": "/no/such/model"}, "weights=/no/such/model does not exist"),
     ({"preset": "ful"}, "Unknown preset 'ful'. Did you mean full"),
     ({"dataset": "folder", "data_dir": "/no/such/place"}, "data_dir=/no/such/place does not exist"),
 ])
 def test_what_does_not_exist_is_refused_and_no_run_is_made(wish, told, tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_RUNS", str(tmp_path / "runs"))
     with pytest.raises(LabError) as error:
-        spec.make_spec("train", parameters=wish)
+        spec.make_spec("mode", parameters=wish)
     assert told in str(error.value)
     assert not runs_dir().exists()
 
