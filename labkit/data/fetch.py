@@ -94,17 +94,17 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
     if name in BY_PATH:
         raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
     if name not in ARCHIVES:
-        raise unknown_name("data set to fetch", name, ARCHIVES)
+        raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])  # the model: fetch_model.py
     folder = Path(root).expanduser() if root else data_dir()
     try:
         for archive in ARCHIVES[name]:
             _fetch_one(name, archive, folder)
     except OSError as error:
-        raise LabError(f"Cannot write {name} to {folder} ({error}); {_advice(error, folder)}.") from error
+        raise LabError(f"Cannot write {name} to {folder} ({error}); {advice(error, folder)}.") from error
     return folder
 
 
-def _advice(error: OSError, folder: Path) -> str:
+def advice(error: OSError, folder: Path) -> str:
     other = "choose another root (or set LABKIT_DATA; in a notebook: data_dir)"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         file = next((place for place in (folder, *folder.parents) if place.is_file()), error.filename)
@@ -183,7 +183,7 @@ def absent(name: str, root: Path) -> LabError:
     """Return the sentence for a data set that is not, or not wholly, in root."""
     where = f"run `labkit fetch {name}` on a login node"
     for archive in ARCHIVES[name]:
-        part = _part(root / archive.file)
+        part = part_of(root / archive.file)
         if part.exists():
             done = f"{part.stat().st_size / 2**20:.1f} MiB of {archive.file} are there"
             return LabError(f"{name} in {root} is half downloaded ({done}); {where}, which continues it.")
@@ -200,18 +200,18 @@ def md5_of(file: Path) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _part(target: Path) -> Path:
+def part_of(target: Path) -> Path:
     return target.with_name(target.name + ".part")
 
 
 def download(name: str, archive: Archive, target: Path) -> None:
     """Put the archive's file at `target` once its checksum is right; until then it grows as .part."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
+    part = part_of(target)
     if target.exists():
         os.replace(target, part)  # somebody's own broken download: perhaps it only has to be continued
     for url in archive.urls:
-        failure = _attempt(url, part)
+        failure = append_rest(url, part)
         if failure is None:
             break
     else:
@@ -230,14 +230,20 @@ def download(name: str, archive: Archive, target: Path) -> None:
     os.replace(part, target)
 
 
-def _attempt(url: str, part: Path) -> str | None:
-    """Download the rest of `url` behind what `part` holds; return why that failed, or None."""
+def append_rest(url: str, part: Path, *, secret: dict[str, str] | None = None) -> str | None:
+    """Download the rest of `url` behind what `part` holds; return why that failed, or None.
+
+    secret: headers for this server alone, not for one that it redirects to.
+    """
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    for header in (secret or {}).items():
+        request.add_unredirected_header(*header)
+    url = url.partition("?")[0]  # what follows may be a signature, and nothing to show
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:
             return _receive(response, part, have)

@@ -6,6 +6,7 @@ from torch import nn
 
 from labkit.errors import LabError, unknown_name
 from labkit.models.alexnet import alexnet
+from labkit.models.backbones import dinov3, dinov3_tiny, dinov3_vits16
 from labkit.models.cnn import cnn
 from labkit.models.heads import SimCLRModel, SupervisedModel
 from labkit.models.lenet import lenet
@@ -25,10 +26,12 @@ MODELS = {
     "vit_small": vit_small,
     "vit_tiny": vit_tiny,
     "vit_simple": vit_simple,
+    "dinov3_tiny": dinov3_tiny,
+    "dinov3_vits16": dinov3_vits16,
 }
 SHARED = ("num_classes", "image_size", "channels")
 
-__all__ = ["MODELS", "SimCLRModel", "SupervisedModel", "build", "options_of"]
+__all__ = ["MODELS", "SimCLRModel", "SupervisedModel", "build", "dinov3", "options_of"]
 
 
 def options_of(name: str) -> dict[str, object]:
