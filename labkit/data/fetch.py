@@ -84,7 +84,7 @@ ARCHIVES = {
 
 
 def fetch(name: str, root: str | Path | None = None) -> Path:
-    """Download and unpack a data set into `root` (default: the data folder) and return that folder.
+    """Download and unpack a data set (or "dinov3") into `root` (default: the data folder); return its folder.
 
     What is there and whole is left alone; a half-downloaded file is continued. Raises LabError where there is
     no network, no space or a wrong checksum.
@@ -93,8 +93,11 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
         raise LabError(f"{name} needs no download: load it as it is.")
     if name in BY_PATH:
         raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
+    if name == "dinov3":
+        from labkit.data.fetch_model import fetch_dinov3  # it builds on this module
+        return fetch_dinov3(root)
     if name not in ARCHIVES:
-        raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])  # the model: fetch_model.py
+        raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])
     folder = Path(root).expanduser() if root else data_dir()
     try:
         for archive in ARCHIVES[name]:
@@ -241,8 +244,7 @@ def append_rest(url: str, part: Path, *, secret: dict[str, str] | None = None) -
 
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    for header in (secret or {}).items():
-        request.add_unredirected_header(*header)
+    request.unredirected_hdrs.update(secret or {})
     url = url.partition("?")[0]  # what follows may be a signature, and nothing to show
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:
