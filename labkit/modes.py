@@ -85,6 +85,10 @@ PRESETS = {
     "full": LabSettings(model="resnet18", max_steps=10_000, batch_size=512, lr=1e-3, projection_dim=128,
                         hidden_dim=512, temperature=0.5, precision="auto", smallest_crop=0.2, colour=0.5,
                         probe_labels=1_000_000),
+    "dinov3": LabSettings(model="dinov3_vits16", image_size=96, max_steps=10_000, batch_size=256, lr=2e-4,
+                          gentle_lr=1e-5, weight_decay=0.05, projection_dim=128, hidden_dim=384,
+                          temperature=0.5, precision="auto", smallest_crop=0.2, colour=0.5,
+                          probe_labels=1_000_000),      # 36 patches: small images are enlarged to 96 px
 }
 
 

@@ -4,6 +4,8 @@ import os
 import socket
 from pathlib import Path
 
+DINOV3 = Path("models", "dinov3-vits16")  # below the data folder: where `labkit fetch dinov3` puts it
+
 
 def repo_root() -> Path:
     """Return the course's folder: where labkit lies, else the nearest one above that holds `notebooks/`."""

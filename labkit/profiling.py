@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from labkit.errors import LabError
 from labkit.models import MODELS, build
 
 
@@ -90,14 +91,20 @@ def activation_memory(model: nn.Module, image_size: int = 32, *, channels: int |
 def model_table(
     names: Iterable[str] | None = None, image_size: int = 32, *, num_classes: int = 10, channels: int = 3
 ) -> list[dict[str, object]]:
-    """Return a row per model (all of them by default): model, parameters, forward_gflop, activation_mb.
+    """Return a row per model: model, parameters, forward_gflop, activation_mb.
 
+    names None: every model that can take such images on this machine; else what cannot raises LabError.
     forward_gflop: 1e9 FLOP per image; activation_mb: 1e6 bytes kept for backward per image, in fp32.
     """
-    rows = []
+    rows, chosen = [], tuple(MODELS if names is None else names)
     with torch.random.fork_rng(devices=[]):
-        for name in MODELS if names is None else names:
-            model = build(name, num_classes=num_classes, image_size=image_size, channels=channels)
+        for name in chosen:
+            try:
+                model = build(name, num_classes=num_classes, image_size=image_size, channels=channels)
+            except LabError:
+                if names is not None or (name == chosen[-1] and not rows):
+                    raise
+                continue
             rows.append({
                 "model": name,
                 "parameters": parameter_count(model),

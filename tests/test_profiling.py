@@ -98,6 +98,27 @@ def test_the_table_of_all_models_is_the_dict_of_models(monkeypatch):
     assert [row["model"] for row in profiling.model_table()] == list(few)
 
 
+def test_the_table_of_all_models_leaves_out_what_cannot_take_the_images(monkeypatch):
+    few = {name: MODELS[name] for name in ("lenet", "dinov3_tiny")}
+    monkeypatch.setattr(profiling, "MODELS", few)
+    assert [row["model"] for row in profiling.model_table(image_size=30)] == ["lenet"]
+    with pytest.raises(LabError, match="do not tile 30 px"):
+        profiling.model_table(["dinov3_tiny"], 30)
+    with pytest.raises(LabError, match="num_classes"):  # no model at all is no table
+        profiling.model_table(num_classes=0)
+
+
+def test_costs_of_the_tiny_dinov3():
+    (row,) = profiling.model_table(["dinov3_tiny"], num_classes=10)
+    width, patches, layers = 64, 64, 3
+    tokens = patches + 1 + 4
+    linear = tokens * (4 * width**2 + 2 * width * 4 * width) + 2 * tokens**2 * width  # of one layer
+    assert row["forward_gflop"] == pytest.approx(
+        2 * (layers * linear + patches * width * 4 * 4 * 3 + width * 10) / 1e9
+    )
+    assert row["parameters"] == 154_442 and row["activation_mb"] > 0
+
+
 def test_the_table_names_a_model_that_does_not_exist_or_does_not_fit():
     with pytest.raises(LabError, match="lenet"):
         profiling.model_table(["lent"])

@@ -1,5 +1,6 @@
 """The commands about the lab itself: its data, this machine, its models and modes."""
 
+import os
 import sys
 
 import click
@@ -11,14 +12,24 @@ import click
 def fetch(datasets, root):
     """Download DATASETS and check them. On a cluster, do this on a login node: jobs have no network.
 
+    `dinov3` is the pretrained model: it wants HF_TOKEN (in the environment or .env) and an accepted licence.
+
     \b
     Example:
       labkit fetch cifar10 mnist
+      labkit fetch dinov3
     """
     from labkit.data import fetch as fetch_one
 
     for name in datasets:
-        click.echo(f"{name}: {fetch_one(name, root)}")
+        click.echo(f"{name}: {_fetch_model(root) if name == 'dinov3' else fetch_one(name, root)}")
+
+
+def _fetch_model(root):
+    from labkit.cluster.kernel import tokens
+    from labkit.data.fetch_model import fetch_dinov3
+
+    return fetch_dinov3(root, token=os.environ.get("HF_TOKEN") or tokens().get("HF_TOKEN"))
 
 
 @click.command()
@@ -46,7 +57,7 @@ def doctor(as_json):
 def models(names, image_size, num_classes):
     """Show the models with parameters, FLOPs and memory.
 
-    Memory is what training keeps per image; with NAMES, only these models.
+    Memory is what training keeps per image; with NAMES, only these models, else all that take such images.
 
     \b
     Example:

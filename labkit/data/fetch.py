@@ -84,7 +84,7 @@ ARCHIVES = {
 
 
 def fetch(name: str, root: str | Path | None = None) -> Path:
-    """Download and unpack a data set into `root` (default: the data folder) and return that folder.
+    """Download and unpack a data set (or "dinov3") into `root` (default: the data folder); return its folder.
 
     What is there and whole is left alone; a half-downloaded file is continued. Raises LabError where there is
     no network, no space or a wrong checksum.
@@ -93,18 +93,21 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
         raise LabError(f"{name} needs no download: load it as it is.")
     if name in BY_PATH:
         raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
+    if name == "dinov3":
+        from labkit.data.fetch_model import fetch_dinov3  # it builds on this module
+        return fetch_dinov3(root)
     if name not in ARCHIVES:
-        raise unknown_name("data set to fetch", name, ARCHIVES)
+        raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])
     folder = Path(root).expanduser() if root else data_dir()
     try:
         for archive in ARCHIVES[name]:
             _fetch_one(name, archive, folder)
     except OSError as error:
-        raise LabError(f"Cannot write {name} to {folder} ({error}); {_advice(error, folder)}.") from error
+        raise LabError(f"Cannot write {name} to {folder} ({error}); {advice(error, folder)}.") from error
     return folder
 
 
-def _advice(error: OSError, folder: Path) -> str:
+def advice(error: OSError, folder: Path) -> str:
     other = "choose another root (or set LABKIT_DATA; in a notebook: data_dir)"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         file = next((place for place in (folder, *folder.parents) if place.is_file()), error.filename)
@@ -184,7 +187,7 @@ def absent(name: str, root: Path) -> LabError:
     """Return the sentence for a data set that is not, or not wholly, in root."""
     where = f"run `labkit fetch {name}` on a login node"
     for archive in ARCHIVES[name]:
-        part = _part(root / archive.file)
+        part = part_of(root / archive.file)
         if part.exists():
             done = f"{part.stat().st_size / 2**20:.1f} MiB of {archive.file} are there"
             return LabError(f"{name} in {root} is half downloaded ({done}); {where}, which continues it.")
@@ -201,18 +204,18 @@ def md5_of(file: Path) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _part(target: Path) -> Path:
+def part_of(target: Path) -> Path:
     return target.with_name(target.name + ".part")
 
 
 def download(name: str, archive: Archive, target: Path) -> None:
     """Put the archive's file at `target` once its checksum is right; until then it grows as .part."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
+    part = part_of(target)
     if target.exists():
         os.replace(target, part)  # somebody's own broken download: perhaps it only has to be continued
     for url in archive.urls:
-        failure = _attempt(url, part)
+        failure = append_rest(url, part)
         if failure is None:
             break
     else:
@@ -231,14 +234,19 @@ def download(name: str, archive: Archive, target: Path) -> None:
     os.replace(part, target)
 
 
-def _attempt(url: str, part: Path) -> str | None:
-    """Download the rest of `url` behind what `part` holds; return why that failed, or None."""
+def append_rest(url: str, part: Path, *, secret: dict[str, str] | None = None) -> str | None:
+    """Download the rest of `url` behind what `part` holds; return why that failed, or None.
+
+    secret: headers for this server alone, not for one that it redirects to.
+    """
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    request.unredirected_hdrs.update(secret or {})
+    url = url.partition("?")[0]  # what follows may be a signature, and nothing to show
     try:
         with urlopen(request, timeout=TIMEOUT_S) as response:
             return _receive(response, part, have)

@@ -7,6 +7,7 @@ from torch import nn
 from labkit.errors import LabError, unknown_name
 from labkit.models import shipped
 from labkit.models.alexnet import alexnet
+from labkit.models.backbones import dinov3, dinov3_tiny, dinov3_vits16
 from labkit.models.cnn import cnn
 from labkit.models.heads import SimCLRModel, SupervisedModel
 from labkit.models.lenet import lenet
@@ -26,11 +27,19 @@ MODELS = {
     "vit_small": vit_small,
     "vit_tiny": vit_tiny,
     "vit_simple": vit_simple,
+    "dinov3_tiny": dinov3_tiny,
+    "dinov3_vits16": dinov3_vits16,
 }
-PRETRAINED = {"resnet_tiny": "ships with the lab"}     # name -> where its weights come from
+PRETRAINED = {                             # name -> where its weights come from
+    "resnet_tiny": "ship with the lab",
+    "dinov3_vits16": "labkit fetch dinov3, or a local folder",
+    "dinov3_tiny": "a local folder",
+}
 SHARED = ("num_classes", "image_size", "channels")
 
-__all__ = ["MODELS", "PRETRAINED", "SimCLRModel", "SupervisedModel", "build", "options_of", "pretrained"]
+__all__ = [
+    "MODELS", "PRETRAINED", "SimCLRModel", "SupervisedModel", "build", "dinov3", "options_of", "pretrained",
+]  # fmt: skip
 
 
 def options_of(name: str) -> dict[str, object]:
@@ -71,4 +80,8 @@ def pretrained(name: str, *, source: str = "", image_size: int = 32, channels: i
     """
     if name not in PRETRAINED:
         raise unknown_name("pretrained model", name, PRETRAINED)
-    return shipped.shipped(name, image_size=image_size, channels=channels)
+    if name == "resnet_tiny":
+        return shipped.shipped(name, image_size=image_size, channels=channels)
+    if name == "dinov3_tiny" and not source:
+        raise LabError("A pretrained dinov3_tiny is your own: name its folder (in a notebook: weights).")
+    return dinov3(source or "fetched", image_size=image_size, channels=channels)

@@ -35,9 +35,12 @@ def feature_width(backbone: nn.Module) -> int:
 
 def extract(backbone: nn.Module, images: Tensor) -> Tensor:
     """Return the features h of images (B, C, S, S): (B, D), by the backbone's own calling convention."""
-    if hasattr(backbone, "num_features"):
-        return backbone(images)
-    return backbone(pixel_values=images).last_hidden_state[:, 0]
+    return backbone(images) if hasattr(backbone, "num_features") else class_token(backbone, images)
+
+
+def class_token(vit: nn.Module, images: Tensor) -> Tensor:
+    """Return the class token (B, D) of a Hugging Face vision model, after its last LayerNorm."""
+    return vit(pixel_values=images).last_hidden_state[:, 0]
 
 
 class SupervisedModel(nn.Module):

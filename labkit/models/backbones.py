@@ -1,0 +1,171 @@
+"""DINOv3's vision transformer (Siméoni et al. 2025, arXiv 2508.10104) through `transformers`: a backbone.
+
+Weights are random or come from a folder that save_pretrained wrote; nothing is ever asked of a network. In
+training mode DINOv3 draws a random scale for its positions at each call: keep a frozen backbone in eval mode.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from labkit.errors import LabError
+from labkit.models.heads import class_token, last_layer
+from labkit.models.image_checks import need_images
+from labkit.paths import DINOV3, data_dir
+
+AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
+REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0
+
+
+class DINOv3(nn.Module):
+    """images (B, C, S, S) -> class token after the last LayerNorm, (B, num_features), or (B, num_classes).
+
+    vit: a `transformers.DINOv3ViTModel`. Its mask token, which only DINOv3's own pretraining uses, is frozen:
+    a parameter that never gets a gradient would stop DistributedDataParallel.
+    """
+
+    def __init__(self, vit: nn.Module, *, image_size: int, num_classes: int | None = None):
+        super().__init__()
+        self.num_features, self.num_classes = vit.config.hidden_size, num_classes
+        self.image_size, self.channels = image_size, vit.config.num_channels
+        self.vit = vit
+        vit.embeddings.mask_token.requires_grad_(False)
+        self.head = last_layer(self.num_features, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        need_images("This DINOv3", images, channels=self.channels, image_size=self.image_size)
+        return self.head(class_token(self.vit, images))
+
+
+def dinov3(
+    source: str | Path, *, image_size: int, num_classes: int | None = None, channels: int = 3
+) -> DINOv3:
+    """Return a DINOv3 vision transformer: images (B, channels, S, S) -> features (B, num_features).
+
+    source: "scratch" (ViT-S/16, random), "tiny" (random, for 32 px), "fetched" (ViT-S/16 where `labkit fetch
+    dinov3` put it) or the path of a model folder. Raises LabError for a folder that is absent, incomplete or
+    no DINOv3 ViT, and for an image_size that the patches do not tile.
+    """
+    if source == "tiny":
+        return dinov3_tiny(num_classes=num_classes, image_size=image_size, channels=channels)
+    if source == "scratch":
+        return _random(_vits16(), image_size=image_size, num_classes=num_classes, channels=channels)
+    folder = data_dir() / DINOV3 if source == "fetched" else Path(source).expanduser()
+    written = read_config(folder)
+    _need_tiles(written.get("patch_size", 16), image_size)
+    wanted = written.get("num_channels", 3)
+    if wanted != channels:
+        raise LabError(f"The model in {folder} takes images of {wanted} channels, not {channels}.")
+    return DINOv3(read_model(folder), image_size=image_size, num_classes=num_classes)
+
+
+def dinov3_vits16(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, source: str | Path = "scratch"
+) -> DINOv3:
+    """Return ViT-S/16 (21.6M parameters); `source` as for dinov3."""
+    return dinov3(source, image_size=image_size, num_classes=num_classes, channels=channels)
+
+
+def dinov3_tiny(
+    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
+    dim: int = 64, depth: int = 3, heads: int = 4,
+) -> DINOv3:  # fmt: skip
+    """Return a small random DINOv3 for small images: 3 layers of width 64, 64 patches at 32 px."""
+    if dim < 1 or heads < 1 or dim % (4 * heads):  # rotary positions: two axes x (cosine, sine) in each head
+        raise LabError(f"dinov3_tiny needs a dim that 4 * heads = {4 * heads} divides; got {dim}.")
+    sizes = {"hidden_size": dim, "intermediate_size": 4 * dim, "num_hidden_layers": depth,
+             "num_attention_heads": heads, "patch_size": patch_size}  # fmt: skip
+    return _random(sizes, image_size=image_size, num_classes=num_classes, channels=channels)
+
+
+def _vits16() -> dict[str, int]:
+    """Return what the published configuration says of the size."""
+    return {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6,
+            "patch_size": 16}  # fmt: skip
+
+
+def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, channels: int) -> DINOv3:
+    _need_tiles(sizes["patch_size"], image_size)
+    transformers = _transformers()
+    config = transformers.DINOv3ViTConfig(
+        **sizes, num_register_tokens=REGISTERS, num_channels=channels, image_size=image_size
+    )
+    return DINOv3(transformers.DINOv3ViTModel(config), image_size=image_size, num_classes=num_classes)
+
+
+def _need_tiles(patch_size: int | list[int], image_size: int) -> None:
+    patches = patch_size if isinstance(patch_size, list | tuple) else [patch_size]
+    if any(image_size < patch or image_size % patch for patch in patches):
+        size = " x ".join(map(str, patches))
+        raise LabError(
+            f"DINOv3 cuts images into patches of {size} px, which do not tile {image_size} px. Choose an "
+            f"image_size that {size} divides; smaller images are resized to it."
+        )
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """Return a model folder's configuration. Raises LabError where there is none, or not of a DINOv3 ViT."""
+    if not folder.is_dir():
+        raise LabError(
+            f"There is no model folder {folder}: {AGAIN} and take source='fetched', give the path of a "
+            f"folder that holds a DINOv3 ViT, or source='scratch' for random weights."
+        )
+    try:
+        written = json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise LabError(f"The model in {folder} is incomplete, config.json is missing: {AGAIN}.") from None
+    except (OSError, ValueError) as error:
+        raise LabError(f"The model in {folder} is damaged, config.json ({error}): {AGAIN}.") from error
+    kind = written.get("model_type") if isinstance(written, dict) else None
+    if kind != "dinov3_vit":
+        raise LabError(f"{folder} holds a model of type {kind!r}, not a DINOv3 ViT ('dinov3_vit'): {AGAIN}.")
+    return written
+
+
+def read_model(folder: Path) -> nn.Module:
+    """Return the DINOv3ViTModel of a folder, in fp32. Raises LabError unless every weight is there."""
+    transformers = _transformers()
+    if not any(folder.glob("*.safetensors")):
+        raise LabError(f"The model in {folder} is incomplete, model.safetensors is missing: {AGAIN}.")
+    how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    try:
+        with _quietly(transformers):
+            vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
+    except Exception as error:  # a damaged file raises whatever its parser stumbles over
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LabError(f"The model in {folder} is damaged or half downloaded ({why}): {AGAIN}.") from error
+    absent = sorted(report["missing_keys"])  # transformers would leave these at random values
+    if absent:
+        lacking = f"it lacks {len(absent)} weights (e.g. {absent[0]})"
+        raise LabError(f"The model in {folder} is incomplete, {lacking}: {AGAIN}.")
+    return vit
+
+
+@contextmanager
+def _quietly(transformers) -> Iterator[None]:
+    """Silence transformers' bar and table of missing weights: what is wrong, we say ourselves."""
+    log = transformers.utils.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bar:
+            log.enable_progress_bar()
+
+
+def _transformers():
+    """Import transformers where it is used: nothing else in labkit needs it, and it takes seconds."""
+    try:
+        import transformers
+        from transformers import DINOv3ViTConfig, DINOv3ViTModel  # noqa: F401
+    except ImportError as error:
+        told = f"DINOv3 needs the package transformers ({error}): pip install 'transformers>=5'."
+        raise LabError(told) from error
+    return transformers
