@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from labkit import modes
+from labkit import models, modes
 from labkit.errors import LabError
 from labkit.models import shipped
 from labkit.steps import contrastive, supervised
@@ -131,3 +131,20 @@ def test_supervised_task_refuses_images_without_labels(shapes):
     bare = SimpleNamespace(name="bare", train=replace(corpus.train, labels=None))
     with pytest.raises(LabError, match="bare has no labels"):
         modes.supervised_task(None, bare, settings=modes.settings("tiny"))
+
+
+def test_a_dinov3_of_ones_own_is_a_pretrained_start(tmp_path):
+    """Saved by transformers, read back by path, through the mode: the same weights."""
+    saved = models.build("dinov3_tiny", num_classes=None, dim=16, depth=1, heads=2)
+    saved.vit.save_pretrained(tmp_path / "mine")
+    settings = modes.settings("tiny", model="dinov3_tiny", weights=str(tmp_path / "mine"))
+    start = modes.encoder(modes.get("simclr_pretrained"), settings=settings)
+    assert torch.equal(weights(start), weights(saved))
+    with pytest.raises(LabError, match="name its folder"):
+        modes.encoder(modes.get("pretrained"), settings=settings.but(weights=""))
+
+
+def test_dinov3_that_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
+    with pytest.raises(LabError, match="labkit fetch dinov3"):
+        modes.encoder(modes.get("pretrained"), settings=modes.settings("dinov3"))
