@@ -230,5 +230,6 @@ def test_a_run_whose_data_is_not_there_is_told_what_to_do(values, told, tmp_path
     monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
     with pytest.raises(LabError, match=told):
         fetching.require(values)
-    for fine in ({}, {"dataset": "shapes"}, values | {"data_dir": "/some", "corpus_dir": "/where"}, {"dataset": None}):
+    told_where = values | {"data_dir": "/some", "corpus_dir": "/where"}
+    for fine in ({}, {"dataset": "shapes"}, told_where, {"dataset": None}):
         fetching.require(fine)
