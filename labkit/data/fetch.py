@@ -142,7 +142,7 @@ def require(values: dict) -> None:
         if name in BY_PATH:
             raise LabError(f"{parameter}={name} needs {place}=PATH: where its {BY_PATH[name]} lies.")
         if name in ARCHIVES and not is_present(name):
-            raise LabError(f"{name} is not in {data_dir()}: run `labkit fetch {name}` (on a login node) first.")
+            raise LabError(f"{name} is not in {data_dir()}: run `labkit fetch {name}` (login node) first.")
 
 
 def _complete(name: str, archive: Archive, root: Path) -> bool:
