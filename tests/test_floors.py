@@ -11,7 +11,7 @@ LABKIT = Path(__file__).parents[1] / "labkit"
 
 FLOORS = [
     {"errors", "paths"},
-    {"distributed"},
+    {"distributed", "attempts"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
     {"augment", "data", "tracking", "checkpoint", "probes"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"cli", "doctor"},
 ]  # fmt: skip
 TOWER = {"cluster"}
-TOWER_MAY_IMPORT = {"errors", "paths", "records", "config"}
+TOWER_MAY_IMPORT = {"errors", "paths", "attempts", "records", "config"}
 
 
 def modules() -> list[Path]:
