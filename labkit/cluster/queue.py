@@ -58,7 +58,7 @@ def parse(line: str) -> Job:
 
 
 def observe(run: RunFolder, status: dict) -> dict:
-    """Return `status` with Slurm's word merged in; what Slurm said last of an ended job is kept in the run."""
+    """Return `status` with Slurm's word merged in; its word on a job that ended is kept in the run."""
     ticket = read_ticket(run)
     jobs = view()
     job = find(jobs or {}, ticket)

@@ -104,7 +104,7 @@ def _preparation(site: Site, root: str | Path, environment: Mapping[str, str]) -
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         *([f"export TMPDIR={shlex.quote(site.scratch)}; mkdir -p \"$TMPDIR\""] if site.scratch else []),
         *(offline if site.offline else []),
-        "export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}",
+        f"export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-{site.cpus}}}",
         *site.setup,
     ]
 

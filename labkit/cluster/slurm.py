@@ -216,6 +216,6 @@ def _is_refusal(error: str) -> bool:
 def _explained(error: str) -> str:
     if _is_refusal(error):
         said = error.partition("Batch job submission failed:")[2].strip() or error
-        return f"{REFUSED} the job: {said}. Look at it with --dry-run; change --site, --time or --gpus."
+        return f"{REFUSED}: {said}. Look at it with --dry-run; change --site, --time or --gpus."
     return (f"Slurm does not answer ({error}). Nothing is lost: labkit resume RUN first asks whether the job "
             "has arrived, and sends it only if it has not.")

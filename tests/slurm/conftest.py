@@ -40,12 +40,14 @@ class Cluster:
         return int((self.folder / f"{daemon}.pid").read_text())
 
     def log(self) -> str:
-        return "\n".join(f"--- {path}\n{path.read_text()[-2000:]}" for path in self.folder.glob("*.log"))
+        texts = {path: path.read_text() for path in self.folder.glob("*.log")}
+        return "\n".join(f"--- {path}\n{text[-2000:]}" for path, text in texts.items())
 
 
 @pytest.fixture(scope="session")
 def cluster():
-    if not all(shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") for name in ("slurmctld", "munged")):
+    path = os.environ["PATH"] + ":/usr/sbin"
+    if not all(shutil.which(name, path=path) for name in ("slurmctld", "slurmd", "munged", "sbatch")):
         said = "There is no Slurm on this machine (apt-get install slurm-wlm munge)."
         if os.environ.get("LABKIT_REQUIRE_SLURM") == "1":
             pytest.fail(said)
@@ -115,7 +117,8 @@ class Lab:
     def ended(self, *runs: RunFolder, timeout_s: float = 120) -> list[str]:
         """Wait until Slurm and the runners have done with these runs; return their states."""
         for run in runs:
-            self.until(lambda run=run: self.state(run)["state"] not in state.OPEN, run=run, timeout_s=timeout_s)
+            self.until(lambda run=run: self.state(run)["state"] not in state.OPEN, run=run,
+                       timeout_s=timeout_s)
         return [self.state(run)["state"] for run in runs]
 
     def picture(self, run: RunFolder | None) -> str:

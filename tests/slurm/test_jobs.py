@@ -1,6 +1,7 @@
-"""Notebooks as real Slurm jobs: one, an array, a kernel that dies, cancelling, a job sent from inside a job."""
+"""Notebooks as real Slurm jobs: one, an array, a kernel that dies, cancelling, a job sent from a job."""
 
 import json
+import os
 
 import nbformat
 import pytest
@@ -28,14 +29,14 @@ while not run.stop_requested(): time.sleep(.05)
 raise Interrupted('saved')"""
 NESTED = """import os, subprocess, sys
 os.environ['SLURM_MEM_PER_CPU'] = '123456789'       # what a surrounding job may leave: would be refused
-done = subprocess.run([sys.executable, '-m', 'labkit.cli', 'run', NOTEBOOK, '--site', 'laptop', '--name', 'inner'],
-                      capture_output=True, text=True)
+words = ['run', NOTEBOOK, '--site', 'laptop', '--name', 'inner']
+done = subprocess.run([sys.executable, '-m', 'labkit.cli', *words], capture_output=True, text=True)
 assert done.returncode == 0, done.stderr"""
 
 
 def test_one_notebook_is_one_job_and_its_home_may_be_read_only(lab):
     sent = lab.labkit("run", str(lab.notebook("one", REPORT)), "--site", "laptop", "--name", "one", "--seed",
-                      "7", "-p", "lr=1", "--cpus", "2", env=_environment(HOME="/proc/nowhere"))
+                      "7", "-p", "lr=1", "--cpus", "2", env=os.environ | {"HOME": "/proc/nowhere"})
     assert sent.returncode == 0 and "one  job" in sent.stdout, sent.stderr
     run = lab.run("one")
     assert lab.ended(run) == ["done"], lab.picture(run)
@@ -124,9 +125,3 @@ def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
     assert lab.state(lab.run("greedy"))["state"] == "failed"
     assert lab.labkit("resume", "greedy", "--site", "laptop").returncode == 0
     assert lab.ended(lab.run("greedy")) == ["done"]
-
-
-def _environment(**changed):
-    import os
-
-    return os.environ | changed
