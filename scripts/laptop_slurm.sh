@@ -59,6 +59,12 @@ pid_of() { # the process of a daemon, where it lives
     pid=$(cat "$DIR/$1.pid" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && printf '%s' "$pid"
 }
 
+any_runs() {
+    local name
+    for name in slurmctld slurmd-node1 slurmd-node2; do pid_of "$name" >/dev/null && return; done
+    return 1
+}
+
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 choose_ports() { # four ports in a row that nobody listens on
@@ -153,7 +159,7 @@ start() {
     [[ $DIR == *[[:space:]]* ]] && fail "the folder $DIR has a space in its name, which slurm.conf cannot hold; set LABKIT_SLURM_DIR."
     mkdir -p "$DIR/state" 2>/dev/null || fail "cannot write into $DIR; set LABKIT_SLURM_DIR to a folder of your own."
     chmod 755 "$DIR"
-    if ! pid_of slurmctld >/dev/null; then
+    if ! any_runs; then # a daemon that lives knows the ports of the file it has read
         choose_ports
         write_conf
     fi

@@ -57,9 +57,9 @@ def parse(line: str) -> Job:
     return Job(*(part.strip() for part in line.split("|", 6)))
 
 
-def observe(run: RunFolder, status: dict) -> dict:
+def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
     """Return `status` with Slurm's word merged in; its word on a job that ended is kept in the run."""
-    ticket = read_ticket(run)
+    ticket = ticket or read_ticket(run)
     jobs = view()
     job = find(jobs or {}, ticket)
     if job and job.state in _WAITING and status.get("updated", 0) > _seen["clock"]:
@@ -112,8 +112,10 @@ def merge(status: dict, job: Job | None, *, silent: bool = False, ticket: dict |
         again = "Queued again: " if status.get("attempt") else ""
         return known | {"state": "queued", "message": f"{again}{reason(job)}", "reason": job.reason}
     if job.state in _ALIVE:
-        if ended_by_itself:
+        if ended_by_itself and status["state"] != "interrupted":
             return known
+        if ended_by_itself:             # its script is about to queue it again, or to say why not
+            return known | {"state": "running", "message": "It has saved, and its job is about to end."}
         said = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
         return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | said
     if status["state"] == "died" and job.state == "OUT_OF_MEMORY":

@@ -29,6 +29,7 @@ from labkit.paths import private_environment, repo_root
 from labkit.records import RunFolder, atomic_write, to_json, write_error
 
 GRACE_S = 25.0      # Slurm kills 30 s after its TERM
+ECHO_S = 0.5        # a second TERM within this time is the first one's echo
 
 
 def execute(run: RunFolder) -> int:
@@ -72,7 +73,7 @@ class Stopper:
         self.run, self.kill, self.ended = run, None, ""
         self.grace_s = float(os.environ.get("LABKIT_GRACE_S", GRACE_S))
         self.deadline: float | None = None
-        self.at_once = False
+        self.at_once, self.told = False, -ECHO_S
 
     def install(self) -> None:
         """Catch TERM, INT and USR1 (the latter announces a time limit: a flag, but no deadline)."""
@@ -86,6 +87,10 @@ class Stopper:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _on_stop(self, *_) -> None:
+        now = time.monotonic()
+        if now - self.told < ECHO_S:
+            return                              # Slurm tells every process, and some hand it on
+        self.told = now
         self.at_once = again = self.deadline is not None
         with suppress(OSError):
             self.run.stop_flag.touch()
@@ -138,9 +143,16 @@ def _prepared(run: RunFolder) -> RunSpec:
         raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
     read_notebook(run.source)
     run.write_status("running", attempt=_begun(run), started=round(time.time(), 3), message=None,
-                     exit_code=None, cell=None, heading=None, ended=None, seconds=None, **process.identity())
+                     exit_code=None, cell=None, heading=None, ended=None, seconds=None,
+                     slurm_job=_slurm_job(), **process.identity())
     atomic_write(run.env_file, to_json(describe(spec.seed)))
     return spec
+
+
+def _slurm_job() -> str | None:
+    """Return the id of the surrounding job as squeue shows it: `12`, or `12_3` of an array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def _begun(run: RunFolder) -> int:

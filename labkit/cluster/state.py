@@ -23,7 +23,12 @@ def observe(run: RunFolder) -> dict:
         from labkit.cluster import queue
 
         return queue.observe(run, status)
-    if status["state"] not in OPEN or process.is_alive(status) is not False:
+    alive = process.is_alive(status) if status["state"] in OPEN else True
+    if alive is None and status.get("slurm_job"):       # on another node, by hand or by scripts/sbatch_one.sh
+        from labkit.cluster import queue
+
+        return queue.observe(run, status, {"job": status["slurm_job"]})
+    if alive is not False:
         return status
     if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S \
             and not status.get("pid"):

@@ -24,6 +24,7 @@ def status(word, **fields):
     ("running", "COMPLETING", "running", None),
     ("running", "PENDING", "queued", None),                 # the node is lost, its processes say otherwise
     ("interrupted", "PENDING", "queued", None),             # saved, and queued again
+    ("interrupted", "RUNNING", "running", None),            # its script is about to queue it again
     ("interrupted", "FAILED", "interrupted", None),
     ("done", "RUNNING", "done", None),                      # the last second of a job
     ("done", "COMPLETED", "done", None),
@@ -52,7 +53,8 @@ def test_why_a_job_waits_is_told_in_words():
     again = merge(status("interrupted", attempt=1), job("PENDING", reason="BeginTime"))["message"]
     assert again == "Queued again: waits a moment before it starts again"
     assert "(SomeNewReason), expected to start 2026-01-02 03:04:05" in \
-        merge(status("queued"), job("PENDING", reason="SomeNewReason", start="2026-01-02T03:04:05"))["message"]
+        merge(status("queued"), job("PENDING", reason="SomeNewReason", start="2026-01-02T03:04:05"))[
+            "message"]
 
 
 def test_the_time_left_and_the_node_are_told_while_it_runs():
@@ -80,8 +82,9 @@ def test_a_line_of_squeue_may_hold_anything_in_its_comment():
 
 
 def test_a_job_is_found_by_its_token_where_its_number_was_never_heard():
-    jobs = {"5_0": Job("5_0", "PENDING", comment="labkit:t"), "5_1": Job("5_1", "PENDING", comment="labkit:t"),
-            "6": Job("6", "RUNNING", comment="labkit:u")}  # fmt: skip
+    known = [Job("5_0", "PENDING", comment="labkit:t"), Job("5_1", "PENDING", comment="labkit:t"),
+             Job("6", "RUNNING", comment="labkit:u")]
+    jobs = {job.id: job for job in known}
     assert queue.find(jobs, {"token": "t", "index": 1}).id == "5_1"
     assert queue.find(jobs, {"token": "u", "index": None}).id == "6"
     assert queue.find(jobs, {"token": "v", "index": None}) is None and queue.find(jobs, {}) is None
