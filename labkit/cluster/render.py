@@ -52,6 +52,18 @@ def collect(ids: Sequence[str], *, site: Site, output: str | Path, root: str | P
                       f"{program} -m labkit.cli collect"]) + "\n"
 
 
+def server(folder: str | Path, site: Site, *, token: str, root: str | Path, python: str | Path,
+           environment: Mapping[str, str] | None = None) -> str:
+    """Return the script of the job that serves JupyterLab for `folder`. It is never queued again."""
+    output = str(folder).replace("%", "%%") + "/job.out"
+    options = ["--job-name=jupyter", f"--comment=labkit:{token}", f"--output={_quoted(output)}",
+               *resources(site), "--no-requeue"]
+    program = shlex.join([*container(site, root), "python3" if site.container else str(python)])
+    return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options), "",
+                      *_preparation(site, root, environment or {}), "",
+                      f"exec {program} -m labkit.cluster.jupyter {shlex.quote(str(folder))}"]) + "\n"
+
+
 def resources(site: Site) -> list[str]:
     """Return the options that say what a job needs; shared with salloc and srun."""
     options = {"account": site.account, "partition": site.partition, "qos": site.qos,

@@ -64,6 +64,20 @@ class SlurmExecutor:
                               output=str(folder / "job.out").replace("%", "%%"), site=self.site)
         return self._hand_over(atomic_write(folder / "job.sh", text), folder.name)
 
+    def submit_server(self, folder: Path) -> str:
+        """Submit the job that serves JupyterLab for `folder` (see labkit.cluster.jupyter); return its id."""
+        require_slurm()
+        self._require_account()
+        token = secrets.token_hex(8)
+        text = render.server(folder, self.site, token=token, root=repo_root(), python=sys.executable,
+                             environment=_places())
+        script = atomic_write(folder / "job.sh", text)
+        atomic_write(folder / queue.TICKET, to_json({"token": token}))
+        job = self._hand_over(script, token)
+        atomic_write(folder / queue.TICKET, to_json({"token": token, "job": job}))
+        queue.forget()
+        return job
+
     def state(self, run: RunFolder) -> dict:
         """Return the status of `run` as it truly is."""
         return state.observe(run)
@@ -146,6 +160,25 @@ def executor_of(run: RunFolder):
         return LocalExecutor()
     known = queue.read_ticket(run).get("site")
     return SlurmExecutor(Site(**known) if known else None)
+
+
+def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
+    """Cancel the job of a ticket in `folder` and wait until it has gone. Raises LabError."""
+    ticket = queue.read_ticket(RunFolder(folder))
+    if not ticket.get("job"):
+        return
+    with suppress(Unreachable):                 # it has not begun: scancel without a signal takes it away
+        command("scancel", "--full", "--signal=TERM", ticket["job"])
+    deadline = time.monotonic() + patience_s
+    try:
+        while any(job.id == ticket["job"] and queue.is_open(job) for job in queue.ask()):
+            if time.monotonic() > deadline - patience_s + 3:
+                command("scancel", ticket["job"])
+            if time.monotonic() > deadline:
+                raise LabError(f"Job {ticket['job']} does not end; look: squeue -j {ticket['job']}")
+            time.sleep(0.3)
+    except Unreachable as error:
+        raise LabError(_explained(str(error))) from None
 
 
 def job_of(run: RunFolder) -> str:

@@ -30,6 +30,7 @@ def texts() -> dict[str, str]:
         "container_on_olivia.sh": render.sbatch(ONE, olivia, name="one", **SLURM),
         "own_site.sh": render.sbatch(ONE, mine, name="one", **SLURM),
         "collect.sh": render.collect(["12"], site=byu, output="/home/ann/out/job.out", **HERE),
+        "jupyter.sh": render.server("/home/ann/my runs/.jupyter/lab", byu, token="abc", **HERE),
         "lsf_array.sh": render.bsub(FOUR, byu, name="many", at_once=2, output="/home/ann/out/%I.out", **HERE),
         "lsf_one.sh": render.bsub(ONE, laptop, name="one", output="/home/ann/out/job.out", **HERE),
     }
