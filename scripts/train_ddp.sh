@@ -26,7 +26,7 @@ saves, and the job is queued again. The run's folder is runs/ddp-<job>.
   --model, --dataset, --data-dir, --image-size, --epochs, --batch-size (of each rank), --lr, --seed, --timeout
   --help           this text
 
-Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.scaling.train_ranks),
+Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.cli.train_ranks),
 OUTPUT_DIR and DATA_DIR as for sbatch_one.sh.
 
 Example:
@@ -64,7 +64,7 @@ ranks=${RANKS_PER_NODE:-$(nvidia-smi --list-gpus 2>/dev/null | grep -c . || true
 ((ranks > 0)) || ranks=1
 case $address in 127.*) local_address=(--local-addr "$address") ;; *) local_address=() ;; esac
 export OMP_NUM_THREADS=$((${SLURM_CPUS_PER_TASK:-1} / ranks > 0 ? ${SLURM_CPUS_PER_TASK:-1} / ranks : 1))
-read -r -a program <<<"${DDP_PROGRAM:--m labkit.scaling.train_ranks}"
+read -r -a program <<<"${DDP_PROGRAM:--m labkit.cli.train_ranks}"
 echo "[ddp] $nodes nodes x $ranks ranks meet at $first ($address:$port); run folder $LABKIT_RUN_DIR"
 
 # --- One torchrun per node. --tee=3 shows what each rank says; no restarts: a rank that dies ends the training, and

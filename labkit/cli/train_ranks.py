@@ -1,6 +1,6 @@
 """One training on many ranks, from the command line: what scripts/train_ddp.sh starts with torchrun.
 
-    torchrun --nproc-per-node=2 -m labkit.scaling.train_ranks --model resnet_tiny --dataset shapes --epochs 1
+    torchrun --nproc-per-node=2 -m labkit.cli.train_ranks --model resnet_tiny --dataset shapes --epochs 1
 
 All ranks share one run folder (LABKIT_RUN_DIR). Exit code 75: it was asked to stop and has saved.
 """
@@ -92,7 +92,8 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
         os.environ["LABKIT_ATTEMPT"] = f"{box[0]}:{run.path.resolve()}"
 
 
-def _tell(run: RunFolder, state: str, *, val_accuracy: float | None = None, message: str | None = None) -> None:
+def _tell(run: RunFolder, state: str, *, val_accuracy: float | None = None,
+          message: str | None = None) -> None:
     """Write how it ended; rank 0 does, or any rank before there is a group."""
     if distributed.is_main() and run.status_file.is_file():
         if val_accuracy is not None:
