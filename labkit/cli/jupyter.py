@@ -32,6 +32,7 @@ def start(name, patience_s, **options):
     from labkit.cluster import jupyter as server
 
     executor = place_of(options).executor()
+    executor.check()
     folder = server.create(name)
     try:
         click.echo(f"{folder.name}  job {executor.submit_server(folder)}")

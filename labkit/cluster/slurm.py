@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.cluster import queue, render, state
+from labkit.cluster import code, queue, render, state
 from labkit.cluster.commands import Unreachable, command
 from labkit.cluster.site import Site, load_site
 from labkit.errors import LabError
@@ -36,8 +36,7 @@ class SlurmExecutor:
         after: runs that must be done first. A run whose earlier submission may have arrived is looked for and
         not sent twice. Raises LabError where Slurm refuses or does not answer; nothing is lost then.
         """
-        require_slurm()
-        self._require_account()
+        self.check()
         queue.forget()
         found = [_arrived(run) for run in runs]
         new = [run for run, job in zip(runs, found, strict=True) if job is None]
@@ -58,6 +57,7 @@ class SlurmExecutor:
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
         folder = _folder(secrets.token_hex(8))
+        code.freeze()
         make_folder(folder)
         numbers = dict.fromkeys(job.partition("_")[0] for job in ids)
         text = render.collect(list(numbers), root=repo_root(), python=sys.executable, environment=_places(),
@@ -66,9 +66,9 @@ class SlurmExecutor:
 
     def submit_server(self, folder: Path) -> str:
         """Submit the job that serves JupyterLab for `folder` (see labkit.cluster.jupyter); return its id."""
-        require_slurm()
-        self._require_account()
+        self.check()
         token = secrets.token_hex(8)
+        code.freeze()
         text = render.server(folder, self.site, token=token, root=repo_root(), python=sys.executable,
                              environment=_places())
         script = atomic_write(folder / "job.sh", text)
@@ -105,13 +105,16 @@ class SlurmExecutor:
         return f"{run.id} was waiting and is cancelled." if waiting else \
             f"{run.id} is {'ended' if now else 'asked to save and stop'}."
 
-    def _require_account(self) -> None:
+    def check(self) -> None:
+        """Raise LabError where nothing can be submitted from here to this site."""
+        require_slurm()
         if self.site.account_needed and not self.site.account and not os.environ.get("SBATCH_ACCOUNT"):
             raise LabError(f"{self.site.name} wants to know who pays: add --account YOUR_PROJECT, or export "
                            "SBATCH_ACCOUNT=YOUR_PROJECT.")
 
     def _send(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
         token = secrets.token_hex(8)
+        code.freeze()
         make_folder(_folder(token))
         text = self.script(runs, jobs=jobs, after=after, token=token)
         script = atomic_write(_folder(token) / "job.sh", text)
@@ -235,10 +238,12 @@ def _name(runs: Sequence[RunFolder]) -> str:
 
 
 def _places() -> dict[str, str]:
-    """Return which folders the user has chosen, for the node, and where this very labkit lies."""
+    """Return the folders that the user has chosen, and the copy of the library that the job shall use."""
     chosen = {name: os.environ[name] for name in ("LABKIT_RUNS", "LABKIT_DATA", "LABKIT_CACHE")
               if os.environ.get(name)}
-    return {name: str(Path(folder).expanduser().absolute()) for name, folder in chosen.items()}
+    places = {name: str(Path(folder).expanduser().absolute()) for name, folder in chosen.items()}
+    path = [str(code.place()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return places | {"PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
 
 
 def _is_refusal(error: str) -> bool:

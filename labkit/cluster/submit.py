@@ -16,6 +16,7 @@ def send_new(specs: Sequence[RunSpec], executor: SlurmExecutor, *, jobs: int | N
         names = [spec.name or fresh_id(Path(spec.notebook).stem) for spec in specs]
         print(executor.script([RunFolder(runs_dir() / name) for name in names], jobs=jobs), end="")
         return 0
+    executor.check()                # before a folder is made
     return send([freeze(spec) for spec in specs], executor, jobs=jobs, after=after, collect=collect)
 
 

@@ -9,10 +9,11 @@ import pytest
 pytestmark = pytest.mark.integration
 
 REPORT = """import os
+import labkit
 from labkit.records import current_run
 run = current_run()
 run.summarize(main='lr', lr=lr, seed=seed, job=os.environ['SLURM_JOB_ID'], node=os.environ['SLURMD_NODENAME'],
-              threads=os.environ['OMP_NUM_THREADS'], home=os.environ['HOME'])"""
+              threads=os.environ['OMP_NUM_THREADS'], home=os.environ['HOME'], code=labkit.__file__)"""
 TIMED = """import time
 from labkit.records import current_run
 run = current_run()
@@ -42,6 +43,7 @@ def test_one_notebook_is_one_job_and_its_home_may_be_read_only(lab):
     assert lab.ended(run) == ["done"], lab.picture(run)
     found = run.read_summary()
     assert (found["lr"], found["seed"], found["threads"], found["home"]) == (1.0, 7, "2", "/proc/nowhere")
+    assert "/runs/.code/" in found["code"]              # the library as it was at submission
     assert found["node"] in ("node1", "node2") and f"job {found['job']}\n" in sent.stdout
     assert "[cell 3/3]" in run.log_file.read_text()
 
