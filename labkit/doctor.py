@@ -162,7 +162,34 @@ def check_slurm() -> list[Line]:
         return [Line("Slurm", "note", "not on this machine", "Runs are executed on this machine.")]
     if missing:
         return [Line("Slurm", "note", f"{', '.join(missing)} missing", "Load the site's Slurm module.")]
-    return [Line("Slurm", "good", shutil.which("sbatch") or "")]
+    return [_controller(), *check_site()]
+
+
+def _controller() -> Line:
+    from labkit.cluster.commands import Unreachable, command
+
+    try:
+        nodes = len(command("sinfo", "--noheader", "--Node", "--format=%N").split())
+    except Unreachable as error:
+        advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
+        return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
+    return Line("Slurm", "good", f"{shutil.which('sbatch')}, {nodes} nodes")
+
+
+def check_site() -> list[Line]:
+    """Say which site jobs are sent to, and whether its file is whole."""
+    from labkit.cluster.site import SITE_VARIABLE, load_site, site_names
+
+    try:
+        site = load_site()
+    except LabError as error:
+        return [Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")]
+    if site.account_needed and not (site.account or os.environ.get("SBATCH_ACCOUNT")):
+        return [Line("Site", "note", f"{site.name} needs an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")]
+    if os.environ.get(SITE_VARIABLE):
+        return [Line("Site", "good", f"{site.name}: {site.description}")]
+    return [Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)",
+                 f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file.")]
 
 
 def check_tokens() -> list[Line]:

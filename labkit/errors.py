@@ -12,6 +12,10 @@ class Interrupted(Exception):
     """Training was asked to stop, has saved a checkpoint and can be resumed."""
 
 
+class Superseded(Exception):
+    """A newer attempt at the same run has begun on another machine: this one must not write any more."""
+
+
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> LabError:
     """Return the error for a name that `valid` does not hold, nearest names first."""
     valid = sorted(valid)

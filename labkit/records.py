@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from labkit.attempts import refuse_if_superseded
 from labkit.errors import LabError, unknown_name
 from labkit.paths import process_identity, runs_dir
 
@@ -23,7 +24,8 @@ _serial = itertools.count()         # two threads that write one file need two t
 def atomic_write(path: str | Path, content: str | bytes) -> Path:
     """Put `content` at `path` so that a reader, or a kill at any moment, finds the old file or the new one.
 
-    Raises LabError where the disk is full or the folder is read-only; the old file is then still whole.
+    Raises LabError where the disk is full or the folder read-only (the old file is then still whole), and
+    Superseded in a run of which another attempt has begun.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
@@ -33,11 +35,13 @@ def atomic_write(path: str | Path, content: str | bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        refuse_if_superseded(path)
         os.replace(temporary, path)
     except OSError as error:
+        raise write_error(path, error) from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise write_error(path, error) from error
     return path
 
 
@@ -195,6 +199,7 @@ class RunFolder:
     def append_metrics(self, row: dict) -> None:
         """Add one line to metrics.jsonl. No wall-clock in it: equal seeds must give equal files."""
         line = (to_json(row, indent=None) + "\n").encode()
+        refuse_if_superseded(self.metrics_log)
         try:
             if not self._tail_is_whole:
                 self._drop_torn_line()

@@ -11,7 +11,7 @@ LABKIT = Path(__file__).parents[1] / "labkit"
 
 FLOORS = [
     {"errors", "paths"},
-    {"distributed", "intervals"},
+    {"distributed", "intervals", "attempts"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
     {"augment", "data", "tracking", "checkpoint", "probes", "grouped"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"cli", "doctor"},
 ]  # fmt: skip
 TOWER = {"cluster"}
-TOWER_MAY_IMPORT = {"errors", "paths", "records", "config", "intervals"}
+TOWER_MAY_IMPORT = {"errors", "paths", "attempts", "records", "config", "intervals"}
 
 
 def modules() -> list[Path]:

@@ -32,7 +32,7 @@ def copy(tmp_path):
     return root
 
 
-@pytest.mark.parametrize("script", ["run_lab.sh", "run_tests.sh"])
+@pytest.mark.parametrize("script", ["run_lab.sh", "run_tests.sh", "laptop_slurm.sh", "salloc_jupyter.sh"])
 def test_help_shows_usage_and_an_example(script):
     result = bash(f"bash scripts/{script} --help")
     assert result.returncode == 0 and f"bash scripts/{script}" in result.stdout and "Usage" in result.stdout

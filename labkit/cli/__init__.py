@@ -6,6 +6,7 @@ import sys
 import click
 
 from labkit.cli import lab, runs
+from labkit.cli.jupyter import jupyter
 from labkit.errors import LabError
 
 
@@ -45,7 +46,7 @@ def labkit():
 
 
 for command in (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect,
-                lab.fetch, lab.doctor, lab.models, lab.modes):  # fmt: skip
+                jupyter, lab.fetch, lab.doctor, lab.models, lab.modes):  # fmt: skip
     labkit.add_command(command)
 
 

@@ -6,6 +6,8 @@ import time
 
 import click
 
+from labkit.cli.places import place_of, placed
+
 
 @click.command()
 @click.argument("notebook")
@@ -16,6 +18,7 @@ import click
 @click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="The longest one cell may take.")
 @click.option("--threads", type=int, help="CPU threads that the notebook may use (all cores otherwise).")
 @click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
+@placed
 def run(notebook, parameters, background, **options):
     """Execute NOTEBOOK in a folder of its own under runs/.
 
@@ -26,6 +29,7 @@ def run(notebook, parameters, background, **options):
       labkit run 01
       labkit run train -p lr=0.01 -p model=resnet18 --seed 1
       labkit run notebooks/03_simclr.ipynb -p preset=full --background
+      labkit run 03 --site byu --time 02:00:00       (as a Slurm job)
 
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
@@ -35,8 +39,13 @@ def run(notebook, parameters, background, **options):
     from labkit.cluster.spec import freeze, make_spec
     from labkit.data.fetch import require
 
+    place = place_of(options)
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
     require(spec.values)
+    if place.slurm:
+        from labkit.cluster.submit import send_new
+
+        sys.exit(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
     sys.exit(start([freeze(spec)], background=background))
 
 
@@ -53,7 +62,9 @@ def run(notebook, parameters, background, **options):
 @click.option("--threads", type=int, help="CPU threads of each run (cores / jobs otherwise).")
 @click.option("-b", "--background", is_flag=True, help="Return at once.")
 @click.option("--failed", metavar="SWEEP", help="Send again what is not done of an earlier sweep.")
-def sweep(notebook, grid, parameters, jobs, background, failed, **options):
+@click.option("--collect", is_flag=True, help="Slurm: make the results page when all have ended.")
+@placed
+def sweep(notebook, grid, parameters, jobs, background, failed, collect, **options):
     """Execute NOTEBOOK at every point of a grid of values.
 
     \b
@@ -61,17 +72,26 @@ def sweep(notebook, grid, parameters, jobs, background, failed, **options):
       labkit sweep train -g lr=0.1,0.01,0.001 -g batch_size=64,256 --jobs 2
       labkit sweep train -g seed=0,1,2 -p model=resnet18 --name seeds
       labkit sweep --failed seeds
+      labkit sweep train -g seed=0,1,2 --site laptop --jobs 2      (as an array, two at a time)
     """
     from labkit.cluster.launch import new_sweep, old_sweep, start
     from labkit.cluster.parameters import assignments
     from labkit.cluster.spec import make_spec
     from labkit.data.fetch import require
 
-    if notebook and failed is None:
+    place = place_of(options)
+    if failed is not None:
+        runs = old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
+        sys.exit(_again(runs, place, jobs, background))
+    if notebook:
         require(make_spec(notebook, parameters=assignments(parameters)).values)
-    runs = new_sweep(notebook, grid, parameters, jobs=jobs, **options) if failed is None else \
-        old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
-    sys.exit(start(runs, jobs=jobs, background=background))
+    made = new_sweep(notebook, grid, parameters, jobs=jobs, here=not place.slurm, **options)
+    if place.slurm:
+        from labkit.cluster.submit import send_new
+
+        sys.exit(send_new(made, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run,
+                          collect=collect))
+    sys.exit(start(made, jobs=jobs, background=background))
 
 
 @click.command()
@@ -138,31 +158,49 @@ def cancel(runs, now):
       labkit cancel train-20260101-120000-ab12
       labkit cancel --now sweep-train-20260101-120000-ab12
     """
-    from labkit.cluster.local import LocalExecutor
+    from labkit.cluster.slurm import executor_of
     from labkit.cluster.state import OPEN, family
 
     for one in (run for name in runs for run in reversed(family(name, states=OPEN))):
-        click.echo(LocalExecutor().cancel(one, now=now))    # last first: a queue shall not start it
+        click.echo(executor_of(one).cancel(one, now=now))    # last first: a queue shall not start it
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
 @click.option("-b", "--background", is_flag=True, help="Return at once.")
-def resume(runs, jobs, background):
+@placed
+def resume(runs, jobs, background, **options):
     """Go on with RUNS from their last checkpoint.
 
-    Notebook and values are those of the first start; runs that are done are left alone.
+    Notebook and values are those of the first start; runs that are done are left alone. A run that was a
+    Slurm job becomes one again, with the same limits unless others are given.
 
     \b
     Example:
       labkit resume train-20260101-120000-ab12
     """
-    from labkit.cluster.launch import start, unfinished
+    from labkit.cluster.launch import unfinished
     from labkit.cluster.state import RESUMABLE, family
 
+    place = place_of(options)
     again = unfinished([one for name in runs for one in family(name, states=RESUMABLE)])
-    sys.exit(start(again, jobs=jobs, background=background))
+    sys.exit(_again(again, place, jobs, background))
+
+
+def _again(runs, place, jobs, background) -> int:
+    """Start runs once more: at the place that was typed, else each where it was before."""
+    from labkit.cluster.launch import start
+
+    before = [one for one in runs if one.read_status().get("executor") == "slurm"]
+    slurm = place.slurm if place.slurm is not None else bool(before)
+    if not slurm:
+        return start(runs, jobs=jobs, background=background)
+    if place.slurm is None and len(before) < len(runs):
+        raise click.UsageError("Some of these ran here and some on a cluster: say --executor local or slurm.")
+    from labkit.cluster.submit import send_again
+
+    return send_again(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
 
 
 @click.command()

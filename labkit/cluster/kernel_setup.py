@@ -1,5 +1,7 @@
 """Inside a kernel that the runner started: a failing `!command` stops the run, progress bars are text."""
 
+import os
+import signal
 import sys
 import types
 
@@ -8,8 +10,15 @@ from labkit.errors import LabError
 
 def load_ipython_extension(shell) -> None:
     """Called by IPython when the kernel starts (see kernel.py)."""
+    _leave_term_to_the_runner()
     shell.system = _strict_system(shell)
     sys.modules.setdefault("tqdm.autonotebook", _plain_progress())
+
+
+def _leave_term_to_the_runner() -> None:
+    """Slurm sends TERM to every process of a job: the kernel must outlive it to save. Children do not."""
+    signal.signal(signal.SIGTERM, lambda *_: None)      # a handler, not SIG_IGN: exec takes it away again
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def _strict_system(shell):

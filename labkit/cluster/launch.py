@@ -10,7 +10,7 @@ from pathlib import Path
 from labkit.cluster import collect, follow
 from labkit.cluster.environment import usable_cores
 from labkit.cluster.local import LocalExecutor
-from labkit.cluster.state import RESUMABLE, is_interactive, observe
+from labkit.cluster.state import RESUMABLE, is_interactive, never_sent, observe
 from labkit.errors import LabError
 from labkit.records import RunFolder
 
@@ -31,8 +31,9 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
 
 
 def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[str], *, jobs: int,
-              threads: int | None = None, **options) -> list[RunFolder]:
-    """Freeze a sweep from what was typed (`lr=0.1,0.2` and `seed=1`); the runs share the cores."""
+              threads: int | None = None, here: bool = True, **options) -> list:
+    """Return a new sweep from what was typed (`lr=0.1,0.2` and `seed=1`): frozen runs, or with here=False
+    specifications. Here, the runs share the cores."""
     from labkit.cluster import sweeps
     from labkit.cluster.parameters import assignments, grid_of
 
@@ -41,9 +42,9 @@ def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[st
     if not grid:
         raise LabError("A sweep needs a list of values for at least one parameter, "
                        "for example -g lr=0.1,0.2.")
-    threads = threads or max(1, usable_cores() // jobs)
-    return sweeps.create(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters),
-                         **options)
+    threads = threads or (max(1, usable_cores() // jobs) if here else None)
+    make = sweeps.create if here else sweeps.named
+    return make(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters), **options)
 
 
 def old_sweep(sweep: str, **given) -> list[RunFolder]:
@@ -58,7 +59,7 @@ def old_sweep(sweep: str, **given) -> list[RunFolder]:
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Return those that can be sent again. Raises LabError where that is none of them."""
     states = [observe(run)["state"] for run in runs]
-    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE]
+    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE or never_sent(run)]
     if any(map(is_interactive, again)):
         raise LabError("An interactive session cannot be resumed; run the notebook again.")
     if not again:

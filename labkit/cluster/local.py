@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from labkit.cluster import process
-from labkit.cluster.runner import execute, without_slow_imports
+from labkit.cluster.runner import ECHO_S, execute, without_slow_imports
 from labkit.cluster.state import CANCEL_MARKER, is_interactive, observe
 from labkit.errors import LabError
 from labkit.paths import repo_root
@@ -69,7 +69,7 @@ class LocalExecutor:
         for _ in range(2 if now else 1):
             if not process.send(status, signal.SIGTERM):
                 return f"{run.id} runs on {status.get('host')}: it will stop at its next training step."
-            time.sleep(0.05)
+            time.sleep(ECHO_S + 0.1 if now else 0)
         return f"{run.id} is asked to {'end' if now else 'save and stop'}."
 
 

@@ -5,7 +5,7 @@
 Exit codes: 0 done, 1 a cell failed (or the run was cancelled), 2 the specification is wrong, 70 the kernel
 died, 71 a cell took too long, 75 interrupted and to be resumed. SIGTERM, SIGINT and SIGUSR1 only set the stop
 flag; after SIGTERM or SIGINT the kernel has LABKIT_GRACE_S seconds (25) to stop by itself; a second one ends
-it at once.
+it at once. 76: a newer attempt has begun elsewhere (see labkit.attempts); this one wrote nothing more.
 """
 
 import os
@@ -18,16 +18,18 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from labkit import attempts
 from labkit.cluster import process
 from labkit.cluster.environment import describe
-from labkit.cluster.outcome import EXIT_CODES, SPEC_WRONG, Outcome
+from labkit.cluster.outcome import EXIT_CODES, SPEC_WRONG, SUPERSEDED, Outcome
 from labkit.cluster.spec import RunSpec, read_notebook, read_spec
 from labkit.cluster.state import CANCEL_MARKER
-from labkit.errors import LabError
+from labkit.errors import LabError, Superseded
 from labkit.paths import private_environment, repo_root
-from labkit.records import RunFolder, atomic_write, to_json
+from labkit.records import RunFolder, atomic_write, to_json, write_error
 
 GRACE_S = 25.0      # Slurm kills 30 s after its TERM
+ECHO_S = 0.5        # a second TERM within this time is the first one's echo
 
 
 def execute(run: RunFolder) -> int:
@@ -43,10 +45,15 @@ def execute(run: RunFolder) -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         outcome = Outcome("failed", 1, str(error))
+    except Superseded:
+        return SUPERSEDED
     except Exception as error:
         traceback.print_exc()
         outcome = Outcome("failed", 1, f"labkit itself failed ({type(error).__name__}: {error}).")
-    _record(run, outcome, started)
+    try:
+        _record(run, outcome, started)
+    except Superseded:
+        return SUPERSEDED
     return outcome.exit_code
 
 
@@ -66,7 +73,7 @@ class Stopper:
         self.run, self.kill, self.ended = run, None, ""
         self.grace_s = float(os.environ.get("LABKIT_GRACE_S", GRACE_S))
         self.deadline: float | None = None
-        self.at_once = False
+        self.at_once, self.told = False, -ECHO_S
 
     def install(self) -> None:
         """Catch TERM, INT and USR1 (the latter announces a time limit: a flag, but no deadline)."""
@@ -80,6 +87,10 @@ class Stopper:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _on_stop(self, *_) -> None:
+        now = time.monotonic()
+        if now - self.told < ECHO_S:
+            return                              # Slurm tells every process, and some hand it on
+        self.told = now
         self.at_once = again = self.deadline is not None
         with suppress(OSError):
             self.run.stop_flag.touch()
@@ -87,7 +98,10 @@ class Stopper:
 
     def _wait(self) -> None:
         while self.deadline is None or time.monotonic() < self.deadline:
-            time.sleep(0.1)
+            time.sleep(0.2)
+            if attempts.superseded():
+                self.kill()
+                os._exit(SUPERSEDED)
         why = "Ended at once, as asked" if self.at_once else \
             f"The kernel did not stop by itself within {self.grace_s:g} s and was ended"
         saved = any(path.is_file() and path.name[0] != "." for path in self.run.checkpoints.rglob("*"))
@@ -128,11 +142,24 @@ def _prepared(run: RunFolder) -> RunSpec:
     if not run.source.is_file():
         raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
     read_notebook(run.source)
-    attempt = run.read_status().get("attempt", 0) + 1
-    run.write_status("running", attempt=attempt, started=round(time.time(), 3), message=None, exit_code=None,
-                     cell=None, heading=None, ended=None, seconds=None, **process.identity())
+    run.write_status("running", attempt=_begun(run), started=round(time.time(), 3), message=None,
+                     exit_code=None, cell=None, heading=None, ended=None, seconds=None,
+                     slurm_job=_slurm_job(), **process.identity())
     atomic_write(run.env_file, to_json(describe(spec.seed)))
     return spec
+
+
+def _slurm_job() -> str | None:
+    """Return the id of the surrounding job as squeue shows it: `12`, or `12_3` of an array."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+def _begun(run: RunFolder) -> int:
+    try:
+        return attempts.begin(run.path)
+    except OSError as error:
+        raise write_error(run.path, error) from error
 
 
 def _as_asked(outcome: Outcome, run: RunFolder, stopper: Stopper) -> Outcome:
@@ -155,6 +182,7 @@ def _export(run: RunFolder) -> None:
 
 def _record(run: RunFolder, outcome: Outcome, started: float) -> None:
     now = time.time()
+    attempts.refuse_if_superseded(run.status_file)
     if outcome.message:
         print(f"{outcome.state}: {outcome.message}", flush=True)
     try:

@@ -1,4 +1,4 @@
-"""The state of a run: the runner's word and the process's word; whatever is not finished wins."""
+"""The state of a run: the runner's word and the process's (or Slurm's); whatever is not finished wins."""
 
 import time
 from collections.abc import Sequence
@@ -19,7 +19,16 @@ def observe(run: RunFolder) -> dict:
     status = run.read_status()
     if status.get("state") not in STATES:
         return {"state": "died", "message": "Its status.json is missing or damaged."}
-    if status["state"] not in OPEN or process.is_alive(status) is not False:
+    if status.get("executor") == "slurm" and status["state"] in (*OPEN, "interrupted", "died"):
+        from labkit.cluster import queue
+
+        return queue.observe(run, status)
+    alive = process.is_alive(status) if status["state"] in OPEN else True
+    if alive is None and status.get("slurm_job"):       # on another node, by hand or by scripts/sbatch_one.sh
+        from labkit.cluster import queue
+
+        return queue.observe(run, status, {"job": status["slurm_job"]})
+    if alive is not False:
         return status
     if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S \
             and not status.get("pid"):
@@ -40,6 +49,15 @@ def all_runs() -> list[RunFolder]:
 def is_interactive(run: RunFolder) -> bool:
     """Say whether the run is a person's own session: no notebook that a runner could execute."""
     return run.read_spec().get("kind") == "interactive"
+
+
+def never_sent(run: RunFolder) -> bool:
+    """Say whether the run waits for a Slurm job of which nobody knows whether it was taken."""
+    from labkit.cluster.queue import read_ticket
+
+    status = run.read_status()
+    waits = status.get("executor") == "slurm" and status.get("state") == "queued"
+    return waits and not read_ticket(run).get("job")
 
 
 def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:

@@ -41,9 +41,13 @@ def plan(notebook: str | Path, grid: Grid, *, parameters: Mapping[str, Any] | No
                       **fields) for point in points]
 
 
-def create(notebook: str | Path, grid: Grid, *, name: str | None = None,
-           **options: Any) -> list[RunFolder]:
+def create(notebook: str | Path, grid: Grid, **options: Any) -> list[RunFolder]:
     """Freeze a new sweep (ids `<name>-01`, `<name>-02`, ...) and return its runs, not yet started."""
+    return [freeze(spec) for spec in named(notebook, grid, **options)]
+
+
+def named(notebook: str | Path, grid: Grid, *, name: str | None = None, **options: Any) -> list[RunSpec]:
+    """Return the specifications of a new sweep, each with its name; nothing is written yet."""
     name = fresh_id(f"sweep-{find_notebook(notebook).stem}") if name is None else name
     specs = plan(notebook, grid, parent=name, name=name, **options)      # which also checks the name
     names = [f"{name}-{number:0{len(str(len(specs)))}d}" for number in range(1, len(specs) + 1)]
@@ -51,7 +55,7 @@ def create(notebook: str | Path, grid: Grid, *, name: str | None = None,
     if taken:
         raise LabError(f"There is a run called {taken!r} already, and a run is never overwritten. "
                        "Choose another --name, or delete its folder.")
-    return [freeze(spec.model_copy(update={"name": one})) for one, spec in zip(names, specs, strict=True)]
+    return [spec.model_copy(update={"name": one}) for one, spec in zip(names, specs, strict=True)]
 
 
 def sweep(notebook: str | Path, *, grid: Grid, parameters: Mapping[str, Any] | None = None, jobs: int = 1,

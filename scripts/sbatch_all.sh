@@ -1,0 +1,63 @@
+#!/bin/bash
+# All modes of the SimCLR lab: one job array of sbatch_one.sh, so that every mode gets the same budget. See --help.
+set -uo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: ./scripts/sbatch_all.sh [--modes=A,B,...] [--at-once N] [--run-name NAME] [options of sbatch]
+
+Submits one job array: task 0 runs the first mode, task 1 the second, and so on; each is a run of its own. Without
+Slurm the modes run here, one after the other. Budget and folders come from the environment, as for sbatch_one.sh:
+MAX_STEPS, PRESET, SEED, DATA_DIR, IMAGENET_PATH, MODEL_PATH, OUTPUT_DIR.
+
+  --modes=A,B,...  which modes (otherwise all that labkit modes shows)
+  --at-once N      how many run at the same time (2)
+  --run-name NAME  the runs are called NAME-<mode>
+  --help           this text
+
+Examples:
+  ./scripts/sbatch_all.sh
+  MAX_STEPS=100 ./scripts/sbatch_all.sh --at-once 4 --time=01:00:00 --gres=gpu:a100:1 --qos=dw87
+HELP
+}
+
+fail() { printf '[lab] STOPPED: %s\n' "$*" >&2; exit 2; }
+
+modes='' at_once=2 name='' options=()
+while (($#)); do
+    case $1 in
+    --modes=*) modes=${1#*=} ;;
+    --at-once=*) at_once=${1#*=} ;;
+    --at-once) at_once=${2-}; shift ;;
+    --run-name=*) name=${1#*=} ;;
+    --run-name) name=${2-}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    --*=*) options+=("$1") ;; # sbatch knows what to do with it
+    *) fail "unknown option $1 (write options of sbatch as --option=value); see ./scripts/sbatch_all.sh --help." ;;
+    esac
+    shift
+done
+[[ $at_once =~ ^[1-9][0-9]*$ ]] || fail "--at-once needs a number, got '$at_once'."
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+mkdir -p slurm_logs # before the job starts: Slurm makes no folder for the output
+python=${LABKIT_PYTHON:-.venv/bin/python}
+[ -x "$python" ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
+if [ -z "$modes" ]; then
+    modes=$("$python" -c 'from labkit.cluster.choices import names; print(",".join(names("labkit.modes", "MODES")))') ||
+        fail "the list of modes could not be read; name them with --modes=A,B."
+fi
+IFS=, read -r -a list <<<"$modes"
+arguments=("--modes=$modes" ${name:+--run-name="$name"})
+
+if command -v sbatch >/dev/null; then
+    # --array=0-7%2: eight tasks, two at a time; %A is the array's number, %a the task's
+    exec sbatch --job-name=simclr_all --array="0-$((${#list[@]} - 1))%$at_once" --output=slurm_logs/%x_%A_%a.out \
+        ${options[@]+"${options[@]}"} scripts/sbatch_one.sh "${arguments[@]}"
+fi
+echo "[lab] There is no sbatch here: the modes run one after the other."
+failed=()
+for mode in "${list[@]}"; do
+    scripts/sbatch_one.sh --mode="$mode" ${name:+--run-name="$name-$mode"} || failed+=("$mode")
+done
+((${#failed[@]} == 0)) || { echo "[lab] Not finished: ${failed[*]}. labkit status shows why."; exit 1; }

@@ -1,0 +1,130 @@
+#!/bin/bash
+# One mode of the SimCLR lab as one job: read it from top to bottom, every line says what it is for.
+#
+#   sbatch --job-name simclr_scratch ./scripts/sbatch_one.sh --mode=simclr_scratch      queue it as a job
+#   ./scripts/sbatch_one.sh --mode=simclr_scratch                                       inside salloc, or at home
+#
+# Lines that begin with #SBATCH are comments to bash and options to sbatch. They must stand before the first command:
+# sbatch reads no further. What you type after `sbatch` wins over them, for example --time=00:30:00 or --qos=dw87.
+#
+#SBATCH --job-name=simclr_one
+# where the output goes: %x is the job's name, %j its number; slurm_logs/ must exist, or the job dies without a word
+#SBATCH --output=slurm_logs/%x_%j.out
+# a job that is queued again adds to its output
+#SBATCH --open-mode=append
+# one computer, one task on it, and so many cores for the task
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=1
+# the longest time it may take, as hours:minutes:seconds; shorter jobs wait less
+#SBATCH --time=04:00:00
+# Slurm may queue the job again where a node was lost or somebody more urgent came: the run goes on where it was
+#SBATCH --requeue
+# send this script (B:) the signal USR1 two minutes before the time is over, so that the run can save
+#SBATCH --signal=B:USR1@120
+# A GPU is asked for by sbatch's own option, which differs from site to site:
+#   sbatch --gres=gpu:a100:1 --cpus-per-task=8 --mem=32G --qos=dw87 ./scripts/sbatch_one.sh --mode=...
+set -uo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: [sbatch [options of sbatch]] ./scripts/sbatch_one.sh --mode=MODE [--run-name NAME]
+
+Trains and evaluates one mode of the SimCLR lab (notebook 03). Works with sbatch, inside salloc, and in plain bash.
+
+  --mode=MODE      one of those that `labkit modes` shows
+  --modes=A,B,...  the job array chooses: task 0 takes A, task 1 takes B (used by sbatch_all.sh)
+  --run-name NAME  name of the run and its folder (otherwise mode and job number)
+  --help           this text
+
+Environment:
+  MAX_STEPS      training steps (the preset's own number)      PRESET         tiny (default) or full
+  DATA_DIR       folder of the data sets (data/)               OUTPUT_DIR     folder of the runs (runs/)
+  IMAGENET_PATH  tiny-imagenet-200 to pretrain on              MODEL_PATH     folder of the pretrained backbone
+  SEED           seed (0)
+
+Example:
+  MAX_STEPS=500 sbatch --job-name scratch ./scripts/sbatch_one.sh --mode=scratch
+HELP
+}
+
+fail() { printf '[lab] STOPPED: %s\n' "$*" >&2; exit 2; }
+
+# --- 1. What is wanted?
+mode='' modes='' name=''
+while (($#)); do
+    case $1 in
+    --mode=*) mode=${1#*=} ;;
+    --mode) mode=${2-}; shift ;;
+    --modes=*) modes=${1#*=} ;;
+    --run-name=*) name=${1#*=} ;;
+    --run-name) name=${2-}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) fail "unknown option $1; see ./scripts/sbatch_one.sh --help." ;;
+    esac
+    shift
+done
+if [ -n "$modes" ]; then # a job array runs this script once per index
+    IFS=, read -r -a list <<<"$modes"
+    mode=${list[${SLURM_ARRAY_TASK_ID:-0}]-}
+    name=${name:+$name-$mode}
+fi
+[ -n "$mode" ] || fail "say which mode: --mode=simclr_scratch; labkit modes shows all."
+
+# --- 2. Where are we? sbatch runs a copy of this script from a folder of its own, but tells where it was typed.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+for root in "$here" "${SLURM_SUBMIT_DIR-}" "${SLURM_SUBMIT_DIR-}/.."; do
+    [ -f "$root/scripts/sbatch_one.sh" ] && break
+done
+[ -f "$root/scripts/sbatch_one.sh" ] || fail "call sbatch from the course's folder: cd there first."
+here=$PWD
+cd "$root" || exit 1
+mkdir -p slurm_logs
+
+# --- 3. The environment: made once on a login node by scripts/run_lab.sh, used here.
+if [ -z "${LABKIT_PYTHON-}" ]; then
+    [ -x .venv/bin/python ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
+    LABKIT_PYTHON=$PWD/.venv/bin/python
+fi
+absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$here/$1" ;; esac; }
+[ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$(absolute "$DATA_DIR")
+[ -n "${OUTPUT_DIR-}" ] && export LABKIT_RUNS=$(absolute "$OUTPUT_DIR")
+export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-${OMP_NUM_THREADS:-1}} # threads: as many as cores were given
+export HF_HUB_OFFLINE=1                                              # compute nodes have no network
+
+# --- 4. The wish, in the words of `labkit run`
+wish=(run notebooks/03_simclr.ipynb -p "mode=$mode" -p "preset=${PRESET:-tiny}" --seed "${SEED:-0}")
+[ -n "${MAX_STEPS-}" ] && wish+=(-p "max_steps=$MAX_STEPS")
+[ -n "${IMAGENET_PATH-}" ] && wish+=(-p dataset=tiny_imagenet -p "data_dir=$(absolute "$IMAGENET_PATH")")
+if [ -n "${MODEL_PATH-}" ]; then
+    grep -q '"model_path = ' notebooks/03_simclr.ipynb ||
+        fail "MODEL_PATH is set, but notebook 03 has no parameter model_path: unset it."
+    wish+=(-p "model_path=$(absolute "$MODEL_PATH")")
+fi
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+job=${job:-${SLURM_JOB_ID-}}
+name=${name:-$mode-${job:-$(date +%Y%m%d-%H%M%S)}}
+if [ -d "${LABKIT_RUNS:-runs}/$name" ]; then
+    wish=(resume "$name" --executor local) # this job was queued again: go on from the checkpoint
+else
+    wish+=(--name "$name")
+fi
+echo "[lab] labkit ${wish[*]}"
+
+# --- 5. Run it. bash waits in the background so that it hears USR1 and can hand it on.
+"$LABKIT_PYTHON" -m labkit.cli "${wish[@]}" &
+pid=$!
+trap 'kill -USR1 "$pid" 2>/dev/null' USR1
+trap : TERM # Slurm tells every process of the job itself: only wait until the run has saved
+wait "$pid"; code=$?
+while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done # a signal ends a wait, not the run
+wait "$pid" 2>/dev/null; last=$?; [ "$last" -ne 127 ] && code=$last
+
+# --- 6. 75 means saved, not finished: queue this job again, at most 20 times, and not after scancel.
+if [ "$code" -eq 75 ] && [ -n "${SLURM_JOB_ID-}" ] && [[ ${BASH_SOURCE[0]} == */slurm_script ]]; then
+    if [[ "${SLURM_RESTART_COUNT:-0}" -lt 20 && "$(squeue --noheader --jobs="$job" --format='%T %r')" =~ RUNNING|TimeLimit ]]; then
+        echo "[lab] saved; the job is queued again."
+        scontrol requeue "$job" && sleep 60 # Slurm ends this script here
+    fi
+fi
+exit "$code"

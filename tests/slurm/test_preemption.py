@@ -1,0 +1,112 @@
+"""Time limits, TERM, lost nodes: the run goes on by itself and ends with the bits of the one left alone."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from labkit.cluster import process
+
+pytestmark = pytest.mark.integration
+
+TRAIN = """import json, os, time, torch
+from torch import nn
+from labkit.config import TrainConfig
+from labkit.data.batches import Batches
+from labkit.data.splits import Split
+from labkit.paths import process_identity
+from labkit.records import current_run
+from labkit.train import fit
+
+run = current_run()
+generator = torch.Generator().manual_seed(0)
+images = torch.randint(0, 256, (128, 1, 8, 8), dtype=torch.uint8, generator=generator)
+split = Split(images, images[:, 0, 0, 0].long() % 3, "noise")
+torch.manual_seed(seed)
+model = nn.Sequential(nn.Flatten(), nn.Dropout(.2), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 3))"""
+SLOW = """here = process_identity() | {'node': os.environ['SLURMD_NODENAME']}
+(run.path / 'kernel').write_text(json.dumps(here))
+
+def patience(model):
+    first_of_a_slow_one = (run.path / 'slow').exists() and not (run.path / 'attempts' / '2').exists()
+    time.sleep(0.3 if first_of_a_slow_one else 0)
+    (run.path / 'epochs').open('a').write('x')
+    return {'seen': 1.0}"""
+FIT = """config = TrainConfig(epochs=300, seed=seed)
+history = fit(model, Batches(split, 32, seed=seed, device='cpu'), config=config,
+              val=Batches.evaluation(split, 64, device='cpu'), run=run, monitor=patience, progress=False)
+run.summarize(main='val_accuracy', val_accuracy=history.epochs[-1]['val_accuracy'],
+              weights=[float(p.double().sum()) for p in model.parameters()])"""
+
+
+@pytest.fixture(scope="module")
+def straight(lab):
+    """The run that nobody disturbs."""
+    run = lab.freeze("straight", TRAIN, SLOW, FIT, seed=3)
+    lab.executor().submit([run])
+    return run
+
+
+def slow(lab, name):
+    run = lab.freeze(name, TRAIN, SLOW, FIT, seed=3)
+    (run.path / "slow").touch()
+    return run
+
+
+def trains(run):
+    return (run.path / "epochs").exists() and len((run.path / "epochs").read_text()) >= 3
+
+
+def assert_same_bits(run, straight, lab):
+    assert lab.ended(run, straight, timeout_s=150) == ["done", "done"], lab.picture(run)
+    assert run.metrics_file.read_bytes() == straight.metrics_file.read_bytes()
+    assert run.metrics_log.read_bytes() == straight.metrics_log.read_bytes()
+    assert run.read_status()["attempt"] == 2
+
+
+def test_at_its_time_limit_a_run_saves_is_queued_again_and_ends_with_the_same_bits(lab, straight):
+    run = slow(lab, "limited")
+    lab.executor(time="00:01:00").submit([run])
+    seen = lab.until(lambda: (s := lab.state(run))["state"] == "queued" and s.get("attempt") and s, run=run)
+    assert seen["message"].startswith("Queued again: ")
+    assert_same_bits(run, straight, lab)
+    assert "asked to stop and has saved" in run.log_file.read_text()
+
+
+def test_one_task_of_an_array_told_to_end_is_queued_again_alone_and_ends_with_the_same_bits(lab, straight):
+    runs = [slow(lab, "task-1"), slow(lab, "task-2")]
+    (runs[0].path / "slow").unlink()
+    jobs = lab.executor().submit(runs)
+    lab.until(lambda: trains(runs[1]), run=runs[1])
+    lab.cluster.ask("scancel", "--full", "--signal=TERM", jobs[1])
+    assert_same_bits(runs[1], straight, lab)
+    assert lab.ended(runs[0]) == ["done"] and runs[0].read_status()["attempt"] == 1
+    assert runs[0].metrics_log.read_bytes() == straight.metrics_log.read_bytes()
+
+
+def test_a_lost_node_gives_the_run_to_the_other_and_the_old_attempt_writes_nothing_more(lab, straight):
+    run = slow(lab, "lost")
+    lab.executor().submit([run])
+    lab.until(lambda: trains(run), run=run)
+    zombie = _kernel(run)
+    os.kill(lab.cluster.pid(f"slurmd-{zombie['node']}"), signal.SIGKILL)
+    lab.until(lambda: (run.path / "attempts" / "2").exists() or not process.is_alive(zombie), run=run)
+    assert process.is_alive(zombie), "the first attempt was to live on when the second began"
+    lab.until(lambda: not process.is_alive(zombie), run=run, timeout_s=10)
+    assert_same_bits(run, straight, lab)
+    assert _kernel(run)["node"] != zombie["node"]
+    assert lab.cluster.do("start").returncode == 0                  # the node comes back
+
+
+def test_a_run_that_never_ends_is_not_queued_for_ever(lab):
+    run = lab.freeze("restless", "from labkit.errors import Interrupted\nraise Interrupted('saved')")
+    [job] = lab.executor(max_restarts=1).submit([run])
+    lab.until(lambda: not lab.cluster.ask("squeue", "--noheader", f"--jobs={job}"), run=run)
+    assert lab.state(run)["state"] == "interrupted" and run.read_status()["attempt"] == 2
+    said = [path.read_text() for path in (lab.folder / "runs/.jobs").glob("*/job.out")]
+    assert any("restless" in text and "It was restarted 1 times" in text for text in said), said
+
+
+def _kernel(run):
+    return json.loads((run.path / "kernel").read_text())

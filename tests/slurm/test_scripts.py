@@ -1,0 +1,118 @@
+"""scripts/sbatch_one.sh and sbatch_all.sh: by sbatch, inside salloc and in plain bash, with one budget."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from labkit.cluster.choices import names
+from labkit.records import RunFolder
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+PARAMETERS = """preset = "tiny"
+dataset = "shapes"
+data_dir = ""
+mode = "scratch"
+max_steps = 0
+seed = 0"""
+WORK = """import os, time
+from labkit.errors import Interrupted
+from labkit.records import current_run
+run = current_run()
+(run.path / 'here').touch()
+while (run.path / 'attempts' / '1').exists() and seed == 99 and not (run.path / 'attempts' / '2').exists():
+    time.sleep(.05)
+    if run.stop_requested(): raise Interrupted('saved')
+run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.environ.get('LABKIT_DATA'))"""
+
+
+@pytest.fixture(scope="module")
+def course(lab, tmp_path_factory):
+    """A course in a folder with a space, whose notebook 03 is quick; `course(words)` runs a command there."""
+    root = tmp_path_factory.mktemp("scripts") / "my course"
+    shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "notebooks").mkdir()
+    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+             nbformat.v4.new_code_cell(WORK)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "03_simclr.ipynb")
+    environment = os.environ | {"LABKIT_PYTHON": sys.executable, "OUTPUT_DIR": "out put",
+                                "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
+    environment.pop("LABKIT_RUNS")
+
+    def go(*words, **more):
+        return subprocess.run(words, cwd=root, env=environment | more, capture_output=True, text=True,
+                              timeout=200)
+
+    go.root = root
+    return go
+
+
+def result(course, name):
+    return RunFolder(course.root / "out put" / name)
+
+
+def logs(course):
+    return {path.name: path.read_text() for path in (course.root / "slurm_logs").glob("*.out")}
+
+
+def test_one_mode_in_plain_bash_and_inside_salloc(course):
+    plain = course("scripts/sbatch_one.sh", "--mode=scratch", "--run-name", "plain", MAX_STEPS="7",
+                   DATA_DIR="/some/data")
+    assert plain.returncode == 0, plain.stdout + plain.stderr
+    found = result(course, "plain").read_summary()
+    assert (found["steps"], found["mode"], found["data"]) == (7, "scratch", "/some/data")
+    inside = course("salloc", "--quiet", "scripts/sbatch_one.sh", "--mode", "scratch", "--run-name=inside")
+    assert inside.returncode == 0, inside.stdout + inside.stderr
+    assert result(course, "inside").read_status()["slurm_job"].isdigit()
+
+
+def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, lab):
+    sent = course("sbatch", "--parsable", "--job-name", "gone_on", "./scripts/sbatch_one.sh",
+                  "--mode=scratch", "--run-name", "sent", SEED="99")
+    assert sent.returncode == 0, sent.stderr
+    run, job = result(course, "sent"), sent.stdout.strip()
+    lab.until((run.path / "here").exists)
+    lab.cluster.ask("scancel", "--batch", "--signal=USR1", job)
+    lab.until(lambda: run.read_status().get("state") == "done", timeout_s=60)
+    assert run.read_status()["attempt"] == 2
+    assert "the job is queued again" in logs(course)[f"gone_on_{job}.out"]
+
+
+def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
+    sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00",
+                  MAX_STEPS="5")
+    assert sent.returncode == 0 and "Submitted batch job" in sent.stdout, sent.stdout + sent.stderr
+    modes = names("labkit.modes", "MODES")
+    assert len(modes) == 8
+    runs = [result(course, f"all-{mode}") for mode in modes]
+    for run in runs:
+        lab.until(lambda run=run: run.read_status().get("state") == "done", timeout_s=120)
+    assert [run.read_summary()["mode"] for run in runs] == list(modes)
+    assert {run.read_summary()["steps"] for run in runs} == {5}
+
+
+def test_without_slurm_all_modes_run_here_one_after_the_other(course, tmp_path):
+    for tool in ["bash", "dirname", "mkdir", "date", "grep", "env", "cat"]:
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    done = course("bash", "scripts/sbatch_all.sh", "--modes=scratch,simclr_scratch", "--run-name", "here",
+                  PATH=str(tmp_path))
+    assert done.returncode == 0 and "no sbatch here" in done.stdout, done.stdout + done.stderr
+    assert result(course, "here-simclr_scratch").read_summary()["mode"] == "simclr_scratch"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["scripts/sbatch_one.sh"], "say which mode"),
+    (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
+    (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
+    (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
+    (["scripts/sbatch_all.sh", "now"], "unknown option now"),
+])  # fmt: skip
+def test_a_wrong_wish_is_one_sentence(course, words, said):
+    done = course(*words)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
