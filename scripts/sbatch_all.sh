@@ -8,7 +8,7 @@ Usage: ./scripts/sbatch_all.sh [--modes=A,B,...] [--at-once N] [--run-name NAME]
 
 Submits one job array: task 0 runs the first mode, task 1 the second, and so on; each is a run of its own. Without
 Slurm the modes run here, one after the other. Budget and folders come from the environment, as for sbatch_one.sh:
-MAX_STEPS, PRESET, SEED, DATA_DIR, IMAGENET_PATH, MODEL_PATH, OUTPUT_DIR.
+MAX_STEPS, PRESET, SEED, DATASET, DATA_DIR, IMAGENET_PATH, MODEL_PATH, OUTPUT_DIR.
 
   --modes=A,B,...  which modes (otherwise all that labkit modes shows)
   --at-once N      how many run at the same time (2)

@@ -30,7 +30,7 @@ usage() {
     cat <<'HELP'
 Usage: [sbatch [options of sbatch]] ./scripts/sbatch_one.sh --mode=MODE [--run-name NAME]
 
-Trains and evaluates one mode of the SimCLR lab (notebook 03). Works with sbatch, inside salloc, and in plain bash.
+Trains and evaluates one mode of the SimCLR lab (notebooks/mode.ipynb). Works with sbatch, inside salloc, and in plain bash.
 
   --mode=MODE      one of those that `labkit modes` shows
   --modes=A,B,...  the job array chooses: task 0 takes A, task 1 takes B (used by sbatch_all.sh)
@@ -38,10 +38,10 @@ Trains and evaluates one mode of the SimCLR lab (notebook 03). Works with sbatch
   --help           this text
 
 Environment:
-  MAX_STEPS      training steps (the preset's own number)      PRESET         tiny (default) or full
-  DATA_DIR       folder of the data sets (data/)               OUTPUT_DIR     folder of the runs (runs/)
-  IMAGENET_PATH  tiny-imagenet-200 to pretrain on              MODEL_PATH     folder of the pretrained backbone
-  SEED           seed (0)
+  MAX_STEPS      training steps (the preset's own number)      PRESET         tiny (default), full or dinov3
+  DATASET        probe set (shapes), for example cifar100      DATA_DIR       folder of the data sets (data/)
+  IMAGENET_PATH  tiny-imagenet-200 to pretrain on              MODEL_PATH     folder of a pretrained DINOv3
+  OUTPUT_DIR     folder of the runs (runs/)                    SEED           seed (0)
 
 Example:
   MAX_STEPS=500 sbatch --job-name scratch ./scripts/sbatch_one.sh --mode=scratch
@@ -93,14 +93,11 @@ export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-${OMP_NUM_THREADS:-1}} # threads: 
 export HF_HUB_OFFLINE=1                                              # compute nodes have no network
 
 # --- 4. The wish, in the words of `labkit run`
-wish=(run notebooks/03_simclr.ipynb -p "mode=$mode" -p "preset=${PRESET:-tiny}" --seed "${SEED:-0}")
+wish=(run notebooks/mode.ipynb -p "mode=$mode" -p "preset=${PRESET:-tiny}" --seed "${SEED:-0}")
 [ -n "${MAX_STEPS-}" ] && wish+=(-p "max_steps=$MAX_STEPS")
-[ -n "${IMAGENET_PATH-}" ] && wish+=(-p dataset=tiny_imagenet -p "data_dir=$(absolute "$IMAGENET_PATH")")
-if [ -n "${MODEL_PATH-}" ]; then
-    grep -q '"model_path = ' notebooks/03_simclr.ipynb ||
-        fail "MODEL_PATH is set, but notebook 03 has no parameter model_path: unset it."
-    wish+=(-p "model_path=$(absolute "$MODEL_PATH")")
-fi
+[ -n "${DATASET-}" ] && wish+=(-p "dataset=$DATASET")
+[ -n "${IMAGENET_PATH-}" ] && wish+=(-p corpus=tiny_imagenet -p "corpus_dir=$(absolute "$IMAGENET_PATH")")
+[ -n "${MODEL_PATH-}" ] && wish+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 job=${job:-${SLURM_JOB_ID-}}
 name=${name:-$mode-${job:-$(date +%Y%m%d-%H%M%S)}}

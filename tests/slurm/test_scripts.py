@@ -34,13 +34,13 @@ run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.envir
 
 @pytest.fixture(scope="module")
 def course(lab, tmp_path_factory):
-    """A course in a folder with a space, whose notebook 03 is quick; `course(words)` runs a command there."""
+    """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs a command there."""
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
     (root / "notebooks").mkdir()
     cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
              nbformat.v4.new_code_cell(WORK)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "03_simclr.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "mode.ipynb")
     environment = os.environ | {"LABKIT_PYTHON": sys.executable, "OUTPUT_DIR": "out put",
                                 "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
     environment.pop("LABKIT_RUNS")
