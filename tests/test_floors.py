@@ -14,7 +14,7 @@ FLOORS = [
     {"distributed", "attempts"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint", "probes"},
+    {"augment", "data", "tracking", "checkpoint", "probes", "upload"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},
