@@ -14,7 +14,7 @@ from labkit import cli
 from labkit.cluster import process
 from labkit.records import RunFolder
 
-COMMANDS = "run sweep status logs cancel resume collect fetch doctor models modes".split()
+COMMANDS = "run sweep status logs cancel resume collect jupyter fetch sync doctor models modes".split()
 HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", "matplotlib", "pydantic")
 NOTEBOOK = {
     "cells": [

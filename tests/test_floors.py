@@ -14,7 +14,7 @@ FLOORS = [
     {"distributed", "intervals", "attempts"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint", "probes", "grouped"},
+    {"augment", "data", "tracking", "checkpoint", "probes", "grouped", "upload"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},

@@ -46,7 +46,7 @@ def labkit():
 
 
 for command in (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect,
-                jupyter, lab.fetch, lab.doctor, lab.models, lab.modes):  # fmt: skip
+                jupyter, lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes):  # fmt: skip
     labkit.add_command(command)
 
 

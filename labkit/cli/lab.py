@@ -33,6 +33,33 @@ def _fetch_model(root):
 
 
 @click.command()
+@click.argument("runs", nargs=-1)
+def sync(runs):
+    """Send finished runs to Weights & Biases, each fit as one complete run. Do this on a login node.
+
+    With RUNS: only those whose name holds one of these words. What was sent before is left alone.
+
+    \b
+    Example:
+      labkit sync
+    """
+    import os
+
+    from labkit.cluster.kernel import tokens
+    from labkit.cluster.table import select
+    from labkit.errors import LabError
+    from labkit.upload import send
+
+    key = os.environ.get("WANDB_API_KEY") or tokens().get("WANDB_API_KEY")
+    if not key:
+        raise LabError("There is no WANDB_API_KEY: write it into .env (see .env.template), then try again.")
+    os.environ["WANDB_API_KEY"] = key
+    for run, _ in select(runs, states=["done"]):
+        for name in send(run):
+            click.echo(name)
+
+
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json):
     """Check this machine and say what to do about each red line.
