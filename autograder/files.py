@@ -29,20 +29,23 @@ class Files:
     contents: dict[str, bytes] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     problem: str = ""
+    name: str = "submission"
 
 
 def read(path: str | Path) -> Files:
     """Return the files of a submission: a folder, a .py, an .ipynb or a .zip."""
-    path, files = Path(path), Files()
+    path = Path(path)
+    files = Files(name=path.name or str(path))
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return Files(problem=f"There is no file {path.name!r}.")
+        return Files(problem=f"There is no file {path.name!r}.", name=files.name)
     if stat.S_ISDIR(mode):
         for file in _walk(path, files):
             _take(file, str(file.relative_to(path)), files)
     elif stat.S_ISLNK(mode):
-        return Files(problem=f"{path.name!r} is a symbolic link; hand in the file itself.")
+        files.problem = f"{path.name!r} is a symbolic link; hand in the file itself."
+        return files
     else:
         _take(path, path.name, files)
     if not files.contents:

@@ -54,26 +54,28 @@ class Report:
 
 def grade(
     lab: str,
-    path: str | Path,
+    submission: str | Path | files.Files,
     zygote: Zygote,
     *,
     seed: int | None = None,
     limits: Limits | None = None,
     visible_only: bool = False,
 ) -> Report:
-    """Return the report on a submission (a folder, .py, .ipynb or .zip). The same seed gives the same
-    report.
+    """Return the report on a submission: a path (folder, .py, .ipynb, .zip) or its files, already read.
+
+    The same seed gives the same report.
     """
     start, seed = time.monotonic(), new_seed() if seed is None else seed
     checked = labs.module(lab)
-    student = Student(checked.LAB, files.read(path), zygote, limits)
+    handed_in = submission if isinstance(submission, files.Files) else files.read(submission)
+    student = Student(checked.LAB, handed_in, zygote, limits)
     try:
         results = [judge(one, student, seed) for one in labs.checks(checked, visible_only=visible_only)]
     finally:
         student.close()
     return Report(
         labs.stem(lab),
-        Path(path).name,
+        handed_in.name,
         seed,
         results,
         student.notes,

@@ -29,6 +29,7 @@ PRELOAD = [
     "transformers:AutoConfig",
 ]
 PRINTED_KEPT = 4000
+USERS = range(61000, 65000)  # workers of a grader that runs as root
 
 
 class WorkerEnded(Exception):
@@ -86,7 +87,7 @@ class Zygote:
         life, theirs = socket.socketpair()
         with self.lock:
             self.count += 1
-            order = asdict(limits) | {"uid": 61000 + self.count % 4000, "scratch": ""}
+            order = asdict(limits) | {"uid": USERS[self.count % len(USERS)], "scratch": ""}
             inside = [requests[0], answers[1], prints[1], theirs.fileno()]
             socket.send_fds(self.control, [json.dumps(order).encode()], inside)
         theirs.close()

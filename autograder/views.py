@@ -81,13 +81,13 @@ def colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
     """
 
     def middle(pixels: Tensor, times: int) -> Tensor:
-        return drawn_views(student, pixels, 32, times).flatten(2).median(2).values
+        return drawn_views(student, pixels, 12, times).flatten(2).median(2).values
 
-    black, white = (middle(torch.full((40, 40, 3), level, dtype=torch.uint8), 80) for level in (0, 255))
+    black, white = (middle(torch.full((16, 16, 3), level, dtype=torch.uint8), 50) for level in (0, 255))
     flat = torch.tensor([draw.integer(125, 140), draw.integer(50, 70), draw.integer(80, 95)])[
         draw.permutation(3)
     ]
-    got = middle(flat.to(torch.uint8).expand(40, 40, 3).contiguous(), DRAWS)
+    got = middle(flat.to(torch.uint8).expand(16, 16, 3).contiguous(), DRAWS)
     return calibrate(got, black, white), flat.double() / 255
 
 
