@@ -127,8 +127,9 @@ class Summary:
         accepted, correct = self.count("correct")
         harmless, attacks = self.count("attacks")
         return (
-            f"{self.lab}: {killed} of {wrong} wrong submissions lose points, {correct - accepted} of {correct} "
-            f"correct ones are rejected, {attacks - harmless} of {attacks} attacks gain, "
+            f"{self.lab}: {killed} of {wrong} wrong submissions lose points, "
+            f"{correct - accepted} of {correct} correct ones are rejected, "
+            f"{attacks - harmless} of {attacks} attacks gain, "
             f"{len(self.survivors)} processes survive; {self.seconds:.0f} s."
         )
 

@@ -30,6 +30,7 @@ def stem(name: str) -> str:
 
 def module(name: str) -> ModuleType:
     """Return a lab's check file, imported. It has LAB and test functions."""
+    importlib.invalidate_caches()
     return importlib.import_module(f"autograder.checks.{stem(name)}")
 
 

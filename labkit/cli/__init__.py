@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from labkit.cli import lab, runs
+from labkit.cli import grading, lab, runs
 from labkit.errors import LabError
 
 
@@ -45,7 +45,7 @@ def labkit():
 
 
 for command in (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect,
-                lab.fetch, lab.doctor, lab.models, lab.modes):  # fmt: skip
+                lab.fetch, lab.doctor, lab.models, lab.modes, grading.check, grading.grade):  # fmt: skip
     labkit.add_command(command)
 
 
