@@ -48,6 +48,27 @@ def audit(names, jobs, seed, out):
     raise SystemExit(0 if all(summary.good for summary in summaries) else 1)
 
 
+@main.command("zip")
+@click.argument("lab")
+@click.option("--out", type=click.Path(dir_okay=False), help="The zip (gradescope_LAB.zip).")
+@click.option("--late-per-day", type=float, help="Part of the points lost for each day late, such as 0.1.")
+@click.option("--grace-hours", type=float, help="Hours after the due date that cost nothing.")
+@click.option(
+    "--hidden-checks", type=click.Choice(["hidden", "after_due_date", "after_published", "visible"])
+)
+@click.option("--leaderboard", is_flag=True, default=None, help="Show points and seconds of everyone.")
+def make_zip(lab, out, **policy):
+    """Build the zip that Gradescope takes as the autograder of LAB.
+
+    \b
+    Example:
+      python -m autograder zip lab03 --late-per-day 0.1
+    """
+    from autograder.gradescope.package import build
+
+    click.echo(build(lab, Path(out or f"gradescope_{lab}.zip"), **policy))
+
+
 def _jail(summaries) -> str:
     refused = {one for summary in summaries for case in summary.found for one in case.report.refused}
     return "complete" if not refused else "without " + ", ".join(sorted(refused))

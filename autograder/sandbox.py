@@ -7,6 +7,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -50,16 +51,16 @@ class Limits:
 
 
 class Zygote:
-    """A process that holds torch and forks confined workers. One serves a whole class; threads may share
-    it.
-    """
+    """A process that holds torch and forks confined workers. One serves a whole class, from many threads."""
 
     def __init__(self, *, jail: bool = True, preload: list[str] | None = None):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.root = tempfile.TemporaryDirectory(prefix="autograder-root-")
         settings = {
             "preload": PRELOAD if preload is None else preload,
             "jail": jail,
-            "hidden": [str(HERE.parent), str(HERE)],
+            "root": self.root.name,
+            "hidden": [str(p) for p in (HERE.parent, HERE) if p == HERE or (p / "pyproject.toml").exists()],
         }
         command = [sys.executable, "-s", "-P", str(HERE / "worker" / "zygote.py"), str(theirs.fileno())]
         self.process = subprocess.Popen(
@@ -87,7 +88,7 @@ class Zygote:
         life, theirs = socket.socketpair()
         with self.lock:
             self.count += 1
-            order = asdict(limits) | {"uid": USERS[self.count % len(USERS)], "scratch": ""}
+            order = asdict(limits) | {"uid": USERS[self.count % len(USERS)]}
             inside = [requests[0], answers[1], prints[1], theirs.fileno()]
             socket.send_fds(self.control, [json.dumps(order).encode()], inside)
         theirs.close()
@@ -102,6 +103,7 @@ class Zygote:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.root.cleanup()
 
     def __enter__(self):
         return self

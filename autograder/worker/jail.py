@@ -18,8 +18,8 @@ SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt"]
 DEVICES = ["null", "zero", "full", "random", "urandom"]
 
 
-def enter_root(python_folders: list[str], hidden: list[str]) -> list[str]:
-    """Move this process under a root folder that holds the system and Python alone; return what was refused.
+def enter_root(root: str, python_folders: list[str], hidden: list[str]) -> list[str]:
+    """Move this process under `root`, which will hold the system and Python alone; return what was refused.
 
     Course, home folders, hidden checks and other submissions do not exist there; `hidden` names folders to
     cover where they lie inside what is shown. Needs root, or a kernel that lets everyone make user
@@ -30,7 +30,7 @@ def enter_root(python_folders: list[str], hidden: list[str]) -> list[str]:
     except OSError as error:
         return [f"an own file system ({error})"]
     try:
-        _build_and_enter(python_folders, hidden)
+        _build_and_enter(root, python_folders, hidden)
     except OSError as error:
         return [f"an own file system ({error})"]
     return []
@@ -46,8 +46,7 @@ def _own_namespaces() -> None:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
 
 
-def _build_and_enter(python_folders: list[str], hidden: list[str]) -> None:
-    root = tempfile.mkdtemp(prefix="autograder-root-")
+def _build_and_enter(root: str, python_folders: list[str], hidden: list[str]) -> None:
     kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "size=8m,mode=755")
     for folder in SYSTEM:
         _show(folder, root)
@@ -104,13 +103,8 @@ def own_processes() -> list[str]:
     return refused
 
 
-def own_scratch(uid: int, megabytes: int, *, jailed: bool) -> str:
-    """Return an empty folder of this submission alone; within the jail it is a small memory disk."""
-    if not jailed:
-        folder = tempfile.mkdtemp(prefix="autograder-scratch-")
-        if os.getuid() == 0:
-            os.chown(folder, uid, uid)
-        return folder
+def own_scratch(uid: int, megabytes: int) -> str:
+    """Return an empty folder of this submission alone, a small memory disk. Only within the jail."""
     owner = f"uid={uid},gid={uid}" if os.getuid() == 0 and uid else ""
     options = ",".join(filter(None, [f"size={megabytes}m,mode=700,nr_inodes=20000", owner]))
     for place in (SCRATCH, "/tmp", "/dev/shm"):
@@ -118,6 +112,14 @@ def own_scratch(uid: int, megabytes: int, *, jailed: bool) -> str:
     with contextlib.suppress(OSError):
         kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
     return SCRATCH
+
+
+def plain_scratch(uid: int) -> str:
+    """Return an empty folder on the disk, where there is no jail. Who asked removes it."""
+    folder = tempfile.mkdtemp(prefix="autograder-scratch-")
+    if os.getuid() == 0 and uid:
+        os.chown(folder, uid, uid)
+    return folder
 
 
 def limit(limits: dict) -> None:

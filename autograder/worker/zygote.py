@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -64,16 +65,19 @@ def supervise(limits: dict, descriptors: list[int], refused: list[str], *, jaile
     refused = refused + jail.own_processes()
     with contextlib.suppress(OSError):
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER)
+    folder = None if jailed else jail.plain_scratch(limits["uid"])
     worker = os.fork()
     if worker == 0:
         with contextlib.suppress(OSError):
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        confined(limits, descriptors, refused, jailed=jailed)
+        confined(limits, descriptors, refused, folder)
     for descriptor in descriptors[:3]:
         os.close(descriptor)
     life.sendall(f"pid {worker}\n".encode())
     status = wait(worker, life)
     kill_all(worker)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         life.sendall(f"end {status}\n".encode())
     os._exit(0)
@@ -112,13 +116,13 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def confined(limits: dict, descriptors: list[int], refused: list[str], *, jailed: bool) -> None:
+def confined(limits: dict, descriptors: list[int], refused: list[str], folder: str | None) -> None:
     """Give up everything, then serve. Never returns."""
     from autograder.worker import jail, kernel, serve
 
     try:
         os.setsid()
-        scratch = jail.own_scratch(limits["uid"], limits["disk_mb"], jailed=jailed)
+        scratch = folder or jail.own_scratch(limits["uid"], limits["disk_mb"])
         requests, answers, prints = (os.dup2(fd, 200 + i) for i, fd in enumerate(descriptors[:3]))
         nothing = os.open("/dev/null", os.O_RDONLY)
         for source, target in ((nothing, 0), (prints, 1), (prints, 2)):
@@ -146,7 +150,7 @@ def main() -> None:
     preload(settings["preload"])
     refused = ["an own file system (switched off)"]
     if settings["jail"]:
-        refused = jail.enter_root(jail.python_folders(), settings["hidden"])
+        refused = jail.enter_root(settings["root"], jail.python_folders(), settings["hidden"])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
