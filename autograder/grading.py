@@ -14,6 +14,8 @@ from autograder.draw import Draw, new_seed
 from autograder.sandbox import Limits, Zygote
 from autograder.student import Student, StudentFault
 
+ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+
 
 @dataclass
 class Result:
@@ -97,6 +99,11 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
         score, feedback = about.points * max(0.0, min(0.9, error.keep)), str(error)
     except StudentFault as error:
         feedback, kind = str(error), error.kind
+    except ODD as error:  # a list where a tensor was asked for, a shape that does not fit
+        kind = "odd answer"
+        feedback = (
+            f"What your code returned cannot be used here ({type(error).__name__}: {str(error)[:200]})."
+        )
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # pytest's Skipped is a BaseException

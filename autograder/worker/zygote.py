@@ -131,6 +131,7 @@ def confined(limits: dict, descriptors: list[int], refused: list[str], folder: s
         os.closerange(202, 4096)
         os.chdir(scratch)
         os.environ.update(HOME=scratch, TMPDIR=scratch)
+        sys.argv[:] = ["submission"]
         jail.limit(limits)
         refused = refused + jail.drop_privileges(limits["uid"])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a new user has cleared it

@@ -21,12 +21,14 @@ SCHEMA = {
     "anyOf": [{"required": ["score"]}, {"required": ["tests"]}],
     "properties": {
         "score": {"type": "number"}, "execution_time": {"type": "number"}, "output": {"type": "string"},
-        "output_format": FORMAT, "test_output_format": FORMAT, "test_name_format": FORMAT, "visibility": VISIBILITY,
+        "output_format": FORMAT, "test_output_format": FORMAT, "test_name_format": FORMAT,
+        "visibility": VISIBILITY,
         "stdout_visibility": VISIBILITY, "extra_data": {"type": "object"},
         "tests": {"type": "array", "items": {
             "type": "object", "additionalProperties": False,
             "properties": {
-                "score": {"type": "number"}, "max_score": {"type": "number"}, "status": {"enum": ["passed", "failed"]},
+                "score": {"type": "number"}, "max_score": {"type": "number"},
+                "status": {"enum": ["passed", "failed"]},
                 "name": {"type": "string"}, "name_format": FORMAT, "number": {"type": "string"},
                 "output": {"type": "string"}, "output_format": FORMAT,
                 "tags": {"type": "array", "items": {"type": "string"}}, "visibility": VISIBILITY,
