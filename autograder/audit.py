@@ -12,7 +12,7 @@ from autograder.grading import Report, grade
 from autograder.sandbox import USERS, Limits, Zygote
 
 KINDS = {"wrong": "parts.py", "correct": "parts.py", "attacks": "zeros.py"}  # what is sent along with each
-IMPATIENT = Limits(cpu_s=3, wall_s=6, total_cpu_s=7, total_wall_s=10)
+IMPATIENT = Limits(cpu_s=2, wall_s=5, total_cpu_s=5, total_wall_s=8)
 
 
 @dataclass
@@ -89,14 +89,25 @@ def run(
     *,
     jobs: int = 2,
     seed: int = 2026,
+    brief: bool = False,
     kinds: Iterable[str] = KINDS,
     follow=lambda case: None,
 ) -> list[Case]:
-    """Grade all cases of a lab, `jobs` at a time; `follow(case)` hears of each. Attacks get short limits."""
+    """Grade all cases of a lab, `jobs` at a time; `follow(case)` hears of each. Attacks get short limits.
+
+    brief: wrong ones are let go at the first point that they lose.
+    """
 
     def one(case: Case) -> Case:
-        limits = IMPATIENT if case.kind == "attacks" else None
-        case.report = grade(case.lab, handed_in(case), zygote, seed=seed, limits=limits)
+        hostile = case.kind == "attacks"
+        case.report = grade(
+            case.lab,
+            handed_in(case),
+            zygote,
+            seed=seed,
+            limits=IMPATIENT if hostile else None,
+            brief=brief and not hostile,
+        )
         follow(case)
         return case
 

@@ -62,17 +62,21 @@ def grade(
     seed: int | None = None,
     limits: Limits | None = None,
     visible_only: bool = False,
+    brief: bool = False,
 ) -> Report:
     """Return the report on a submission: a path (folder, .py, .ipynb, .zip) or its files, already read.
 
-    The same seed gives the same report.
+    The same seed gives the same report. brief: nothing more is run once points are lost.
     """
     start, seed = time.monotonic(), new_seed() if seed is None else seed
     checked = labs.module(lab)
     handed_in = submission if isinstance(submission, files.Files) else files.read(submission)
     student = Student(checked.LAB, handed_in, zygote, limits)
     try:
-        results = [judge(one, student, seed) for one in labs.checks(checked, visible_only=visible_only)]
+        results = []
+        for one in labs.checks(checked, visible_only=visible_only):
+            lost = brief and any(result.score < result.points for result in results)
+            results.append(not_run(one) if lost else judge(one, student, seed))
     finally:
         student.close()
     return Report(
@@ -120,4 +124,11 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
         feedback,
         kind,
         time.monotonic() - start,
+    )
+
+
+def not_run(function: Callable) -> Result:
+    about = function.check
+    return Result(
+        function.__name__, about.title, about.points, 0.0, about.visible, "failed", "Not run.", "brief"
     )

@@ -282,10 +282,11 @@ class Clock:
         self.looked = now
         self.last = processes.usage(self.worker.pid)
         limits = self.worker.limits
-        if now - self.start > self.wall_s:
-            return f"The submission took longer than {self.wall_s:g} s for one step."
-        if self.cpu() > self.cpu_s:
-            return f"The submission computed for more than {self.cpu_s:g} s in one step."
+        if now - self.start > self.wall_s or self.cpu() > self.cpu_s:
+            return (
+                f"The submission did not finish one step within {limits.cpu_s:g} s of computing "
+                f"({limits.wall_s:g} s in all)."
+            )
         if self.last[1] - self.worker.base_memory * max(1, self.last[2]) > limits.memory_mb << 20:
             return f"The submission used more than {limits.memory_mb} MB of memory."
         return ""

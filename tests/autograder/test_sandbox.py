@@ -128,8 +128,8 @@ def test_a_daemon_dies_with_the_worker(zygote):
 
 
 @pytest.mark.parametrize(("body", "reason"), [
-    ("while True: pass", "computed for more than 2 s"),
-    ("import time; time.sleep(60)", "longer than 4 s"),
+    ("while True: pass", "within 2 s of computing"),
+    ("import time; time.sleep(60)", "4 s in all"),
     ("import os; os._exit(0)", "ended its own process"),
     ("import os; os.closerange(0, 4096)", "ended its own process"),
     ("import ctypes; ctypes.string_at(0)", "signal 11"),
