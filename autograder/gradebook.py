@@ -99,6 +99,29 @@ def items(reports: list[Report]) -> list[dict]:
     return rows
 
 
+def similar(reports: list[Report], *, least: float = 0.6) -> list[dict]:
+    """Return the pairs of submissions that are built alike, most alike first. A reason to look, not a
+    proof.
+    """
+    rows = []
+    for i, one in enumerate(reports):
+        for other in reports[i + 1 :]:
+            share = _overlap(one.sketch, other.sketch)
+            if share >= least:
+                rows.append({"one": student(one), "other": student(other), "alike": round(share, 3)})
+    return sorted(rows, key=lambda row: -row["alike"])
+
+
+def _overlap(a: list[int], b: list[int], least_size: int = 40) -> float:
+    """Return the Jaccard overlap of two sets of which the smallest hashes are kept; 0 for very short ones."""
+    if min(len(a), len(b)) < least_size:
+        return 0.0
+    size = min(len(a), len(b)) if max(len(a), len(b)) >= 400 else len(set(a) | set(b))
+    smallest = sorted(set(a) | set(b))[:size]
+    both = set(a) & set(b)
+    return sum(n in both for n in smallest) / len(smallest)
+
+
 def _correlation(a: list[float], b: list[float]) -> float | str:
     spread = pstdev(a) * pstdev(b)
     if spread < 1e-12:

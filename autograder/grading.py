@@ -44,6 +44,7 @@ class Report:
     refused: list[str] = field(default_factory=list)
     printed: str = ""
     seconds: float = 0.0
+    sketch: list[int] = field(default_factory=list)
 
     @property
     def score(self) -> float:
@@ -63,10 +64,12 @@ def grade(
     limits: Limits | None = None,
     visible_only: bool = False,
     brief: bool = False,
+    stub: str | None = None,
 ) -> Report:
     """Return the report on a submission: a path (folder, .py, .ipynb, .zip) or its files, already read.
 
     The same seed gives the same report. brief: nothing more is run once points are lost.
+    stub: the lab's stub, if the report shall tell how the submission differs from it in structure.
     """
     start, seed = time.monotonic(), new_seed() if seed is None else seed
     checked = labs.module(lab)
@@ -77,6 +80,7 @@ def grade(
         for one in labs.checks(checked, visible_only=visible_only):
             lost = brief and any(result.score < result.points for result in results)
             results.append(not_run(one) if lost else judge(one, student, seed))
+        sketch = student.sketch(stub) if stub is not None else []
     finally:
         student.close()
     return Report(
@@ -88,6 +92,7 @@ def grade(
         student.refused,
         student.printed,
         time.monotonic() - start,
+        sketch,
     )
 
 

@@ -28,6 +28,12 @@ def stem(name: str) -> str:
     return found[0]
 
 
+def stub(name: str) -> str:
+    """Return the text of a lab's stub, empty where there is none."""
+    path = CHECKS.parents[1] / "assignments" / stem(name) / module(name).LAB.files[0]
+    return path.read_text() if path.is_file() else ""
+
+
 def module(name: str) -> ModuleType:
     """Return a lab's check file, imported. It has LAB and test functions."""
     importlib.invalidate_caches()

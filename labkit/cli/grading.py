@@ -88,6 +88,7 @@ def _grade_class(lab, folder, out, jobs, seed):
         ("_canvas", gradebook.canvas),
         ("_moodle", gradebook.moodle),
         ("_items", gradebook.items),
+        ("_similar", gradebook.similar),
     ):
         atomic_write(out.with_name(f"{out.stem}{name}.csv"), gradebook.to_csv(rows(reports)))
     click.echo(f"{out}: {len(reports)} submissions; one page each in {pages}/")

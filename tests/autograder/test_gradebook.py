@@ -54,6 +54,8 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
     (folder / "grace").mkdir(parents=True)
     (folder / "ada.py").write_text(source)
     (folder / "grace" / "main.py").write_text(source.replace("/ self.temperature", ""))
+    renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "colours")
+    (folder / "copied.py").write_text("# my own work\n" + renamed)
     (folder / "empty.py").write_text("")
     paths = classroom.submissions(folder)
     tables, seen = [], []
@@ -70,6 +72,8 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
         tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
     assert tables[0] == tables[1] == tables[2]
     assert seen[2] and sorted(seen[2]) == sorted(seen[0])  # read from the records, not run again
+    alike = gradebook.similar(reports)
+    assert (alike[0]["one"], alike[0]["other"], alike[0]["alike"]) == ("ada", "copied", 1.0)
     scores = {row["student"]: float(row["score"]) for row in csv.DictReader(io.StringIO(tables[0]))}
     assert scores["ada"] == 20 and 0 < scores["grace"] < 20 and scores["empty"] == 0
     assert json.loads((tmp_path / "one" / "_seed.json").read_text()) == {"seed": 11}
