@@ -25,7 +25,7 @@ def audit(names, jobs, seed, out):
     \b Example: python -m autograder audit --labs lab03
     """
     from autograder import audit as auditing
-    from autograder import labs
+    from autograder import diagnosis, labs
 
     chosen = [labs.stem(name).partition("_")[0] for name in names.split(",")] if names else labs.names()
 
@@ -39,6 +39,7 @@ def audit(names, jobs, seed, out):
     summaries = auditing.audit(chosen, jobs=jobs or 2 * (os.cpu_count() or 1), seed=seed, follow=follow)
     for summary in summaries:
         click.echo(summary.sentence())
+        diagnosis.write(summary.lab, summary.found)
     machine = (
         f"{datetime.date.today()}, {platform.machine()} with {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, seed {seed}; jail: {_jail(summaries)}."

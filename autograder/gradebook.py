@@ -5,6 +5,7 @@ import io
 from collections import Counter
 from statistics import mean, pstdev
 
+from autograder.diagnosis import closest
 from autograder.grading import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -46,6 +47,7 @@ def gradebook(reports: list[Report]) -> list[dict]:
             "max": report.points,
             **{one.name.removeprefix("test_"): one.score for one in report.results},
             "first remark": first_feedback(report),
+            "closest mistake": closest(report),
         }
         for report in reports
     ]

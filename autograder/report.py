@@ -1,9 +1,9 @@
 """One report in the forms that people and programs read: a table, Gradescope's results.json, a row."""
 
+from autograder.diagnosis import closest
 from autograder.grading import Report, Result
 
 VISIBILITY = {True: "visible", False: "after_due_date"}
-MISTAKES_OF_ALL = {"unreadable", "ended"}
 
 
 def to_gradescope(report: Report) -> dict:
@@ -23,6 +23,7 @@ def to_gradescope(report: Report) -> dict:
             "submission": report.submission,
             "seed": report.seed,
             "not_confined_by": report.refused,
+            "closest_mistake": closest(report),
             "printed": report.printed[:500],
             "kinds": {r.name: r.kind for r in report.results if r.kind},
         },

@@ -18,6 +18,18 @@ def report(name, *scores, feedback=""):
     return Report("lab03_simclr", name, 1, results)
 
 
+def test_a_report_names_the_known_mistake_it_resembles(tmp_path, monkeypatch):
+    from autograder import diagnosis
+
+    one, other = report("a", 2, 0, feedback="yours is 3.14"), report("b", 0, 0, feedback="yours is 2.71")
+    case = type("Case", (), {"name": "m", "kind": "wrong", "says": "Sign.", "report": one})
+    monkeypatch.setattr(labs, "MUTANTS", tmp_path)
+    (tmp_path / "lab03").mkdir()
+    diagnosis.write("lab03_simclr", [case])
+    assert diagnosis.closest(report("x", 2, 0, feedback="yours is 9")) == "m: Sign."
+    assert diagnosis.closest(report("x", 2, 2)) == "" and diagnosis.closest(other) == "m: Sign."
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+a", "-a", "@x", "\tx", " =cmd|' /C calc'!A0", "\r=1"])
 def test_no_cell_is_a_formula(text):
     row = next(csv.reader(io.StringIO(gradebook.to_csv([{"a": text}]).split("\n", 1)[1])))
