@@ -66,6 +66,8 @@ def test_a_file_imports_only_from_the_floors_below(path):
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(LABKIT)))
 def test_no_file_imports_assignments_autograder_or_by_relative_dots(path):
+    """Only the command line may name the autograder, inside a command: `labkit grade` is one door to both."""
+    outside = {"assignments", "autograder", "tests"} - ({"autograder"} if room(path) == "cli" else set())
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "write absolute imports"
@@ -74,7 +76,7 @@ def test_no_file_imports_assignments_autograder_or_by_relative_dots(path):
             names = [alias.name for alias in node.names]
         else:
             continue
-        assert not {n.split(".")[0] for n in names} & {"assignments", "autograder", "tests"}
+        assert not {n.split(".")[0] for n in names} & outside
 
 
 def test_the_check_itself_sees_a_climbing_import():

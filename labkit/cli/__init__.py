@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from labkit.cli import lab, runs
+from labkit.cli import grading, lab, runs
 from labkit.cli.jupyter import jupyter
 from labkit.errors import LabError
 
@@ -46,7 +46,8 @@ def labkit():
 
 
 for command in (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect,
-                jupyter, lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes):  # fmt: skip
+                jupyter, lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes, grading.check,
+                grading.grade):  # fmt: skip
     labkit.add_command(command)
 
 

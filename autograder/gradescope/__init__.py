@@ -1,0 +1,1 @@
+"""Grading inside Gradescope's container: its folders in, its results.json out."""

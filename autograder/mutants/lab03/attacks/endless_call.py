@@ -1,0 +1,9 @@
+"""Never finishes the loss."""
+import zeros
+from zeros import SimCLRModel, get_simclr_transform
+
+
+class NTXentLoss(zeros.NTXentLoss):
+    def forward(self, z_i, z_j):
+        while True:
+            pass

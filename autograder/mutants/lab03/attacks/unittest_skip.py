@@ -1,0 +1,10 @@
+"""Raises unittest.SkipTest."""
+import unittest
+
+import zeros
+from zeros import SimCLRModel, get_simclr_transform
+
+
+class NTXentLoss(zeros.NTXentLoss):
+    def forward(self, z_i, z_j):
+        raise unittest.SkipTest("please")

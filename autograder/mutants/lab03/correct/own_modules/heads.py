@@ -1,0 +1,2 @@
+"""The model of own_modules."""
+from parts import Model as SimCLRModel

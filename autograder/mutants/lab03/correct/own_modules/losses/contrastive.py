@@ -1,0 +1,2 @@
+"""The loss of own_modules."""
+from parts import Loss as NTXentLoss

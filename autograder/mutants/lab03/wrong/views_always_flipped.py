@@ -1,0 +1,8 @@
+"""Always mirrored."""
+from parts import Loss as NTXentLoss, Model as SimCLRModel, colour
+from torchvision import transforms
+
+
+def get_simclr_transform(size):
+    return transforms.Compose([transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(p=1.0),
+                               *colour(), transforms.ToTensor()])

@@ -1,0 +1,55 @@
+"""What a process and all its descendants use, read from /proc."""
+
+import os
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid: int) -> list[int]:
+    """Return pid and all its living descendants."""
+    found, at = [pid], 0
+    while at < len(found) and len(found) < 2000:
+        try:
+            tasks = os.listdir(f"/proc/{found[at]}/task") if at == 0 else [str(found[at])]
+            for task in tasks[:64]:
+                found += [int(w) for w in Path(f"/proc/{found[at]}/task/{task}/children").read_text().split()]
+        except OSError:
+            pass
+        at += 1
+    return found
+
+
+def private_memory(pid: int) -> int:
+    """Return the bytes of a process that are its own or shared memory, not files."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon", "RssShmem")))
+
+
+def usage(pid: int) -> tuple[float, int, int]:
+    """Return processor seconds, bytes of private memory and the number of processes of a whole family."""
+    seconds, memory, count = 0.0, 0, 0
+    for one in family(pid):
+        try:
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        seconds += sum(int(n) for n in fields[11:15]) / TICK
+        memory += private_memory(one)
+        count += 1
+    return seconds, memory, count
+
+
+def owned_by(users: range) -> list[int]:
+    """Return the processes of these users: what a submission has left behind, where workers have users."""
+    found = []
+    for entry in os.scandir("/proc"):
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid in users:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,95 @@
+"""Measuring what a random image transform did, from its outputs alone; channels may be normalised anyhow."""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from autograder.checking import expect
+from autograder.draw import Draw
+from autograder.student import Student, image, named
+
+DRAWS = 400
+
+
+def areas(views: Tensor, cells: int) -> Tensor:
+    """Return which part of a checkerboard of cells x cells each view (N, 3, S, S) shows, as N numbers in (0,
+    1].
+
+    Sides are told from the distance between edges, so brightness, contrast and mirroring do not matter.
+    """
+    gray = views.mean(1)  # (N, S, S)
+    return (_share(gray, cells) * _share(gray.transpose(1, 2), cells)).clamp(0, 1)
+
+
+def _share(gray: Tensor, cells: int) -> Tensor:
+    """Return the share of the width that each view shows."""
+    lines = gray[torch.arange(len(gray)), gray.std(2).argmax(1)]  # (N, S): the line with the most contrast
+    return torch.tensor([_cells_across(line.tolist()) / cells for line in lines], dtype=torch.float64)
+
+
+def _cells_across(line: list[float]) -> float:
+    """Return how many cells a line crosses, from its first and last edge."""
+    middle = (min(line) + max(line)) / 2
+    edges = [
+        i + (middle - a) / (b - a)
+        for i, (a, b) in enumerate(itertools.pairwise(line))
+        if (a < middle) != (b < middle)
+    ]
+    if len(edges) < 2:
+        return len(edges) + 0.8
+    return len(line) * (len(edges) - 1) / (edges[-1] - edges[0])
+
+
+def slopes(views: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how strongly each view (N, 3, S, S) grows lighter downwards and to the right."""
+    gray = views.mean(1)
+    place = torch.linspace(-1, 1, gray.shape[-1], dtype=gray.dtype)
+    return (gray.mean(2) * place).sum(1), (gray.mean(1) * place).sum(1)
+
+
+def calibrate(colours: Tensor, black: Tensor, white: Tensor) -> Tensor:
+    """Return colours (N, 3) with normalisation undone: `black`, `white` (M, 3) are what those two became.
+
+    Jitter leaves black alone and darkens white at most, so black's median and white's maximum are exact.
+    """
+    low, high = black.median(0).values, white.amax(0)
+    return (colours - low) / (high - low).clamp_min(1e-9)
+
+
+def drawn_views(student: Student, pixels: Tensor, size: int, times: int) -> Tensor:
+    """Return `times` views (times, 3, size, size), float64, of an image (H, W, 3)."""
+    got = student.kit.repeat(student.get_simclr_transform.keep(size), image(pixels), times)
+    got = got[0] if isinstance(got, list) and got else got
+    expect(isinstance(got, Tensor), f"A view must be one tensor (3, size, size); yours is {named(got)}.")
+    expect(
+        got.shape == (times, 3, size, size),
+        f"get_simclr_transform({size}) must give views of shape "
+        f"(3, {size}, "
+        f"{size}), each time; yours are {tuple(got.shape[-3:])}.",
+    )
+    expect(
+        got.is_floating_point() and got.isfinite().all(),
+        f"A view must be finite floats; yours is {got.dtype}.",
+    )
+    return got.double()
+
+
+def colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Return the colour (DRAWS, 3) that each view gives one flat colour, 0 black and 1 white; and that
+    colour.
+    """
+
+    def middle(pixels: Tensor, times: int) -> Tensor:
+        return drawn_views(student, pixels, 12, times).flatten(2).median(2).values
+
+    black, white = (middle(torch.full((16, 16, 3), level, dtype=torch.uint8), 50) for level in (0, 255))
+    flat = torch.tensor([draw.integer(125, 140), draw.integer(50, 70), draw.integer(80, 95)])[
+        draw.permutation(3)
+    ]
+    got = middle(flat.to(torch.uint8).expand(16, 16, 3).contiguous(), DRAWS)
+    return calibrate(got, black, white), flat.double() / 255
+
+
+def is_gray(colour: Tensor) -> Tensor:
+    return colour.amax(1) - colour.amin(1) < 1.5e-3

@@ -1,0 +1,135 @@
+"""A lab is found by its files alone, and its checks run as plain pytest as well."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from autograder import grading, labs
+from autograder.checking import Unmet, check, expect
+from autograder.draw import Draw
+from autograder.report import to_gradescope, to_text
+from autograder.student import StudentFault
+from labkit.errors import LabError
+
+NEW_CHECKS = '''"""Checks of lab96."""
+from autograder.checking import Lab, check, expect
+def twice(function, x):
+    return function(function(x))
+LAB = Lab(title="Doubling", files=["double.py"], names=["double"], helpers=[twice])
+@check(2, "double", visible=True)
+def test_double(student, draw):
+    x = draw.normal(draw.integer(2, 5))
+    expect((student.double(x) - 2 * x).abs().max() < 1e-6, "double(x) is x + x.")
+@check(1, "twice")
+def test_twice(student, draw):
+    expect(student.helper.twice(student.double, 3.0) == 12.0, "double(double(3)) is 12.", keep=0.5)
+'''
+
+
+@pytest.fixture
+def lab96():
+    """A new lab: nothing but its own files is written."""
+    made = [
+        labs.CHECKS / "lab96_double.py",
+        labs.MUTANTS / "lab96" / "wrong" / "triples.py",
+        labs.MUTANTS / "lab96" / "correct" / "adds.py",
+    ]
+    texts = [
+        NEW_CHECKS,
+        '"""Triples."""\ndef double(x):\n    return 3 * x',
+        '"""Adds."""\ndef double(x):\n    return x + x',
+    ]
+    try:
+        for path, text in zip(made, texts, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        yield "lab96"
+    finally:
+        made[0].unlink()
+        shutil.rmtree(labs.MUTANTS / "lab96")
+
+
+def test_a_new_lab_needs_its_own_files_alone(zygote, lab96):
+    from autograder import audit
+
+    assert lab96 in labs.names() and labs.stem(lab96) == "lab96_double"
+    found = {case.name: case for case in audit.run(lab96, zygote, jobs=1)}
+    assert found["adds"].report.score == 3 and found["triples"].report.score == 0.5
+    assert all(case.as_it_should_be for case in found.values())
+
+
+def test_an_unknown_lab_is_refused_with_the_names():
+    with pytest.raises(LabError, match="lab03"):
+        labs.stem("lab33")
+
+
+class Quiet:
+    def begin(self, seed):
+        pass
+
+
+def judged(body, keep=0.0):
+    @check(4, "a check")
+    def test_one(student, draw):
+        body()
+
+    return grading.judge(test_one, Quiet(), 1)
+
+
+def fails(error):
+    def body():
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(("error", "score", "status"), [
+    (Unmet("no", keep=0.5), 2.0, "failed"), (Unmet("no", keep=5), 3.6, "failed"),
+    (StudentFault("gone"), 0.0, "failed"), (pytest.skip.Exception("x"), 0.0, "error"),
+    (ZeroDivisionError(), 0.0, "failed"),
+        (OSError(), 0.0, "error"), (SystemExit(0), 0.0, "error"),
+])  # fmt: skip
+def test_whatever_a_check_raises_is_a_verdict(error, score, status, capsys):
+    result = judged(fails(error))
+    assert (result.score, result.status, result.points) == (score, status, 4.0)
+
+
+def test_expect_never_lets_nan_through():
+    with pytest.raises(Unmet):
+        expect(float("nan") < 1, "nan")
+
+
+def test_draws_repeat_for_a_seed_and_differ_between_checks():
+    assert Draw(1, "a").integer(0, 10**9) == Draw(1, "a").integer(0, 10**9) != Draw(1, "b").integer(0, 10**9)
+
+
+def test_a_report_has_gradescopes_fields_and_one_line_per_check(zygote):
+    report = grading.grade("lab03", labs.MUTANTS / "lab03" / "correct" / "big_main", zygote, seed=1)
+    made = to_gradescope(report)
+    assert made["score"] == sum(t["score"] for t in made["tests"]) == 20
+    assert {t["visibility"] for t in made["tests"]} == {"visible", "after_due_date"}
+    assert to_text(report).startswith("lab03_simclr: 20 of 20 points")
+
+
+@pytest.mark.integration
+def test_a_check_file_runs_as_plain_pytest(tmp_path):
+    good = labs.MUTANTS / "lab03" / "correct" / "big_main" / "main.py"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(labs.CHECKS / "lab03_simclr.py"),
+        "--grading-seed",
+        "3",
+        "--submission",
+    ]
+    done = subprocess.run([*command, str(good)], capture_output=True, text=True, cwd=labs.CHECKS.parents[1])
+    assert done.returncode == 0, done.stdout[-2000:]
+    stub = labs.CHECKS.parents[1] / "assignments" / "lab03_simclr"
+    done = subprocess.run([*command, str(stub)], capture_output=True, text=True, cwd=labs.CHECKS.parents[1])
+    assert done.returncode == 1 and "17 failed" in done.stdout
