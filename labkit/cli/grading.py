@@ -10,7 +10,9 @@ import click
 @click.argument("lab")
 @click.argument("path", required=False, type=click.Path())
 def check(lab, path):
-    """Run the public checks of LAB on the file in assignments/, or on PATH.
+    """Run the public checks of LAB on your own work.
+
+    That is the file in assignments/, or PATH.
 
     Exit code 1 where a point is missing.
 
@@ -37,9 +39,10 @@ def check(lab, path):
 @click.option("--jobs", type=click.IntRange(1), help="Submissions at a time, with --out (twice the cores).")
 @click.option("--seed", type=int, help="Repeats an earlier grading exactly (it is in the report).")
 def grade(lab, submission, as_json, gradescope, out, jobs, seed):
-    """Grade SUBMISSION (a folder, .py, .ipynb or .zip) with all checks of LAB, the hidden ones too.
+    """Grade SUBMISSION, or a whole class, in LAB.
 
-    With --out, SUBMISSION is a folder that holds one of these for each student.
+    All checks count, the hidden ones too. SUBMISSION is a folder, .py, .ipynb or .zip; with --out, a folder
+    that holds one of these for each student.
 
     \b
     Examples:

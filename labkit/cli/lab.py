@@ -35,9 +35,9 @@ def _fetch_model(root):
 @click.command()
 @click.argument("runs", nargs=-1)
 def sync(runs):
-    """Send finished runs to Weights & Biases, each fit as one complete run. Do this on a login node.
+    """Send finished runs to Weights & Biases.
 
-    With RUNS: only those whose name holds one of these words. What was sent before is left alone.
+    Each fit becomes one complete run. Do this on a login node. With RUNS: only those whose name holds one of these words. What was sent before is left alone.
 
     \b
     Example:

@@ -34,7 +34,7 @@ run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.envir
 
 @pytest.fixture(scope="module")
 def course(lab, tmp_path_factory):
-    """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs a command there."""
+    """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs there."""
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
     (root / "notebooks").mkdir()
