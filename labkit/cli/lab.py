@@ -37,7 +37,8 @@ def _fetch_model(root):
 def sync(runs):
     """Send finished runs to Weights & Biases.
 
-    Each fit becomes one complete run. Do this on a login node. With RUNS: only those whose name holds one of these words. What was sent before is left alone.
+    Each fit becomes one complete run; on a cluster, do this on a login node. With RUNS: only those whose
+    name holds one of these words. What was sent before is left alone.
 
     \b
     Example:
