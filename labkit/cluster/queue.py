@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from labkit.cluster.commands import Unreachable, command
 from labkit.records import RunFolder, atomic_write, to_json
@@ -68,9 +70,25 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
         job = find(jobs or {}, ticket)
     if job is None and _verdict(run, ticket):
         job = Job(**_verdict(run, ticket))
-    merged = merge(status, job, silent=jobs is None, ticket=ticket)
+    merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
     if job is not None and jobs and job.state in _ENDED and merged["state"] != status.get("state"):
         atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
+    return merged
+
+
+def explain(merged: dict, job: Job | None, ticket: dict) -> dict:
+    """Return the merged state with what the job's own output says about a death: no memory, a bad module."""
+    if job is None or job.state != "FAILED" or merged["state"] != "died" or "output" not in ticket:
+        return merged
+    index = ticket.get("index")
+    try:
+        said = (Path(ticket["output"]) / f"{'job' if index is None else index}.out").read_text()
+    except (OSError, UnicodeDecodeError):
+        return merged
+    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", said):
+        return merged | {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
+    if merged.get("exit_code") is None and said.strip():            # the runner never spoke
+        return merged | {"message": f"Its job failed on the node: {said.strip().splitlines()[-1][-200:]}"}
     return merged
 
 

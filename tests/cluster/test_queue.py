@@ -124,6 +124,20 @@ def test_five_hundred_runs_are_told_at_once_with_one_call(cluster):
     assert (cluster / "calls").read_text() == "x\n"
 
 
+@pytest.mark.parametrize(("said", "cause", "message"), [
+    ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
+    ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
+    ("", None, "before the runner could say why"),
+])  # fmt: skip
+def test_what_the_jobs_output_says_about_its_death_is_told(cluster, said, cause, message):
+    run = make(cluster, 0, "running")
+    (cluster / "0.out").write_text(said)
+    (run.path / queue.TICKET).write_text(f'{{"token": "t", "index": 0, "job": "9_0", "output": "{cluster}"}}')
+    (cluster / "says").write_text("9_0|FAILED|JobLaunchFailure|0:00|node1||labkit:t\n")
+    seen = state.observe(run)
+    assert (seen["state"], seen.get("cause")) == ("died", cause) and message in seen["message"]
+
+
 def test_what_slurm_said_last_is_remembered_when_slurm_has_forgotten_it(cluster):
     run = make(cluster, 0, "running")
     (cluster / "says").write_text("9_0|NODE_FAIL|None|0:00|node1||labkit:t\n")
