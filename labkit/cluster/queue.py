@@ -70,8 +70,10 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
         job = find(jobs or {}, ticket)
     if job is None and _verdict(run, ticket):
         job = Job(**_verdict(run, ticket))
+    elif job is None and jobs is not None and status["state"] in ("queued", "running"):
+        job = _accounted(ticket.get("job"))
     merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
-    if job is not None and jobs and job.state in _ENDED and merged["state"] != status.get("state"):
+    if job and jobs is not None and job.state in _ENDED and merged["state"] != status.get("state"):
         atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
     return merged
 
@@ -164,6 +166,16 @@ def _without_a_job(status: dict, silent: bool, ticket: dict) -> dict:
         return status | {"state": "interrupted", "message": "Slurm never took it; labkit resume sends it."}
     said = "Its job has left Slurm's queue, and neither it nor Slurm said how it ended."
     return status | {"state": "died", "message": said}
+
+
+def _accounted(number: str | None) -> Job | None:
+    """Return an ended job as sacct remembers it; None where the site keeps no accounts, as many do not."""
+    try:
+        said = command("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}",
+                       "--format=State") if number else ""
+    except Unreachable:
+        return None
+    return Job(number, said.split()[0]) if said.split() else None       # "CANCELLED by 1000"
 
 
 def _verdict(run: RunFolder, ticket: dict) -> dict | None:

@@ -124,6 +124,18 @@ def test_five_hundred_runs_are_told_at_once_with_one_call(cluster):
     assert (cluster / "calls").read_text() == "x\n"
 
 
+def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch):
+    (cluster / "says").write_text("")
+    run = make(cluster, 0, "running")
+    monkeypatch.setattr(queue, "GRACE_S", -1)
+    assert "neither it nor Slurm said" in state.observe(run)["message"]         # a site without accounting
+    (cluster / "bin" / "sacct").write_text("#!/bin/sh\necho 'CANCELLED by 1000'\n")
+    (cluster / "bin" / "sacct").chmod(0o755)
+    assert state.observe(run)["state"] == "cancelled"
+    (cluster / "bin" / "sacct").unlink()
+    assert state.observe(run)["state"] == "cancelled"                           # remembered
+
+
 @pytest.mark.parametrize(("said", "cause", "message"), [
     ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
     ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
