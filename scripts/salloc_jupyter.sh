@@ -25,10 +25,10 @@ python=${LABKIT_PYTHON:-$PWD/.venv/bin/python}
 
 folder=$("$python" -c 'from labkit.cluster.jupyter import create; print(create())') || exit 1
 trap 'rm -rf "$folder"' EXIT # the token goes with it
-trap : INT                   # Ctrl-C reaches srun, which ends the server
 # --overlap: the shell of salloc may hold the cores of the allocation already
 srun --overlap --nodes=1 --ntasks=1 "$python" -m labkit.cluster.jupyter "$folder" &
 pid=$!
+trap 'kill -TERM "$pid" 2>/dev/null' INT TERM HUP # srun hands it on, and the server ends
 for ((second = 0; second < 120; second++)); do
     [ -s "$folder/server.json" ] && break
     kill -0 "$pid" 2>/dev/null || fail "JupyterLab did not start: $(tail -n 1 "$folder/server.log" 2>/dev/null)"
@@ -46,4 +46,4 @@ left = os.popen(f"squeue --noheader --jobs={job} --format=%L").read().strip()
 lines = directions({"name": folder.name, "time_left": left} | place, folder)[:-1]
 print(*lines, "Ctrl-C here ends it.", sep="\n", flush=True)
 PYTHON
-wait "$pid"
+while kill -0 "$pid" 2>/dev/null; do wait "$pid"; done

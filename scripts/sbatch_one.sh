@@ -108,10 +108,11 @@ else
 fi
 echo "[lab] labkit ${wish[*]}"
 
-# --- 5. Run it. bash waits in the background so that it hears USR1 and can hand it on.
+# --- 5. Run it in the background, so that bash hears signals: at USR1 (the time limit is near) it makes the file `stop`,
+# which training sees after its next step; then it saves and ends with exit code 75.
 "$LABKIT_PYTHON" -m labkit.cli "${wish[@]}" &
 pid=$!
-trap 'kill -USR1 "$pid" 2>/dev/null' USR1
+trap 'touch "${LABKIT_RUNS:-runs}/$name/stop"' USR1
 trap : TERM # Slurm tells every process of the job itself: only wait until the run has saved
 wait "$pid"; code=$?
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done # a signal ends a wait, not the run

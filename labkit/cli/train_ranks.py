@@ -18,6 +18,7 @@ from labkit.attempts import begin
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
 from labkit.errors import Interrupted, LabError
+from labkit.paths import process_identity
 from labkit.records import RUN_DIR_VARIABLE, RunFolder
 from labkit.train import fit
 
@@ -85,7 +86,7 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
             run.create({"notebook": None, "kind": "ranks", "values": vars(options)}, state="running")
         number[0] = begin(run.path)
         run.write_status("running", attempt=int(number), started=round(time.time(), 3), message=None,
-                         slurm_job=os.environ.get("SLURM_JOB_ID"))
+                         slurm_job=os.environ.get("SLURM_JOB_ID"), **process_identity())
     if distributed.in_group():
         box = [int(number)]
         dist.broadcast_object_list(box, src=0)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from labkit.cluster.commands import Unreachable, command
 from labkit.records import RunFolder, atomic_write, to_json
@@ -68,9 +70,27 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
         job = find(jobs or {}, ticket)
     if job is None and _verdict(run, ticket):
         job = Job(**_verdict(run, ticket))
-    merged = merge(status, job, silent=jobs is None, ticket=ticket)
-    if job is not None and jobs and job.state in _ENDED and merged["state"] != status.get("state"):
+    elif job is None and jobs is not None and status["state"] in ("queued", "running"):
+        job = _accounted(ticket.get("job"))
+    merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
+    if job and jobs is not None and job.state in _ENDED and merged["state"] != status.get("state"):
         atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
+    return merged
+
+
+def explain(merged: dict, job: Job | None, ticket: dict) -> dict:
+    """Return the merged state with what the job's own output says about a death: no memory, a bad module."""
+    if job is None or job.state != "FAILED" or merged["state"] != "died" or "output" not in ticket:
+        return merged
+    index = ticket.get("index")
+    try:
+        said = (Path(ticket["output"]) / f"{'job' if index is None else index}.out").read_text()
+    except (OSError, UnicodeDecodeError):
+        return merged
+    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", said):
+        return merged | {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
+    if merged.get("exit_code") is None and said.strip():            # the runner never spoke
+        return merged | {"message": f"Its job failed on the node: {said.strip().splitlines()[-1][-200:]}"}
     return merged
 
 
@@ -146,6 +166,16 @@ def _without_a_job(status: dict, silent: bool, ticket: dict) -> dict:
         return status | {"state": "interrupted", "message": "Slurm never took it; labkit resume sends it."}
     said = "Its job has left Slurm's queue, and neither it nor Slurm said how it ended."
     return status | {"state": "died", "message": said}
+
+
+def _accounted(number: str | None) -> Job | None:
+    """Return an ended job as sacct remembers it; None where the site keeps no accounts, as many do not."""
+    try:
+        said = command("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}",
+                       "--format=State") if number else ""
+    except Unreachable:
+        return None
+    return Job(number, said.split()[0]) if said.split() else None       # "CANCELLED by 1000"
 
 
 def _verdict(run: RunFolder, ticket: dict) -> dict | None:

@@ -139,8 +139,9 @@ def _execution(site: Site, python: str | Path, root: str | Path) -> list[str]:
     command = shlex.join([*container(site, root), program, "-m", "labkit.cluster.runner"])
     return [
         "# --- run the notebook; what it says is in its own log",
-        "# USR1: the time limit is near, the runner shall save. TERM: the runner got it, too: wait for it.",
-        'trap \'kill -USR1 "$runner" 2>/dev/null\' USR1',
+        "# USR1: the time limit is near; training sees this file after its next step, saves and ends.",
+        "# TERM: Slurm sends it to the runner as well, so only wait for it.",
+        'trap \'touch "$run/stop"\' USR1',
         "trap : TERM",
         f'{command} "$run" >>"$run/logs/run.log" 2>&1 &',
         "runner=$!",

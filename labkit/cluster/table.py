@@ -91,7 +91,8 @@ def _word(run: RunFolder, status: dict) -> str:
     if status.get("message"):
         return status["message"]
     metric, value = headline(run.read_summary(), run.read_timings())
-    return f"{metric} {number(value)}" if metric else last_metric(run)
+    left = f"{status['time_left']} left" if status.get("time_left") else ""
+    return ", ".join(filter(None, [f"{metric} {number(value)}" if metric else last_metric(run), left]))
 
 
 def _human(value: object) -> str:

@@ -124,6 +124,32 @@ def test_five_hundred_runs_are_told_at_once_with_one_call(cluster):
     assert (cluster / "calls").read_text() == "x\n"
 
 
+def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch):
+    (cluster / "says").write_text("")
+    run = make(cluster, 0, "running")
+    monkeypatch.setattr(queue, "GRACE_S", -1)
+    assert "neither it nor Slurm said" in state.observe(run)["message"]         # a site without accounting
+    (cluster / "bin" / "sacct").write_text("#!/bin/sh\necho 'CANCELLED by 1000'\n")
+    (cluster / "bin" / "sacct").chmod(0o755)
+    assert state.observe(run)["state"] == "cancelled"
+    (cluster / "bin" / "sacct").unlink()
+    assert state.observe(run)["state"] == "cancelled"                           # remembered
+
+
+@pytest.mark.parametrize(("said", "cause", "message"), [
+    ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
+    ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
+    ("", None, "before the runner could say why"),
+])  # fmt: skip
+def test_what_the_jobs_output_says_about_its_death_is_told(cluster, said, cause, message):
+    run = make(cluster, 0, "running")
+    (cluster / "0.out").write_text(said)
+    (run.path / queue.TICKET).write_text(f'{{"token": "t", "index": 0, "job": "9_0", "output": "{cluster}"}}')
+    (cluster / "says").write_text("9_0|FAILED|JobLaunchFailure|0:00|node1||labkit:t\n")
+    seen = state.observe(run)
+    assert (seen["state"], seen.get("cause")) == ("died", cause) and message in seen["message"]
+
+
 def test_what_slurm_said_last_is_remembered_when_slurm_has_forgotten_it(cluster):
     run = make(cluster, 0, "running")
     (cluster / "says").write_text("9_0|NODE_FAIL|None|0:00|node1||labkit:t\n")

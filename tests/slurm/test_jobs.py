@@ -127,3 +127,12 @@ def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
     assert lab.state(lab.run("greedy"))["state"] == "failed"
     assert lab.labkit("resume", "greedy", "--site", "laptop").returncode == 0
     assert lab.ended(lab.run("greedy")) == ["done"]
+
+
+def test_a_job_that_takes_too_much_memory_is_told_as_that(lab):
+    run = lab.freeze("greedy_memory", "x = bytearray(700_000_000)\nx[::4096] = b'1' * len(x[::4096])\n"
+                                      "import time\ntime.sleep(60)")
+    lab.executor(memory="300M").submit([run])
+    lab.until(lambda: lab.state(run).get("cause"), run=run)
+    assert (lab.state(run)["state"], lab.state(run)["cause"]) == ("died", "out of memory")
+    assert "--mem" in lab.state(run)["message"]

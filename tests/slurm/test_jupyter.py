@@ -1,8 +1,13 @@
 """JupyterLab as a job: there with the token, shut without it, on the loopback only, two at once, stopped."""
 
 import os
+import re
+import signal
 import socket
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +85,26 @@ def test_the_command_starts_one_and_stop_ends_it_with_its_job_and_its_token(lab)
     queue.forget()
     assert "Unknown JupyterLab 'cat'" in lab.labkit("jupyter", "stop", "cat").stderr or \
         "No JupyterLab" in lab.labkit("jupyter", "stop", "cat").stderr
+
+
+def test_inside_salloc_the_script_serves_until_ctrl_c(lab):
+    environment = os.environ | {"LABKIT_PYTHON": sys.executable,
+                                "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
+    script = Path(__file__).parents[2] / "scripts" / "salloc_jupyter.sh"
+    terminal = subprocess.Popen(["salloc", "--quiet", "bash", str(script)], env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    said = ""
+    try:
+        for line in terminal.stdout:
+            said += line
+            if "Ctrl-C here ends it" in line:
+                break
+        port = int(re.search(r"127\.0\.0\.1:(\d+)/lab", said)[1])
+        assert jupyter.answers(port, None) == 403, said
+        os.killpg(terminal.pid, signal.SIGINT)
+        lab.until(lambda: jupyter.answers(port, None) == 0, timeout_s=40)
+        terminal.wait(40)
+    finally:
+        if terminal.poll() is None:
+            os.killpg(terminal.pid, signal.SIGKILL)
+    assert not [folder for folder in jupyter.servers() if folder.name in said]      # the token went with it

@@ -29,8 +29,9 @@ run=${runs[${SLURM_ARRAY_TASK_ID:-0}]}
 rm -f "$run/stop"               # left by the attempt before
 
 # --- run the notebook; what it says is in its own log
-# USR1: the time limit is near, the runner shall save. TERM: the runner got it, too: wait for it.
-trap 'kill -USR1 "$runner" 2>/dev/null' USR1
+# USR1: the time limit is near; training sees this file after its next step, saves and ends.
+# TERM: Slurm sends it to the runner as well, so only wait for it.
+trap 'touch "$run/stop"' USR1
 trap : TERM
 apptainer exec --nv --bind /home/ann/course --bind /cluster /cluster/work/support/container/pytorch_nvidia_25.06_arm64.sif python3 -m labkit.cluster.runner "$run" >>"$run/logs/run.log" 2>&1 &
 runner=$!
