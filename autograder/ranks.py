@@ -1,12 +1,15 @@
 """What lab04's checks send to the worker: real gloo ranks in processes of their own, and errands on them.
 
-`near` and `whole` read on the trusted side what came back.
+`numbers` and `setting` draw what is sent; `near` and `whole` read on the trusted side what came back.
 """
+
+import itertools
 
 import torch
 from torch import Tensor, nn
 
 from autograder.checking import expect
+from autograder.draw import Draw
 
 
 def on_ranks(work, world_size):
@@ -16,6 +19,7 @@ def on_ranks(work, world_size):
     import traceback
     from datetime import timedelta
 
+    import torch._dynamo  # an optimizer's first step does: once here instead of in every rank
     import torch.distributed as dist
 
     folder = tempfile.mkdtemp(dir=os.getcwd())
@@ -82,14 +86,14 @@ def shards(function, indices, world_size, epochs):
     return answers, again, quiet
 
 
-def gathered(function, rows, weights, mode):
-    """Return of each rank what was gathered and the gradients of its rows and of a bias beside them.
+def gathered(function, cases):
+    """Return [rank][case] -> what was gathered, and the gradients of its rows and of a bias beside them.
 
-    The loss of rank k: "weighted" (w_k * x^2), "transposed" (the same for rows that are not contiguous),
-    "shared" (w_k * (x + bias)), or "sum" ((k + 1) * x).
+    A case: rows of each rank, weights of each rank, and the loss of rank k: "weighted" (w_k * x^2),
+    "transposed" (the same for rows that are not contiguous), "shared" (w_k * (x + bias)), "sum" ((k + 1) x).
     """
 
-    def work(rank):
+    def look(rank, rows, weights, mode):
         own = rows[rank].clone().requires_grad_(True)
         bias = torch.zeros_like(weights[rank]).requires_grad_(True)
         beside = bias * 1
@@ -103,7 +107,7 @@ def gathered(function, rows, weights, mode):
             ((rank + 1) * everyone).sum().backward()
         return value, own.grad, bias.grad
 
-    return on_ranks(work, len(rows))
+    return on_ranks(lambda rank: [look(rank, *case) for case in cases], len(cases[0][0]))
 
 
 def network(widths, values, momentum, stale, frozen):
@@ -159,6 +163,22 @@ def as_number(function, arguments):
     return float(function(**arguments))
 
 
+def numbers(draw: Draw, count: int) -> list[int]:
+    """Return `count` different numbers in increasing order, no two of them neighbours."""
+    start = draw.integer(100, 900)
+    return [start + 3 * i for i in range(count)]
+
+
+def setting(draw: Draw, sizes: list[list[int]]):
+    """Return network sizes, weights, and batches [step][rank] of drawn images, `sizes` many on each rank."""
+    widths = [draw.integer(4, 8), draw.integer(5, 9), draw.integer(3, 6)]
+    values = [draw.normal(b, a) / a**0.5 if w else 0.1 * draw.normal(b)
+              for a, b in itertools.pairwise(widths) for w in (True, False)]  # fmt: skip
+    batches = [[(2 * draw.normal(n, widths[0]), (widths[-1] * draw.uniform(n)).long()) for n in ranks]
+               for ranks in sizes]  # fmt: skip
+    return widths, values, batches
+
+
 def near(got, wanted: Tensor, tolerance: float = 1e-4) -> bool:
     """Say whether a tensor has the shape and the values that are wanted."""
     if not isinstance(got, Tensor) or got.shape != wanted.shape:
@@ -167,10 +187,11 @@ def near(got, wanted: Tensor, tolerance: float = 1e-4) -> bool:
     return bool((got.double() - wanted.double()).abs().max() <= bound)
 
 
-def whole(answers, count: int, parts: int | None = None):
-    """Return a list of `count` answers (of so many parts each) as it came. Raises Unmet where it is none."""
+def whole(answers, count: int, parts: int | None = None, kind: type | None = None):
+    """Return a list of `count` answers, of so many parts each or of one kind, as it came, or raise Unmet."""
     kinds = (list, tuple)
     good = isinstance(answers, kinds) and len(answers) == count
     good = good and (parts is None or all(isinstance(one, kinds) and len(one) == parts for one in answers))
+    good = good and (kind is None or all(type(one) is kind for one in answers))
     expect(good, "The answers of the ranks cannot be read.")
     return answers

@@ -1,7 +1,8 @@
 """What lab05's checks run on both sides, with the student's functions and with right ones: equal seeds, then
 compare.
 
-Functions are sent to the worker as text; they return numbers and never a verdict. `alone` stays here.
+Most functions are sent to the worker as text; they return numbers and never a verdict. `alone` stays here,
+and so do those at the end, which draw and read.
 """
 
 import random
@@ -10,6 +11,9 @@ import threading
 import numpy
 import torch
 from torch import Tensor, nn
+
+from autograder.checking import expect
+from autograder.draw import Draw
 
 ONE_AT_A_TIME = threading.Lock()  # the grader's threads share the global random generators
 
@@ -171,3 +175,49 @@ def resumed(save_state, load_state, recipe, before, after):
     loaded, rate = snapshot(second[0]), second[1].param_groups[0]["lr"]
     advance(*second, after)
     return number(step), loaded, rate, snapshot(second[0])
+
+
+def parts(answer, count: int) -> list:
+    """Return a list of `count` things as it came."""
+    expect(isinstance(answer, list | tuple) and len(answer) == count, "The answer cannot be read.")
+    return answer
+
+
+def plain(answer, what: str) -> float:
+    """Return a number that came with the news whether it drags a graph along."""
+    value, graph = parts(answer, 2)
+    expect(type(value) is float, f"{what} is not a number.")
+    expect(graph is False, f"{what} still has its graph: every step's memory is kept. Use .item() or detach.")
+    return value
+
+
+def near(got, wanted: float, tolerance: float = 1e-3) -> bool:
+    return isinstance(got, float) and abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+
+
+def same(got, wanted: dict, names=None) -> bool:
+    """Say whether all tensors of `wanted` (or those named) are there with their values."""
+    if not isinstance(got, dict) or not all(isinstance(got.get(name), Tensor) for name in wanted):
+        return False
+    if any(got[name].shape != wanted[name].shape for name in wanted):
+        return False
+    return all(
+        bool((got[name] - wanted[name]).abs().max() <= 1e-3 * max(1.0, float(wanted[name].abs().max())))
+        for name in (names or wanted)
+    )
+
+
+def recipe_of(draw: Draw, *, dropout: float = 0.0, gain: float = 1.0) -> list:
+    """Return what `trajectories.net` is made from: seed, inputs, hidden, classes, dropout, gain."""
+    sizes = [draw.integer(4, 8), draw.integer(6, 12), draw.integer(3, 6)]
+    return [draw.integer(1, 10**6), *sizes, dropout, gain]
+
+
+def batches_of(draw: Draw, recipe: list, sizes: list[int], strength: float = 1.0) -> list:
+    """Return batches of drawn images with labels that follow from them; short ones are of the first class."""
+    found, longest = [], max(sizes)
+    for size in sizes:
+        images = strength * draw.normal(size, recipe[1]) + (2.0 if size < longest else 0.0)
+        labels = (recipe[3] * draw.uniform(size)).long() if size == longest else torch.zeros(size).long()
+        found.append((images, labels))
+    return found

@@ -11,29 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from autograder import ranks as group
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.ranks import (
-    as_number,
-    gathered,
-    near,
-    network,
-    on_ranks,
-    plain,
-    refuses,
-    shards,
-    steps,
-    table,
-    whole,
-)  # fmt: skip
+from autograder.ranks import near, network, numbers, setting, whole
 from autograder.student import Student
 
 LAB = Lab(
     title="Scaling: shards, collectives, speed-up, prediction",
     files=["scaling.py", "main.py"],
     names=["shard", "all_gather_with_grad", "train_step_ddp", "speedup_table", "predict_step_time"],
-    helpers=[on_ranks, plain, shards, gathered, network, steps, table, refuses, as_number],
-)
+    helpers=[
+        group.on_ranks, group.plain, group.shards, group.gathered, group.network, group.steps, group.table,
+        group.refuses, group.as_number,
+    ],
+)  # fmt: skip
 
 
 # Shards
@@ -43,20 +35,14 @@ def asked(student: Student, indices, world_size: int, epochs: list[int]):
     """Return the three lists of `shards` after what every answer must pass."""
     answers, again, quiet = whole(student.helper.shards(student.shard, indices, world_size, epochs), 3)
     given, each = [int(one) for one in indices], len(indices) // world_size
-    for ranks in answers:
-        sizes = [len(one) for one in ranks]
+    for ranks in [*whole(answers, len(epochs)), *whole(again, len(epochs))]:
+        sizes = [len(whole(one, len(one), kind=int)) for one in whole(ranks, world_size, kind=list)]
         expect(sizes == [each] * world_size, f"{len(given)} indices on {world_size} ranks are {each} each; "
                f"yours have {sizes}.")
         everyone = [one for rank in ranks for one in rank]
         expect(set(everyone) <= set(given), "A shard holds numbers that are not among the indices.")
         expect(len(set(everyone)) == len(everyone), "An index is given out twice; ranks must not overlap.")
-    return answers, again, quiet
-
-
-def numbers(draw: Draw, count: int) -> list[int]:
-    """Return `count` different numbers in increasing order, no two of them neighbours."""
-    start = draw.integer(100, 900)
-    return [start + 3 * i for i in range(count)]
+    return answers, again, whole(quiet, 2 * len(epochs) * world_size, 2)
 
 
 @check(1, "shard: equal and disjoint shares of the indices", visible=True)
@@ -65,8 +51,8 @@ def test_shards_are_equal_and_disjoint(student, draw):
     for world_size in (2, draw.integer(3, 6)):
         indices = numbers(draw, draw.integer(8, 14) * world_size + world_size - 1)
         asked(student, indices, world_size, [0, 1])
-    whole = asked(student, indices, 1, [0])[0][0][0]
-    expect(sorted(whole) == indices, "One rank alone gets all the indices.")
+    alone = asked(student, indices, 1, [0])[0][0][0]
+    expect(sorted(alone) == indices, "One rank alone gets all the indices.")
 
 
 @check(2, "shard: other images in every epoch, the same when asked again")
@@ -112,60 +98,45 @@ def test_shards_have_no_side_effects(student, draw):
 def test_gather_alone(student, draw):
     """Without a process group the rows come back, with their gradient."""
     rows = draw.normal(draw.integer(3, 6), draw.integer(2, 5))
-    value, (grad,) = student.kit.gradients(student.all_gather_with_grad, rows)
+    value, grads = whole(student.kit.gradients(student.all_gather_with_grad, rows), 2)
     expect(near(value, rows), "Without a process group the result must be the rows themselves.")
-    expect(near(grad, torch.ones_like(rows)), "The gradient of the sum of the gathered rows must be 1.")
+    expect(near(whole(grads, 1)[0], torch.ones_like(rows)), "The gradient of the sum of the gathered rows must be 1.")
 
 
 @check(1, "all_gather_with_grad: the rows of 2 or 3 ranks, in order")
 def test_gather_values(student, draw):
+    world_size, cases = draw.integer(2, 3), []
     for shape in [(draw.integer(2, 5), draw.integer(2, 6)), (draw.integer(2, 4), 2, 3)]:
-        world_size = draw.integer(2, 3)
         rows = [draw.normal(*shape) for _ in range(world_size)]
         weights = [draw.normal(world_size * shape[0], *shape[1:]) for _ in rows]
-        answers = student.helper.gathered(student.all_gather_with_grad, rows, weights, "transposed")
-        for rank, (value, _, _) in enumerate(whole(answers, world_size, 3)):
-            expect(near(value, torch.cat(rows)), f"Rank {rank} does not get the rows of all ranks in rank "
-                   "order.")
+        cases.append((rows, weights, "transposed"))
+    answers = student.helper.gathered(student.all_gather_with_grad, cases)
+    for rank, answer in enumerate(whole(answers, world_size, len(cases))):
+        for (value, *_), (rows, *_) in zip(whole(answer, len(cases), 3), cases, strict=True):
+            expect(near(value, torch.cat(rows)), f"Rank {rank} does not get the rows of all ranks in order.")
 
 
 @check(2, "all_gather_with_grad: gradients from all ranks, summed")
 def test_gather_gradients(student, draw):
     from autograder.reference import lab04_scaling as right
 
-    for world_size, mode in ((2, "weighted"), (3, "shared"), (2, "sum")):
-        batch, width = draw.integer(2, 5), draw.integer(2, 6)
+    world_size, batch, width, cases = draw.integer(2, 3), draw.integer(2, 5), draw.integer(2, 6), []
+    for mode in ("weighted", "shared", "sum"):
         rows = [draw.normal(batch, width) for _ in range(world_size)]
-        weights = [draw.normal(world_size * batch, width) for _ in rows]
-        losses = [
-            {
-                "weighted": lambda x, w=w: (x**2 * w).sum(),
-                "shared": lambda x, w=w: (x * w).sum(),
-                "sum": lambda x, k=k: (k + 1) * x.sum(),
-            }[mode]
-            for k, w in enumerate(weights)
-        ]
-        wanted = right.gather_gradients(rows, losses)
-        answers = student.helper.gathered(student.all_gather_with_grad, rows, weights, mode)
-        for rank, (_, grad, bias) in enumerate(whole(answers, world_size, 3)):
+        cases.append((rows, [draw.normal(world_size * batch, width) for _ in rows], mode))
+    answers = student.helper.gathered(student.all_gather_with_grad, cases)
+    wanted = [right.gather_gradients(*case) for case in cases]
+    for rank, answer in enumerate(whole(answers, world_size, len(cases))):
+        for case, (_, grad, bias) in enumerate(whole(answer, len(cases), 3)):
+            true, weights = wanted[case][rank], cases[case][1]
             expect(isinstance(grad, Tensor), f"No gradient reaches the rows of rank {rank}.")
-            expect(near(grad, wanted[rank]), f"Rank {rank} of {world_size}: the gradient is not the sum of "
-                   f"what all ranks' losses say about its rows{right.factor(grad, wanted[rank])}.")
-            expect(mode != "shared" or near(bias, weights[rank]), "Your backward pass changes the "
-                   "gradient that it is given, which another branch of the graph uses too.")
+            expect(near(grad, true), f"Rank {rank} of {world_size}: the gradient is not the sum of what all "
+                   f"ranks' losses say about its rows{right.factor(grad, true)}.")
+            expect(cases[case][2] != "shared" or near(bias, weights[rank]), "Your backward pass changes the "
+                   "gradient that it is given; another branch of the graph uses it too.")
 
 
 # The step
-
-
-def setting(draw: Draw, sizes: list[list[int]]):
-    """Return network sizes, weights, and batches [step][rank] of drawn images, `sizes` many on each rank."""
-    widths = [draw.integer(4, 8), draw.integer(5, 9), draw.integer(3, 6)]
-    values = [draw.normal(b, a) / a**0.5 if w else 0.1 * draw.normal(b)
-              for a, b in itertools.pairwise(widths) for w in (True, False)]  # fmt: skip
-    batches = [[(2 * draw.normal(n, widths[0]), (widths[-1] * draw.uniform(n)).long()) for n in ranks]
-               for ranks in sizes]  # fmt: skip
-    return widths, values, batches
 
 
 def compare(student: Student, draw: Draw, sizes: list[list[int]], *, stale=0.0, frozen=False, momentum=0.9):
@@ -180,11 +151,12 @@ def compare(student: Student, draw: Draw, sizes: list[list[int]], *, stale=0.0, 
     about = f"{len(sizes)} steps with {' + '.join(map(str, sizes[0]))} images"
     for rank, (_, got) in enumerate(answers):
         got = whole(got, len(weights))
-        expect(all(map(near, got, answers[0][1])), f"After {about} the weights of ranks 0 and {rank} differ.")
+        expect(all(map(near, got, answers[0][1])), f"After {about} ranks 0 and {rank} differ.")
         expect(all(map(near, got, weights)), f"After {about} the weights of rank {rank} are not those of one "
                "process with all images in one batch.")
     for rank, (got, _) in enumerate(answers):
-        worst = max((abs(a - b), a, b) for a, b in zip(whole(got, len(losses)), losses, strict=True))
+        whole(got, len(losses), kind=float)
+        worst = max((abs(a - b), a, b) for a, b in zip(got, losses, strict=True))
         expect(worst[0] < 1e-3, f"The loss returned on rank {rank} is {worst[1]:.4f}; the mean over all "
                f"images of all ranks is {worst[2]:.4f}.")
 
@@ -198,7 +170,8 @@ def test_step_from_zero(student, draw):
     x, y = (torch.cat(part) for part in zip(*batches[0], strict=True))
     wanted = 0.3 * (one_hot(y, classes) - 1 / classes).T @ x / len(x)
     for losses, weights in whole(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
-        expect(near(weights[0], wanted, 1e-5), "After one step from zero, the weights are not those of one "
+        whole(losses, 1, kind=float)
+        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not those of one "
                "process with the images of both ranks.")
         expect(abs(losses[0] - math.log(classes)) < 1e-4, f"The loss of equal logits is log {classes}; yours "
                f"is {losses[0]:.4f}.")
@@ -230,7 +203,8 @@ COLUMNS = ("ranks", "step_s", "images_per_second", "speedup", "efficiency")
 
 
 def same_table(got: list, wanted: list, kind: str) -> None:
-    mine, right = [row[0] for row in got], [row[0] for row in wanted]
+    mine = [whole(row, len(COLUMNS), kind=float)[0] for row in whole(got, len(wanted), kind=list)]
+    right = [row[0] for row in wanted]
     expect(mine == right, f"The rows must be those of {right} ranks, in this order; yours are of {mine}.")
     for mine, right in zip(got, wanted, strict=True):
         for name, a, b in zip(COLUMNS, mine, right, strict=True):

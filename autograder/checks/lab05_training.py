@@ -14,6 +14,7 @@ from autograder import trajectories as worlds
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
 from autograder.student import Student
+from autograder.trajectories import batches_of, near, parts, plain, recipe_of, same
 
 LAB = Lab(
     title="Training: step, evaluation, loop, probe, resume",
@@ -28,54 +29,6 @@ LAB = Lab(
 
 
 NAMED = {True: "train", False: "eval"}
-
-# Reading what came back
-
-
-def parts(answer, count: int) -> list:
-    """Return a list of `count` things as it came."""
-    expect(isinstance(answer, list | tuple) and len(answer) == count, "The answer cannot be read.")
-    return answer
-
-
-def plain(answer, what: str) -> float:
-    """Return a number that came with the news whether it drags a graph along."""
-    value, graph = parts(answer, 2)
-    expect(graph is False, f"{what} still has its graph: every step's memory is kept. Use .item() or detach.")
-    return value
-
-
-def near(got, wanted: float, tolerance: float = 1e-3) -> bool:
-    return isinstance(got, float) and abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
-
-
-def same(got, wanted: dict, names=None) -> bool:
-    """Say whether all tensors of `wanted` (or those named) are there with their values."""
-    if not isinstance(got, dict) or not all(isinstance(got.get(name), Tensor) for name in wanted):
-        return False
-    if any(got[name].shape != wanted[name].shape for name in wanted):
-        return False
-    return all(
-        bool((got[name] - wanted[name]).abs().max() <= 1e-3 * max(1.0, float(wanted[name].abs().max())))
-        for name in (names or wanted)
-    )
-
-
-def recipe_of(draw: Draw, *, dropout: float = 0.0, gain: float = 1.0) -> list:
-    """Return what `trajectories.net` is made from: seed, inputs, hidden, classes, dropout, gain."""
-    sizes = [draw.integer(4, 8), draw.integer(6, 12), draw.integer(3, 6)]
-    return [draw.integer(1, 10**6), *sizes, dropout, gain]
-
-
-def batches_of(draw: Draw, recipe: list, sizes: list[int], strength: float = 1.0) -> list:
-    """Return batches of drawn images with labels that follow from them; short ones are of the first class."""
-    found, longest = [], max(sizes)
-    for size in sizes:
-        images = strength * draw.normal(size, recipe[1]) + (2.0 if size < longest else 0.0)
-        labels = (recipe[3] * draw.uniform(size)).long() if size == longest else torch.zeros(size).long()
-        found.append((images, labels))
-    return found
-
 
 def compare_steps(student: Student, recipe, groups, *, clip=None, scale=None, stale=0.0) -> None:
     """Compare weights after the updates, explain a difference by a known mistake, then the losses."""
@@ -210,7 +163,7 @@ def test_fit_once(student, draw):
     given = (recipe, [batch], batch, 1, [1.0, draw.real(0.2, 0.6)])
     rows, weights, rate = parts(student.helper.fitted(student.fit, *given), 3)
     model = worlds.alone(worlds.net, *recipe).train()
-    loss, before = float(F.cross_entropy(model(batch[0][0]), batch[0][1])), worlds.snapshot(model)
+    loss, before = F.cross_entropy(model(batch[0][0]), batch[0][1]).item(), worlds.snapshot(model)
     expect(isinstance(rows, list) and len(rows) == 1, "One epoch gives one row.")
     got = plain(parts(rows[0], 3)[0], "train_loss")
     expect(near(got, loss), f"The train_loss of one update is {loss:.4f}; yours is {got:.4f}.")
@@ -285,8 +238,8 @@ def test_probe_leaves_the_backbone(student, draw):
                    "belongs in eval mode.")
         expect(same(after, before), "The backbone's weights have changed.")
         expect(mode is train, f"The backbone came in {NAMED[train]} mode and leaves in the other.")
-        expect(trainable == [True] * 6, "The backbone's parameters are left with requires_grad=False.")
-        expect(grads == [False] * 6, "The backbone's parameters are left with gradients.")
+        expect(all(one is True for one in parts(trainable, 6)), "The backbone's parameters are left frozen.")
+        expect(all(one is False for one in parts(grads, 6)), "The backbone's parameters are left with gradients.")
 
 
 @check(1, "train_probe: the head's weights and the loss")
