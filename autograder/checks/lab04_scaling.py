@@ -100,7 +100,8 @@ def test_gather_alone(student, draw):
     rows = draw.normal(draw.integer(3, 6), draw.integer(2, 5))
     value, grads = whole(student.kit.gradients(student.all_gather_with_grad, rows), 2)
     expect(near(value, rows), "Without a process group the result must be the rows themselves.")
-    expect(near(whole(grads, 1)[0], torch.ones_like(rows)), "The gradient of the sum of the gathered rows must be 1.")
+    good = near(whole(grads, 1)[0], torch.ones_like(rows))
+    expect(good, "The gradient of the sum of the gathered rows must be 1.")
 
 
 @check(1, "all_gather_with_grad: the rows of 2 or 3 ranks, in order")
@@ -171,8 +172,8 @@ def test_step_from_zero(student, draw):
     wanted = 0.3 * (one_hot(y, classes) - 1 / classes).T @ x / len(x)
     for losses, weights in whole(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
         whole(losses, 1, kind=float)
-        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not those of one "
-               "process with the images of both ranks.")
+        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not those "
+               "of one process with the images of both ranks.")
         expect(abs(losses[0] - math.log(classes)) < 1e-4, f"The loss of equal logits is log {classes}; yours "
                f"is {losses[0]:.4f}.")
 

@@ -30,6 +30,10 @@ LAB = Lab(
 
 NAMED = {True: "train", False: "eval"}
 
+
+# train_step
+
+
 def compare_steps(student: Student, recipe, groups, *, clip=None, scale=None, stale=0.0) -> None:
     """Compare weights after the updates, explain a difference by a known mistake, then the losses."""
     from autograder.reference import lab05_training as right
@@ -47,9 +51,6 @@ def compare_steps(student: Student, recipe, groups, *, clip=None, scale=None, st
     for got, true in zip(parts(losses, len(groups)), wanted_losses, strict=True):
         got = plain(got, "The loss returned")
         expect(near(got, true[0]), f"The loss returned is {got:.4f}; the images' mean is {true[0]:.4f}.")
-
-
-# train_step
 
 
 @check(1, "train_step: one update of a linear layer from zero", visible=True)
@@ -239,7 +240,8 @@ def test_probe_leaves_the_backbone(student, draw):
         expect(same(after, before), "The backbone's weights have changed.")
         expect(mode is train, f"The backbone came in {NAMED[train]} mode and leaves in the other.")
         expect(all(one is True for one in parts(trainable, 6)), "The backbone's parameters are left frozen.")
-        expect(all(one is False for one in parts(grads, 6)), "The backbone's parameters are left with gradients.")
+        clean = all(one is False for one in parts(grads, 6))
+        expect(clean, "The backbone's parameters are left with gradients.")
 
 
 @check(1, "train_probe: the head's weights and the loss")
