@@ -172,8 +172,8 @@ def test_step_from_zero(student, draw):
     wanted = 0.3 * (one_hot(y, classes) - 1 / classes).T @ x / len(x)
     for losses, weights in whole(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
         whole(losses, 1, kind=float)
-        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not those "
-               "of one process with the images of both ranks.")
+        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not "
+               "those of one process with the images of both ranks.")
         expect(abs(losses[0] - math.log(classes)) < 1e-4, f"The loss of equal logits is log {classes}; yours "
                f"is {losses[0]:.4f}.")
 
