@@ -1,8 +1,10 @@
 """The system calls that Python has no name for: namespaces, mounts, capabilities, the filter of calls."""
 
 import ctypes
+import fcntl
 import os
 import platform
+import socket
 import struct
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -126,6 +128,16 @@ def pivot_into(root: str) -> None:
         raise OSError(ctypes.get_errno(), "pivot_root was refused")
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
+
+
+def raise_loopback() -> None:
+    """Bring up `lo`, which a new network namespace has but switched off. Raises OSError."""
+    get, put, up = 0x8913, 0x8914, 0x1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, get, struct.pack("16sH22x", b"lo", 0))
+        flags = struct.unpack("16sH22x", answer)[1]
+        if not flags & up:
+            fcntl.ioctl(any_socket, put, struct.pack("16sH22x", b"lo", flags | up))
 
 
 def prctl(option: int, value=1) -> None:

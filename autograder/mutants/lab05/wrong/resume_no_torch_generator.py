@@ -1,0 +1,13 @@
+"""torch's generator is not restored: other dropout masks."""
+import random
+import numpy
+from parts import train_step, evaluate, fit, train_probe, save_state
+
+
+def load_state(state, model, optimizer, scheduler):
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    scheduler.load_state_dict(state["scheduler"])
+    random.setstate(state["random"])
+    numpy.random.set_state(state["numpy"])
+    return state["step"]
