@@ -74,22 +74,18 @@ def watched(student: Student, model, images: Tensor, *, train: bool = False) -> 
 
 
 def share_weights(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> dict:
-    """Give model and reference the same drawn weights; return the reference's, but for those that the model
-    lacks. Raises Unmet where a layer is missing or a BatchNorm is shared.
+    """Give model and reference the same drawn weights; return the reference's.
+
+    Raises Unmet where a layer is missing or a BatchNorm is shared.
     """
-    places = pair(traced, wanted)
-    lost = missing(places, wanted)
-    if lost and traced.shared_norms:
-        expect(False, "One BatchNorm serves two places; each convolution has its own.")
-    student.helper.fill(model, places, seed)
-    return {name: one for name, one in weights_of(wanted, seed).items() if name not in lost}
+    expect(not traced.shared_norms, "One BatchNorm serves two places; each convolution has its own.")
+    student.helper.fill(model, pair(traced, wanted), seed)
+    return weights_of(wanted, seed)
 
 
-def whole(traced: Traced, wanted: list[Layer], weights: dict) -> None:
+def whole(traced: Traced, wanted: list[Layer]) -> None:
     """Expect all weights of the reference, and no others, to take part."""
-    names = [(layer.name, name) for layer in wanted for name, _, _ in layer.slots()]
-    lost = [pair for pair in names if ".".join(pair) not in weights]
-    for layer, name in lost[:1]:
+    for layer, _, name in [one.partition(".") for one in missing(pair(traced, wanted), wanted)][:1]:
         part = {"weight": "weight", "bias": "bias", "mean": "running statistics", "var": "running statistics"}
         expect(False, f"{layer} has no {part.get(name, 'BatchNorm (with weight and bias)')} in your model.")
     expect(not traced.unused, f"{traced.unused} parameter tensors take no part in the forward pass.")

@@ -78,7 +78,7 @@ def test_alexnet_values(student, draw):
         if weights is None:
             traced = watched(student, model, images)
             weights = share_weights(student, model, traced, layers, draw.seed)
-            whole(traced, layers, weights)
+            whole(traced, layers)
         got = run(student, model, images, classes)
         off = right.far(got, right.no_gradients(right.alexnet, weights, images))
         hint = right.no_gradients(right.diagnose_alexnet, weights, images, got) if off > 2e-3 else ""
@@ -156,7 +156,7 @@ def compare_blocks(student: Student, draw: Draw, *, train: bool) -> None:
             hint = right.no_gradients(right.diagnose_block, weights, images, got, stride, train)
             expect(False, f"ResNetBlock({before}, {width}, {stride}) in {mode} mode, with the same weights, "
                    f"is off by {off:.2g} of its largest value{': ' + hint if hint else ''}.")
-        whole(traced, layers, weights)
+        whole(traced, layers)
         expect(torch.equal(after, images), "The block changes the tensor that it is given (an operation "
                "in place: += or relu_ on x).")
 
@@ -221,7 +221,7 @@ def test_resnet_values(student, draw):
         hint = right.no_gradients(right.diagnose_resnet, weights, images, got, train) if off > 5e-3 else ""
         expect(off < 5e-3, f"In {'train' if train else 'eval'} mode, with the same weights, your logits are "
                f"off by {off:.2g} of the largest{': ' + hint if hint else ''}.", keep=0.5 * train)
-    whole(traced, layers, weights)
+    whole(traced, layers)
 
 
 @check(1, "ResNet18: gradients reach every parameter")
