@@ -219,7 +219,9 @@ def _hold_norm(at: dict, out: list[int], layer: Found | None, layers: list[Found
 
 def _hold_bias(own: list, at: dict, layers: list[Found]) -> None:
     for index in at.values():
-        width = math.prod(own[index][0])
+        width = max(own[index][0], default=0)
+        if width != math.prod(own[index][0]):
+            continue  # a matrix that is only being turned
         layer = next((one for one in reversed(layers) if one.key[0] == width), None)
         if layer is not None and "bias" not in layer.held and index not in layer.held.values():
             layer.held["bias"] = index
