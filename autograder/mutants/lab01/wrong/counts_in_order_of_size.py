@@ -1,0 +1,7 @@
+"""Counts sorted by size."""
+import parts
+from parts import channel_mean_std, image_grid, stratified_split
+
+
+def class_counts(labels, num_classes):
+    return parts.class_counts(labels, num_classes).sort(descending=True).values

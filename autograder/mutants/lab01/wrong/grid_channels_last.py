@@ -1,0 +1,7 @@
+"""Channels last."""
+import parts
+from parts import channel_mean_std, class_counts, stratified_split
+
+
+def image_grid(images, columns, padding, value):
+    return parts.image_grid(images, columns, padding, value).permute(1, 2, 0)

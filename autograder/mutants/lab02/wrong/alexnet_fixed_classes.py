@@ -1,0 +1,8 @@
+"""Ten classes whatever num_classes says."""
+import parts
+from parts import ResNet18, ResNetBlock, epoch_throughput, throughput
+
+
+class AlexNet(parts.AlexNet):
+    def __init__(self, num_classes):
+        super().__init__(10)

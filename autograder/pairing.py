@@ -1,0 +1,122 @@
+"""Giving a student's model and a reference the same weights, layer by layer, whatever the names are."""
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+from autograder import tracing
+from autograder.checking import expect
+from autograder.draw import Draw
+from autograder.student import Student
+from autograder.tracing import Traced, drawn_values
+
+
+class Layer(NamedTuple):
+    """One layer of a reference: its weight (shape), with a bias, with a BatchNorm after it or neither."""
+
+    name: str
+    shape: tuple[int, ...]
+    bias: bool = False
+    norm: bool = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.shape[0], math.prod(self.shape[1:])
+
+    def slots(self) -> list[tuple[str, str, list[int]]]:
+        """Return (name, kind of numbers, shape) of everything that this layer holds."""
+        width = [self.shape[0]]
+        found = [("weight", "weight", list(self.shape))]
+        found += [("bias", "shift", width)] if self.bias else []
+        kinds = {"scale": "scale", "shift": "shift", "mean": "shift", "var": "scale"} if self.norm else {}
+        return found + [(name, kind, width) for name, kind in kinds.items()]
+
+
+def pair(traced: Traced, wanted: list[Layer]) -> list:
+    """Return `fill`'s places: each layer of the reference with the model's next one of that shape.
+
+    Raises Unmet where the model lacks a layer. What the reference lacks (a bias before BatchNorm) becomes 0.
+    """
+    left, places, slot = list(traced.layers), [], 0
+    for layer in wanted:
+        found = next((one for one in left if one.key == layer.key), None)
+        expect(found is not None, f"No layer of your model that runs has weights of the shape {layer.shape} "
+               f"({layer.name}).")  # fmt: skip
+        left.remove(found)
+        expect(layer.norm or "scale" not in found.held, f"After {layer.name} there is a BatchNorm too many.")
+        for name, kind, shape in layer.slots():
+            if name in found.held:
+                turned = name == "weight" and found.transposed
+                places.append([found.held[name], slot, kind, shape, turned])
+            slot += 1
+        if "bias" in found.held and not layer.bias:
+            places.append([found.held["bias"], slot, "zero", [layer.shape[0]], False])
+    return places
+
+
+def weights_of(wanted: list[Layer], seed: int) -> dict[str, Tensor]:
+    """Return the reference's weights, `layer.slot` -> the values that `fill` writes."""
+    slots = [(f"{layer.name}.{name}", kind, shape) for layer in wanted for name, kind, shape in layer.slots()]
+    return {name: drawn_values(kind, shape, seed + i) for i, (name, kind, shape) in enumerate(slots)}
+
+
+def missing(places: list, wanted: list[Layer]) -> list[str]:
+    """Return the names of the reference's weights that found no partner in the model."""
+    slots = [f"{layer.name}.{name}" for layer in wanted for name, _, _ in layer.slots()]
+    have = {place[1] for place in places if place[2] != "zero"}
+    return [name for i, name in enumerate(slots) if i not in have]
+
+
+def watched(student: Student, model, images: Tensor, *, train: bool = False) -> Traced:
+    """Return what the model runs on images."""
+    return tracing.read(student.helper.watch(model, images, train))
+
+
+def share_weights(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> dict:
+    """Give model and reference the same drawn weights; return the reference's.
+
+    Raises Unmet where a layer is missing or a BatchNorm is shared.
+    """
+    expect(not traced.shared_norms, "One BatchNorm serves two places; each convolution has its own.")
+    student.helper.fill(model, pair(traced, wanted), seed)
+    return weights_of(wanted, seed)
+
+
+def whole(traced: Traced, wanted: list[Layer]) -> None:
+    """Expect all weights of the reference, and no others, to take part."""
+    for layer, _, name in [one.partition(".") for one in missing(pair(traced, wanted), wanted)][:1]:
+        part = {"weight": "weight", "bias": "bias", "mean": "running statistics", "var": "running statistics"}
+        expect(False, f"{layer} has no {part.get(name, 'BatchNorm (with weight and bias)')} in your model.")
+    expect(not traced.unused, f"{traced.unused} parameter tensors take no part in the forward pass.")
+    expect(len(traced.layers) == len(wanted), f"Your model runs {len(traced.layers)} convolutions and linear "
+           f"layers; it should be {len(wanted)}.")
+
+
+def gradients(function, w: dict, x: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Return d sum(weight * function(w, x)) / dx, and the length of each weight's gradient by name."""
+    leaves = {n: one.requires_grad_(not n.endswith((".mean", ".var"))) for n, one in w.items()}
+    leaf = x.clone().requires_grad_(True)
+    (function(leaves, leaf) * weight).sum().backward()
+    return leaf.grad, {n: float(one.grad.norm()) for n, one in leaves.items() if one.grad is not None}
+
+
+def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tensor, right) -> None:
+    """Expect gradients at every parameter, and the reference's: in eval mode, with the same weights.
+
+    right(weights, images) -> output; compared are the images' gradient and the length of all others.
+    """
+    traced = watched(student, model, images)
+    weight = draw.normal(*traced.output.shape)
+    weights = share_weights(student, model, traced, layers, draw.seed)
+    got, lengths = student.helper.backward(model, images, weight, False)
+    lazy = sum(one is None for one in lengths)
+    expect(not lazy and not traced.frozen, f"No gradient reaches {max(lazy, traced.frozen)} of "
+           f"{len(lengths)} parameter tensors (frozen, detached, or not used).")
+    wanted, norms = gradients(right, weights, images, weight)
+    expect(isinstance(got, Tensor) and got.shape == wanted.shape, "No gradient reaches the images.")
+    off = float((got - wanted).norm() / wanted.norm())
+    expect(off < 2e-2, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
+    mine, true = (sum(one**2 for one in lengths) ** 0.5 for lengths in (lengths, norms.values()))
+    expect(abs(mine - true) < 2e-2 * true, f"With the same weights all gradients together have the length "
+           f"{true:.4g}; yours {mine:.4g}.")
