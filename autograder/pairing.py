@@ -70,7 +70,10 @@ def missing(places: list, wanted: list[Layer]) -> list[str]:
 
 def watched(student: Student, model, images: Tensor, *, train: bool = False) -> Traced:
     """Return what the model runs on images."""
-    return tracing.read(student.helper.watch(model, images, train))
+    try:
+        return tracing.read(student.helper.watch(model, images, train))
+    except (TypeError, ValueError, LookupError, AttributeError):  # numbers that the worker made up
+        expect(False, "The model could not be watched while it ran.")
 
 
 def share_weights(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> dict:
@@ -97,7 +100,10 @@ def gradients(function, w: dict, x: Tensor, weight: Tensor) -> tuple[Tensor, dic
     """Return d sum(weight * function(w, x)) / dx, and the length of each weight's gradient by name."""
     leaves = {n: one.requires_grad_(not n.endswith((".mean", ".var"))) for n, one in w.items()}
     leaf = x.clone().requires_grad_(True)
-    (function(leaves, leaf) * weight).sum().backward()
+    output = function(leaves, leaf)
+    expect(output.shape == weight.shape, f"The output must have the shape {tuple(output.shape)}; yours has "
+           f"{tuple(weight.shape)}.")
+    (output * weight).sum().backward()
     return leaf.grad, {n: float(one.grad.norm()) for n, one in leaves.items() if one.grad is not None}
 
 
@@ -110,6 +116,8 @@ def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tens
     weight = draw.normal(*traced.output.shape)
     weights = share_weights(student, model, traced, layers, draw.seed)
     got, lengths = student.helper.backward(model, images, weight, False)
+    numbers = isinstance(lengths, list) and all(one is None or isinstance(one, float) for one in lengths)
+    expect(numbers, "The gradients could not be read.")
     lazy = sum(one is None for one in lengths)
     expect(not lazy and not traced.frozen, f"No gradient reaches {max(lazy, traced.frozen)} of "
            f"{len(lengths)} parameter tensors (frozen, detached, or not used).")

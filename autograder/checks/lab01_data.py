@@ -149,7 +149,8 @@ def split_of(student: Student, labels: Tensor, fraction: float, seed: int) -> tu
     got, after = student.helper.with_arguments(student.stratified_split, labels, fraction, seed)
     pair = isinstance(got, tuple | list) and len(got) == 2
     expect(pair, f"stratified_split must return (train, val); yours returns {named(got)}.")
-    parts = [torch.tensor(one) if isinstance(one, list) else one for one in got]
+    rows_of = lambda one: isinstance(one, list) and all(type(row) is int for row in one)  # noqa: E731
+    parts = [torch.tensor(one, dtype=torch.int64) if rows_of(one) else one for one in got]
     for name, one in zip(("train", "val"), parts, strict=True):
         good = isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()
         expect(good and one.dtype != torch.bool, f"{name} must be a tensor (M,) of row numbers, int64.")

@@ -89,8 +89,9 @@ def test_alexnet_values(student, draw):
 @check(1, "AlexNet: dropout 0.5 before the first and the second linear layer, in train mode alone")
 def test_alexnet_dropout(student, draw):
     seen = student.helper.linear_inputs(student.AlexNet.keep(4), draw.uniform(4, 3, 70, 70) + 0.1)
-    expect(isinstance(seen, list) and [len(one) for one in seen] == [3, 3], "Dropout is judged at the inputs "
-           "of three linear layers (9216, 4096 and 4096 wide); yours has others.")
+    shapes = [[list(one.shape) for one in mode] for mode in seen] if isinstance(seen, list) else []
+    expect(shapes == [[[4, 9216], [4, 4096], [4, 4096]]] * 2, "Dropout is judged at the inputs of three "
+           "linear layers (9216, 4096 and 4096 wide); yours has others.")
     for name, quiet, noisy, rate in zip(("first", "second", "last"), *seen, (0.5, 0.5, 0.0), strict=True):
         calm, share = float((quiet == 0).double().mean()), float((noisy == 0).double().mean())
         expect(calm < 0.02, f"In eval mode {calm:.0%} of the {name} linear layer's inputs are zero: dropout "

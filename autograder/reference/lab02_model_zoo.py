@@ -187,7 +187,8 @@ def closest(got: Tensor, formulas: dict, tolerance: float) -> str:
 
 
 def diagnose_alexnet(w: dict, x: Tensor, got: Tensor) -> str:
-    """Return a hint about AlexNet's output, or nothing."""
+    """Return a hint about AlexNet's output, or nothing; one image is enough to tell."""
+    x, got = x[:1], got[:1]
     formulas = {n: (lambda how=how: alexnet(w, x, **how), t) for n, (how, t) in ALEXNET_MISTAKES.items()}
     return closest(got, formulas, 5e-3)
 
