@@ -9,15 +9,15 @@ from labkit.scaling import Link, predict_step_time
 
 
 @pytest.fixture(scope="module")
-def cases():
+def cases(every):
     with Zygote() as zygote:
-        return audit.run("lab04", zygote, jobs=4)
+        return audit.run("lab04", zygote, jobs=4, every=every)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("wrong", 60), ("correct", 11), ("attacks", 7)])
 def test_no_known_submission_is_misjudged(cases, kind, least):
     those = [case for case in cases if case.kind == kind]
-    assert len(those) >= least
+    assert len(audit.cases("lab04", [kind])) >= least and those
     assert not {case.name: (case.report.score, case.verdict) for case in those if not case.as_it_should_be}
 
 

@@ -10,15 +10,15 @@ from autograder.sandbox import Zygote
 
 
 @pytest.fixture(scope="module")
-def cases():
+def cases(every):
     with Zygote() as zygote:
-        return audit.run("lab05", zygote, jobs=4)
+        return audit.run("lab05", zygote, jobs=4, every=every)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("wrong", 80), ("correct", 9), ("attacks", 6)])
 def test_no_known_submission_is_misjudged(cases, kind, least):
     those = [case for case in cases if case.kind == kind]
-    assert len(those) >= least
+    assert len(audit.cases("lab05", [kind])) >= least and those
     assert not {case.name: (case.report.score, case.verdict) for case in those if not case.as_it_should_be}
 
 
