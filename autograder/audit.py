@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autograder import files, labs, processes
 from autograder.grading import Report, grade
-from autograder.sandbox import USERS, Limits, Zygote
+from autograder.sandbox import Limits, Zygote
 
 KINDS = {"wrong": "parts.py", "correct": "parts.py", "attacks": "zeros.py"}  # what is sent along with each
 IMPATIENT = Limits(cpu_s=2, wall_s=5, total_cpu_s=5, total_wall_s=8)
@@ -155,7 +155,7 @@ def audit(names: list[str], *, jobs: int = 2, seed: int = 2026, follow=lambda ca
             found = run(name, zygote, jobs=jobs, seed=seed, follow=follow)
             time.sleep(0.2)
             summaries.append(
-                Summary(labs.stem(name), found, time.monotonic() - start, processes.owned_by(USERS))
+                Summary(labs.stem(name), found, time.monotonic() - start, processes.owned_by(zygote.users))
             )
     return summaries
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autograder import processes
+from autograder.users import claim_users
 from autograder.worker import wire
 
 HERE = Path(__file__).resolve().parent
@@ -30,7 +31,6 @@ PRELOAD = [
     "transformers:AutoConfig",
 ]
 PRINTED_KEPT = 4000
-USERS = range(61000, 65000)  # workers of a grader that runs as root
 
 
 class WorkerEnded(Exception):
@@ -73,6 +73,7 @@ class Zygote:
         )
         theirs.close()
         self.control, self.lock, self.count, self.ready = ours, threading.Lock(), 0, False
+        self.claim, self.users = claim_users()
 
     def wait_until_ready(self) -> None:
         with self.lock:
@@ -88,7 +89,7 @@ class Zygote:
         life, theirs = socket.socketpair()
         with self.lock:
             self.count += 1
-            order = asdict(limits) | {"uid": USERS[self.count % len(USERS)]}
+            order = asdict(limits) | {"uid": self.users[self.count % len(self.users)]}
             inside = [requests[0], answers[1], prints[1], theirs.fileno()]
             socket.send_fds(self.control, [json.dumps(order).encode()], inside)
         theirs.close()
@@ -98,6 +99,7 @@ class Zygote:
 
     def close(self) -> None:
         self.control.close()
+        self.claim.close()
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:

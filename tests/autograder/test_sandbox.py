@@ -8,6 +8,7 @@ import pytest
 
 from autograder import processes
 from autograder.sandbox import Limits, WorkerEnded
+from autograder.users import claim_users
 
 QUICK = Limits(cpu_s=2, wall_s=4, memory_mb=512, disk_mb=16)
 
@@ -198,3 +199,13 @@ def test_any_exception_is_an_answer(worker):
     for what in ("SystemExit(0)", "KeyboardInterrupt()", "BaseException('x')", "GeneratorExit()"):
         assert "error" in inside(worker, f"def f():\n    raise {what}")
     assert inside(worker, "def f():\n    return 1")["value"] == 1
+
+
+def test_two_graders_share_no_user():
+    (one, first), (two, second) = claim_users(), claim_users()
+    assert not set(first) & set(second)
+    one.close()
+    again, third = claim_users()
+    assert third == first
+    again.close()
+    two.close()
