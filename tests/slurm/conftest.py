@@ -55,7 +55,7 @@ def cluster():
     folder = Path(tempfile.mkdtemp(prefix="labkit-slurm-", dir="/tmp"))      # short: sockets lie in it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABKIT_SLURM_DIR", str(folder))
-        patch.setenv("LABKIT_SLURM_PORT", str(random.randrange(20_000, 30_000, 10)))
+        patch.setenv("LABKIT_SLURM_PORT", str(random.randrange(21_000, 30_000, 10)))
         for name in [name for name in os.environ if name.startswith("SLURM_")]:
             patch.delenv(name)
         cluster = Cluster(folder)
