@@ -36,7 +36,8 @@ def test_every_report_is_whole_and_no_process_survives(cases):
 
 
 def test_each_file_says_its_mistake_in_its_first_line(cases):
-    assert all(len(case.says) > 8 for case in cases[0])
+    told = [case for case in cases[0] if case.path.suffix == ".py" and case.name != "not_utf8"]
+    assert told and all(len(case.says) > 8 for case in told)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0])

@@ -1,4 +1,4 @@
-"""TN / T1."""
+"""Speed-up as T_N / T_1, upside down."""
 import statistics
 from parts import shard, all_gather_with_grad, train_step_ddp, predict_step_time, row as right
 
