@@ -102,13 +102,13 @@ def test_hidden_checks_are_gone_and_visible_ones_stay(course):
         functions = {node.name for node in ast.parse(released).body if isinstance(node, ast.FunctionDef)}
         for one in labs.checks(labs.module(lab)):
             assert (one.__name__ in functions) == one.check.visible
-            assert one.check.visible or (one.__name__ not in texts and one.check.title not in texts)
+            assert one.check.visible or (f"def {one.__name__}(" not in texts and one.check.title not in texts)
         assert "autograder.reference" not in released
 
 
 def test_links_of_the_copys_pages_lead_somewhere(course):
     for page in course.dest.rglob("*.md"):
-        for target in re.findall(r"\]\(([^)\s#:]+)", page.read_text()):
+        for target in re.findall(r"\]\(([^)\s#:]+)(?=[)#])", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
     commands = re.findall("```.*?```", (course.dest / "README.md").read_text(), re.DOTALL)
     assert "run_lab.sh" in "".join(commands) and "run_tests.sh" not in "".join(commands)
@@ -222,7 +222,8 @@ def test_the_table_names_what_labkit_has(lab):
         text = withheld.without(source, path, names)
         defined = {getattr(node, "name", "") for node in ast.parse(text).body}
         assert defined >= {name for name in names if name[0] != "_"}
-        assert not defined & {name for name in names if name[0] == "_"} and len(text) < len(source)
+        assert not defined & {name for name in names if name[0] == "_"}
+        assert text.count("raise LabError(") > source.count("raise LabError(")
         with pytest.raises(LabError, match="has no gone"):
             withheld.without(source, path, {"gone": lab})
 
