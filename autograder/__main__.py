@@ -70,6 +70,35 @@ def make_zip(lab, out, **policy):
     click.echo(build(lab, Path(out or f"gradescope_{lab}.zip"), **policy))
 
 
+@main.command()
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--labs", "names", help="Only these assignments, such as lab01,lab03 (all).")
+@click.option("--reveal", help="Labs that are over, such as lab02: labkit's and the notebooks' answers stay.")
+def release(dest, names, reveal):
+    """Cut the student copy of the course into DEST, a new folder.
+
+    Left out: right answers, hidden checks, known submissions, tests. The pieces of labkit that answer a lab
+    raise one sentence until it is revealed, whether or not its assignment is in the copy. Nothing is written
+    where a file would give an answer away.
+
+    \b
+    Example:
+      python -m autograder release ../students --labs lab01,lab02,lab03 --reveal lab01,lab02
+    """
+    from autograder.release.cut import cut
+    from labkit.errors import LabError
+
+    try:
+        made = cut(dest, names=_listed(names), reveal=_listed(reveal))
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(made.sentence())
+
+
+def _listed(text: str | None) -> list[str]:
+    return text.split(",") if text else []
+
+
 def _jail(summaries) -> str:
     refused = {one for summary in summaries for case in summary.found for one in case.report.refused}
     return "complete" if not refused else "without " + ", ".join(sorted(refused))
