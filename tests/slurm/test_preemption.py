@@ -62,7 +62,7 @@ def assert_same_bits(run, straight, lab):
     assert lab.ended(run, straight, timeout_s=150) == ["done", "done"], lab.picture(run)
     assert run.metrics_file.read_bytes() == straight.metrics_file.read_bytes()
     assert run.metrics_log.read_bytes() == straight.metrics_log.read_bytes()
-    assert run.read_status()["attempt"] == 2
+    assert run.read_status()["attempt"] >= 2             # on a slow machine the second meets the limit, too
 
 
 def test_at_its_time_limit_a_run_saves_is_queued_again_and_ends_with_the_same_bits(lab, straight):
