@@ -37,3 +37,13 @@ def test_the_graders_own_runs_leave_the_random_generators_alone():
     before = torch.get_rng_state(), random.getstate()
     trajectories.alone(trajectories.new_run, 5, [5, 4, 6, 3])
     assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[1]
+
+
+def test_the_graders_own_runs_do_not_depend_on_its_threads():
+    """The worker has one; dropout draws another mask with two."""
+    found, threads = [], torch.get_num_threads()
+    for number in (1, 2):
+        torch.set_num_threads(number)
+        found.append(trajectories.alone(trajectories.saved_at, [5, 6, 12, 4, 0.4, 1.0], 4))
+    torch.set_num_threads(threads)
+    assert trajectories.same(found[0], found[1])
