@@ -41,9 +41,7 @@ def supervised_pipeline(repeats: int, quick: bool) -> Section:
     """Crop with a padding of 4, flip, normalise: what ResNets are trained with on CIFAR."""
     few, many = (BATCH, 4 * BATCH) if quick else (4 * BATCH, 98 * BATCH)
     images = random_images(many)
-    old = pil.Compose(
-        [pil.RandomCrop(32, padding=4), pil.RandomHorizontalFlip(), pil.ToTensor(), pil.Normalize(MEAN, STD)]
-    )
+    old = pil_crop()
     new = v2.Compose(
         [
             v2.RandomCrop(32, padding=4),
@@ -92,6 +90,13 @@ def simclr_views(repeats: int, quick: bool) -> Section:
         "Every peer draws parameters per image here; a v2 transform called on a whole batch would "
         "give every image the same ones, which is faster and wrong.",
     ])  # fmt: skip
+
+
+def pil_crop():
+    """Return what course notebooks do to each image of CIFAR."""
+    return pil.Compose(
+        [pil.RandomCrop(32, padding=4), pil.RandomHorizontalFlip(), pil.ToTensor(), pil.Normalize(MEAN, STD)]
+    )
 
 
 def loaded(name: str, images, transform, *, pil_image: bool, workers: int = 0, views: int = 1) -> Contender:

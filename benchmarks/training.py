@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from benchmarks.compare import Contender, Section, interleave, table
-from benchmarks.inputs import MEAN, STD, PerSample, pil, random_images
+from benchmarks.inputs import MEAN, STD, PerSample, pil_crop, random_images
 from benchmarks.steps import Case, batches_for, make_update
 from labkit import augment, models, profiling
 from labkit.config import TrainConfig
@@ -100,12 +100,8 @@ def _epoch_of(name: str, count: int, repeats: int) -> Section:
         run = RunFolder(Path(folder.name) / str(next(numbers))).create({"notebook": None})
         fit(models.build(name), train, config=config, run=run, progress=False)
 
-    old = pil.Compose(
-        [pil.RandomCrop(32, padding=4), pil.RandomHorizontalFlip(), pil.ToTensor(), pil.Normalize(MEAN, STD)]
-    )
-
     def plain(workers: int):
-        dataset = PerSample(images, old, pil_image=True)
+        dataset = PerSample(images, pil_crop(), pil_image=True)
         loader = DataLoader(
             dataset, 128, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
         )

@@ -6,8 +6,8 @@ batch is run again and its projections are pulled along theirs (GradCache: Gao e
 BatchNorm still sees one batch at a time, as it does on several processes.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -50,15 +50,12 @@ def contrast(
     return value.detach(), z1.detach(), z2.detach()
 
 
-class _same_buffers:
+@contextmanager
+def _same_buffers(model: nn.Module) -> Iterator[None]:
     """Give BatchNorm its statistics back at the end of the block."""
-
-    def __init__(self, model: nn.Module):
-        self.model = model
-
-    def __enter__(self) -> None:
-        self.kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-
-    def __exit__(self, *error) -> None:
-        for buffer, before in self.kept:
+    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, before in kept:
             buffer.copy_(before)

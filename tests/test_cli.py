@@ -106,6 +106,23 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):
     assert not list(lab.glob("runs/*/spec.json"))
 
 
+def test_a_sweep_asks_for_the_data_of_every_point_before_any_starts(lab):
+    notebook = json.loads(json.dumps(NOTEBOOK))
+    notebook["cells"][1]["source"] = "dataset = 'shapes'\ndata_dir = ''"
+    notebook["cells"][2]["source"] = "print(dataset, data_dir)"
+    (lab / "sets.ipynb").write_text(json.dumps(notebook))
+    refused = labkit(lab, "sweep", "sets.ipynb", "-g", "dataset=shapes,folder")
+    assert refused.returncode == 2 and "dataset=folder needs data_dir=PATH" in refused.stderr
+    assert not list(lab.glob("runs/*/spec.json"))
+    places = [lab / "a", lab / "b"]
+    for place in places:
+        place.mkdir()
+    done = labkit(lab, "sweep", "sets.ipynb", "-g", f"data_dir={places[0]},{places[1]}", "-p",
+                  "dataset=folder", "--name", "two")
+    assert done.returncode == 0, done.stderr
+    assert f"folder {places[1]}" in (lab / "runs" / "two-2" / "logs" / "run.log").read_text()
+
+
 def test_the_debugging_variable_shows_the_traceback(lab):
     done = labkit(lab, "run", "nothing", env=os.environ | {"LABKIT_DEBUG": "1"})
     assert done.returncode == 2 and "Traceback" in done.stderr

@@ -21,15 +21,17 @@ def fetch(datasets, root):
     """
     from labkit.data import fetch as fetch_one
 
+    _take_tokens()
     for name in datasets:
-        click.echo(f"{name}: {_fetch_model(root) if name == 'dinov3' else fetch_one(name, root)}")
+        click.echo(f"{name}: {fetch_one(name, root)}")
 
 
-def _fetch_model(root):
+def _take_tokens() -> None:
+    """Put the tokens of `.env` into the environment, where the libraries look for them."""
     from labkit.cluster.kernel import tokens
-    from labkit.data.fetch_model import fetch_dinov3
 
-    return fetch_dinov3(root, token=os.environ.get("HF_TOKEN") or tokens().get("HF_TOKEN"))
+    for name, value in tokens().items():
+        os.environ[name] = os.environ.get(name) or value
 
 
 @click.command()
@@ -44,17 +46,13 @@ def sync(runs):
     Example:
       labkit sync
     """
-    import os
-
-    from labkit.cluster.kernel import tokens
     from labkit.cluster.table import select
     from labkit.errors import LabError
     from labkit.upload import send
 
-    key = os.environ.get("WANDB_API_KEY") or tokens().get("WANDB_API_KEY")
-    if not key:
+    _take_tokens()
+    if not os.environ.get("WANDB_API_KEY"):
         raise LabError("There is no WANDB_API_KEY: write it into .env (see .env.template), then try again.")
-    os.environ["WANDB_API_KEY"] = key
     for run, _ in select(runs, states=["done"]):
         for name in send(run):
             click.echo(name)

@@ -75,23 +75,22 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
       labkit sweep train -g seed=0,1,2 --site laptop --jobs 2      (as an array, two at a time)
     """
     from labkit.cluster.launch import new_sweep, old_sweep, start
-    from labkit.cluster.parameters import assignments
-    from labkit.cluster.spec import make_spec
+    from labkit.cluster.spec import freeze
     from labkit.data.fetch import require
 
     place = place_of(options)
     if failed is not None:
         runs = old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
         sys.exit(_again(runs, place, jobs, background))
-    if notebook:
-        require(make_spec(notebook, parameters=assignments(parameters)).values)
-    made = new_sweep(notebook, grid, parameters, jobs=jobs, here=not place.slurm, **options)
+    specs = new_sweep(notebook, grid, parameters, sharing=None if place.slurm else jobs, **options)
+    for spec in specs:
+        require(spec.values)
     if place.slurm:
         from labkit.cluster.submit import send_new
 
-        sys.exit(send_new(made, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run,
+        sys.exit(send_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run,
                           collect=collect))
-    sys.exit(start(made, jobs=jobs, background=background))
+    sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from labkit.cluster import collect, follow
 from labkit.cluster.environment import usable_cores
 from labkit.cluster.local import LocalExecutor
+from labkit.cluster.spec import RunSpec
 from labkit.cluster.state import RESUMABLE, is_interactive, never_sent, observe
 from labkit.errors import LabError
 from labkit.records import RunFolder
@@ -30,10 +31,12 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
     return max(_exit_code(run) for run in runs)
 
 
-def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[str], *, jobs: int,
-              threads: int | None = None, here: bool = True, **options) -> list:
-    """Return a new sweep from what was typed (`lr=0.1,0.2` and `seed=1`): frozen runs, or with here=False
-    specifications. Here, the runs share the cores."""
+def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[str], *, sharing: int | None,
+              threads: int | None = None, **options) -> list[RunSpec]:
+    """Return a new sweep from what was typed (`lr=0.1,0.2` and `seed=1`); nothing is written yet.
+
+    sharing: how many runs share the cores of this machine; None: each has its own, as on a cluster.
+    """
     from labkit.cluster import sweeps
     from labkit.cluster.parameters import assignments, grid_of
 
@@ -42,9 +45,10 @@ def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[st
     if not grid:
         raise LabError("A sweep needs a list of values for at least one parameter, "
                        "for example -g lr=0.1,0.2.")
-    threads = threads or (max(1, usable_cores() // jobs) if here else None)
-    make = sweeps.create if here else sweeps.named
-    return make(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters), **options)
+    if threads is None and sharing:
+        threads = max(1, usable_cores() // sharing)
+    return sweeps.named(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters),
+                        **options)
 
 
 def old_sweep(sweep: str, **given) -> list[RunFolder]:

@@ -2,7 +2,7 @@
 
 A resnet_tiny that has learnt to tell the 200 glyph classes of `shapes` apart (labkit/models/weights/, fp16,
 made by scripts/make_backbone.py). Its pictures come from the renderer that also draws the labs' corpus and
-probe. No class is shared, yet it starts there higher than a foundation model does on real photographs.
+probe; no class is shared.
 """
 
 from pathlib import Path
