@@ -204,21 +204,33 @@ def _again(runs, place, jobs, background) -> int:
 
 @click.command()
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False), help="Also write the table to this file.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the page's path only.")
-def collect(csv_file, quiet):
+@click.option("--track", is_flag=True, help="Also send the tables over seeds to TensorBoard (and W&B).")
+@click.option("-q", "--quiet", is_flag=True, help="Print paths only.")
+def collect(csv_file, track, quiet):
     """Show all results and write the page runs/index.html.
+
+    Runs that differ in their seed alone are one row with an interval; so are the modes of the SimCLR lab.
+    With --track each such table goes, with its figure, to TensorBoard files under runs/tables/; and to
+    Weights & Biases where WANDB_MODE is offline or online.
 
     \b
     Examples:
       labkit collect
       labkit collect --csv results.csv
+      labkit collect --track && tensorboard --logdir runs/tables
     """
     from labkit.cluster import collect as collected
     from labkit.cluster.table import print_results
     from labkit.records import atomic_write
 
+    rows = collected.rows()
     if not quiet:
-        print_results(collected.rows())
+        print_results(rows)
     if csv_file:
-        atomic_write(csv_file, collected.to_csv(collected.rows()))
+        atomic_write(csv_file, collected.to_csv(rows))
+    if track:
+        from labkit.cli.tables import track as send
+
+        for path in send(collected.tables(rows)):
+            click.echo(path)
     click.echo(collected.write_index())

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from labkit.cluster.seeds import over_modes, over_seeds
 from labkit.cluster.state import all_runs, elapsed, observe
 from labkit.paths import runs_dir
 from labkit.records import RunFolder, atomic_write, make_folder
@@ -64,6 +65,16 @@ def write_index() -> Path:
     make_folder(runs_dir())
     entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
     return atomic_write(runs_dir() / "index.html", page(entries))
+
+
+def tables(known: list[dict]) -> dict[str, list[dict]]:
+    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for the modes of the SimCLR lab.
+
+    known: what `rows` returns.
+    """
+    sweeps = {parent: over_seeds([one for one in known if one["parent"] == parent])
+              for parent in dict.fromkeys(filter(None, (one["parent"] for one in known)))}
+    return {f"{name}, over seeds": means for name, means in sweeps.items() if means} | over_modes(known)
 
 
 def label(spec: dict, *, without: Iterable[str] = ()) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from labkit.cluster.seeds import over_seeds
+from labkit.cluster.seeds import over_modes, over_seeds
 
 WORDS = {"done": "✓ done", "running": "▶ running", "queued": "… queued", "failed": "✗ failed",
          "died": "✗ died", "timeout": "✗ timeout", "interrupted": "‖ interrupted", "cancelled": "– cancelled"}
@@ -19,7 +19,7 @@ def page(entries: list[dict]) -> str:
     """Return the page of `entries` (rows of collect, each with figures, files and title), newest first."""
     ids = {entry["id"] for entry in entries}
     children = _by_parent(entries)
-    cards = []
+    cards = [_modes_card(title, found) for title, found in over_modes(entries).items()]
     for entry in entries:
         parent = entry["parent"]
         if not parent:
@@ -83,29 +83,47 @@ def _sweep_card(name: str, children: list[dict]) -> str:
 </article>"""
 
 
+def _modes_card(title: str, groups: list[dict]) -> str:
+    return f"""<article class="card"><header><h2>{escape(title)}</h2></header>
+{_means(groups, "Mode")}</article>"""
+
+
 def _seeds(children: list[dict]) -> str:
-    """Return the table over seeds, a bar for each mean with its interval; "" where no seed was repeated."""
-    groups = over_seeds(children)
+    """Return the table over seeds of a sweep; "" where no seed was repeated."""
+    return _means(over_seeds(children), "Setting")
+
+
+def _means(groups: list[dict], first: str) -> str:
+    """Return the rows of `seeds` as a table, a bar for each mean with its interval; "" for no row."""
     widest = max((group["mean"] + (group["half"] or 0) for group in groups if group["mean"]), default=0) or 1
     if not groups:
         return ""
-    body = "\n".join(_seeds_row(group, widest) for group in groups)
+    body = "\n".join(_means_row(group, widest) for group in groups)
     metric = next((group["metric"] for group in groups if group["metric"]), "metric")
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in (
-        "Setting", "Runs", f"{metric.replace('_', ' ')}, mean with 95 % interval over seeds", "Time of a run",
-        "Images seen", "Steps allowed"))
+        first, "Runs", f"{metric.replace('_', ' ')}, mean with 95 % interval over seeds",
+        "Time of a run", "Images seen", "Steps allowed"))
     return f"""<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
 
 
-def _seeds_row(group: dict, widest: float) -> str:
+def _means_row(group: dict, widest: float) -> str:
     mean, half = group["mean"], group["half"]
-    bar = f'<span class="bar" style="width:{max(mean, 0) / widest * 12:.2f}em"></span>' if mean else ""
+    bar = _bar_with_interval(mean / widest, (half or 0) / widest) if mean else ""
     told = number(mean) + ("" if half is None else f" ± {half:.2g}")
     counts = "".join('<td class="num">' + ("" if value is None else f"{value:,.0f}") + "</td>"
                      for value in (group["images"], group["steps"]))
     return (f'<tr><th scope="row">{escape(group["setting"])}</th><td class="num">{group["runs"]} of '
             f'{group["of"]}</td><td>{bar}{escape(told)}</td><td class="num">{duration(group["seconds"])}</td>'
             f"{counts}</tr>")
+
+
+def _bar_with_interval(share: float, half: float, width: int = 180) -> str:
+    """Return a drawn bar of a share of the widest one, its interval as a line across its end."""
+    end, low, high = (width * min(max(value, 0), 1) for value in (share, share - half, share + half))
+    path = f"M{low:.1f} 3v6M{low:.1f} 6H{high:.1f}M{high:.1f} 3v6"
+    line = f'<path class="interval" d="{path}"/>' if half else ""
+    return (f'<svg class="mean" width="{width + 2}" height="12" aria-hidden="true">'
+            f'<rect width="{end:.1f}" height="12" rx="2"/>{line}</svg>')
 
 
 def _table(children: list[dict], title: str, *, opened: bool) -> str:

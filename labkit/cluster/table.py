@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from labkit.cluster import state
-from labkit.cluster.collect import headline
+from labkit.cluster.collect import headline, tables
 from labkit.cluster.follow import last_metric
 from labkit.cluster.page import duration, number
-from labkit.cluster.seeds import over_seeds
 from labkit.errors import unknown_name
 from labkit.records import STATES, RunFolder
 
@@ -42,13 +41,12 @@ def print_results(rows: Sequence[dict]) -> None:
     cells = [[row["id"], row["varied"], row["state"], duration(row["seconds"]), row["metric"] or "",
               number(row["value"]) if row["metric"] else row["message"] or ""] for row in rows]
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
-    for parent in dict.fromkeys(row["parent"] for row in rows if row["parent"]):
-        groups = over_seeds([row for row in rows if row["parent"] == parent])
-        if groups:
-            print(f"\n{parent}, over seeds (mean and 95 % interval):")
-            _print(["setting", "runs", "metric", "mean", "+-", "time of a run"],
-                   [[one["setting"], f"{one['runs']} of {one['of']}", one["metric"] or "",
-                     number(one["mean"]), number(one["half"]), duration(one["seconds"])] for one in groups])
+    for title, means in tables(rows).items():
+        print(f"\n{title}: mean and 95 % interval")
+        _print(["setting", "runs", "metric", "mean", "+-", "time of a run", "images seen", "steps allowed"],
+               [[one["setting"], f"{one['runs']} of {one['of']}", one["metric"] or "", number(one["mean"]),
+                 number(one["half"]), duration(one["seconds"]), _human(one["images"]), _human(one["steps"])]
+                for one in means])
 
 
 def print_records(rows: Sequence[dict]) -> None:
