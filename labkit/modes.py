@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from labkit import augment, data, models
+from labkit import augment, data, distributed, models
 from labkit.config import Count, NotNegative, Positive, Settings, TrainConfig
 from labkit.data.batches import Batches
 from labkit.data.splits import Dataset
@@ -159,14 +159,23 @@ def pretraining(mode: Mode, encoder: nn.Module, corpus: Dataset, *, settings: La
     return make(encoder, corpus, settings=settings, mode=mode, seed=seed)
 
 
+def _share(settings: LabSettings) -> dict[str, int]:
+    """Return this process's part of every batch: the budget is the same on any number of ranks."""
+    rank, ranks = distributed.rank(), distributed.world_size()
+    if settings.batch_size % ranks:
+        raise LabError(f"A batch of {settings.batch_size} images does not part evenly among {ranks} ranks; "
+                       "start as many as divide it.")
+    return {"batch_size": settings.batch_size // ranks, "rank": rank, "world_size": ranks}
+
+
 def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, mode: Mode | None = None,
                 seed: int = 0) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     seed_everything(derive(seed, 2))                  # the head's first weights
     model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim,
                                hidden_dim=settings.hidden_dim)
-    views = Batches(corpus.train, settings.batch_size, augment=settings.view(corpus.image_size), views=2,
-                    seed=seed, mean=corpus.mean, std=corpus.std)
+    views = Batches(corpus.train, augment=settings.view(corpus.image_size), views=2, seed=seed,
+                    mean=corpus.mean, std=corpus.std, **_share(settings))
     return Task(model, views, settings.config(seed, mode), contrastive, NTXentLoss(settings.temperature))
 
 
@@ -180,6 +189,7 @@ def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSetting
     model = models.SupervisedModel(encoder, source.num_classes)
     crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0))
     common = {"mean": source.mean, "std": source.std}
-    train = Batches(source.train, settings.batch_size, augment=crop, seed=seed, **common)
-    val = Batches.evaluation(source.val, 256, **common)
+    share = _share(settings)
+    train = Batches(source.train, augment=crop, seed=seed, **common, **share)
+    val = Batches.evaluation(source.val, **common, **share | {"batch_size": 256})
     return Task(model, train, settings.config(seed, mode), supervised, val=val)

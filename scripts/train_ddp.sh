@@ -24,13 +24,15 @@ Trains one model with one rank per GPU (per node where there is none) on all nod
 saves, and the job is queued again. The run's folder is runs/ddp-<job>.
 
   --model, --dataset, --data-dir, --image-size, --epochs, --batch-size (of each rank), --lr, --seed, --timeout
+  --mode, --preset, --corpus, --corpus-dir, --max-steps: a mode of the SimCLR lab, its batches shared by all ranks
   --help           this text
 
 Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.cli.train_ranks),
 OUTPUT_DIR and DATA_DIR as for sbatch_one.sh.
 
-Example:
+Examples:
   sbatch --nodes=2 --gpus-per-node=4 ./scripts/train_ddp.sh --model resnet18 --dataset cifar10 --epochs 10
+  sbatch --nodes=1 --gpus-per-node=8 ./scripts/train_ddp.sh --mode simclr_scratch --preset full --dataset tiny_imagenet
 HELP
 }
 

@@ -148,3 +148,11 @@ def test_dinov3_that_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
     with pytest.raises(LabError, match="labkit fetch dinov3"):
         modes.encoder(modes.get("pretrained"), settings=modes.settings("dinov3"))
+
+
+def test_a_batch_that_ranks_cannot_share_is_told(shapes, monkeypatch):
+    monkeypatch.setattr(modes.distributed, "world_size", lambda: 3)
+    settings = modes.settings("tiny", **SMALL)
+    encoder = modes.encoder(modes.get("scratch"), settings=settings)
+    with pytest.raises(LabError, match="A batch of 8 images does not part evenly among 3 ranks"):
+        modes.simclr_task(encoder, shapes[0], settings=settings)

@@ -1,19 +1,23 @@
 """One training on many ranks, from the command line: what scripts/train_ddp.sh starts with torchrun.
 
     torchrun --nproc-per-node=2 -m labkit.cli.train_ranks --model resnet_tiny --dataset shapes --epochs 1
+    torchrun --nproc-per-node=2 -m labkit.cli.train_ranks --mode simclr_scratch
 
-All ranks share one run folder (LABKIT_RUN_DIR). Exit code 75: it was asked to stop and has saved.
+The second is a mode of the SimCLR lab, as in notebooks/mode.ipynb, with every batch shared among the ranks:
+NT-Xent compares with the images of all of them, gradients included. Rank 0 examines the encoder. All ranks
+share one run folder (LABKIT_RUN_DIR). Exit code 75: it was asked to stop and has saved.
 """
 
 import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 
-from labkit import augment, data, distributed, models
+from labkit import augment, data, distributed, evaluate, models, modes
 from labkit.attempts import begin
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
@@ -34,8 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         device = distributed.setup(options.timeout)
         _open(run, options)
-        history = train(options, run, device)
-        _tell(run, "done", val_accuracy=history.epochs[-1].get("val_accuracy"))
+        results = (train_mode if options.mode else train)(options, run, device)
+        if distributed.is_main():
+            run.summarize(**results)
+        _tell(run, "done")
         return 0
     except Interrupted as saved:
         _tell(run, "interrupted", message=str(saved))
@@ -48,8 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         distributed.cleanup()
 
 
-def train(options: argparse.Namespace, run: RunFolder, device: torch.device):
-    """Train the model on this rank's share of the data; return the History."""
+def train(options: argparse.Namespace, run: RunFolder, device: torch.device) -> dict:
+    """Train the model on this rank's share of the data; return the results."""
     size = {"image_size": options.image_size} if options.image_size else {}
     source = data.load(options.dataset, root=options.data_dir, **size)
     share = dict(device=device, mean=source.mean, std=source.std, rank=distributed.rank(),
@@ -59,16 +65,65 @@ def train(options: argparse.Namespace, run: RunFolder, device: torch.device):
                     **share)
     val = Batches.evaluation(source.val, 500, **share)
     torch.manual_seed(options.seed)
-    model = models.build(options.model, num_classes=source.num_classes, image_size=side)
+    model = models.build(options.model or "resnet_tiny", num_classes=source.num_classes, image_size=side)
     config = TrainConfig(epochs=options.epochs, lr=options.lr, seed=options.seed)
-    return fit(model, train, val=val, config=config, run=run)
+    history = fit(model, train, val=val, config=config, run=run)
+    return {"main": "val_accuracy", "val_accuracy": history.epochs[-1]["val_accuracy"]}
+
+
+def train_mode(options: argparse.Namespace, run: RunFolder, device: torch.device) -> dict:
+    """Train and examine one mode of the SimCLR lab; return the results, whole on rank 0."""
+    plan = modes.get(options.mode)
+    settings = modes.settings(options.preset, model=options.model, max_steps=options.max_steps)
+    learnt, probe = modes.sources(options.dataset, root=options.data_dir, corpus=options.corpus,
+                                  corpus_root=options.corpus_dir, settings=settings, seed=options.seed)
+    encoder = modes.encoder(plan, settings=settings, channels=learnt.channels, seed=options.seed).to(device)
+    normal = {"mean": learnt.mean, "std": learnt.std}
+
+    def knn() -> dict[str, float]:
+        train, val = (evaluate.cached_features(encoder, split, **normal)
+                      for split in (probe.train, probe.val))  # fmt: skip
+        return {"knn": evaluate.knn_accuracy(*train, *val)}
+
+    history, record = None, {"run": run, "progress": False}
+    task = modes.pretraining(plan, encoder, learnt, settings=settings, seed=options.seed)
+    if task is not None:
+        history = fit(task.model, task.train, val=task.val, config=task.config, step=task.step,
+                      loss=task.loss, name="pretraining", monitor=lambda _: _of_main(knn), best_by="knn",
+                      **record)
+    exam = evaluate.evaluate_linear_head(encoder, probe, **normal) if distributed.is_main() else None
+    scores = {"knn": exam.knn.accuracy, "linear": exam.linear.accuracy} if exam else {}
+    accuracy = scores.get("linear")
+    if plan.examination == "end to end":
+        task = modes.supervised_task(encoder, probe, settings=settings, mode=plan, seed=options.seed)
+        history = fit(task.model, task.train, val=task.val, config=task.config, step=task.step,
+                      name="end_to_end", **record)
+        whole = Batches.evaluation(probe.test, 256, mean=probe.mean, std=probe.std, device=device)
+        accuracy = evaluate.evaluate(task.model, whole).accuracy
+    return scores | {"main": "accuracy", "accuracy": accuracy, "budget_steps": settings.max_steps,
+                     "steps": history.step if history else 0,
+                     "images_seen": history.images * distributed.world_size() if history else 0}
+
+
+def _of_main(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Return on every rank what rank 0 measures: one decision, and one rank's work."""
+    box = [measure() if distributed.is_main() else None]
+    if distributed.in_group():
+        dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train_ranks", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="resnet_tiny")
+    parser.add_argument("--model", help="resnet_tiny, or the preset's own with --mode")
     parser.add_argument("--dataset", default="shapes")
     parser.add_argument("--data-dir")
+    lab = parser.add_argument_group("a mode of the SimCLR lab, instead of one supervised training")
+    lab.add_argument("--mode", help="such as simclr_scratch: see labkit modes")
+    lab.add_argument("--preset", default="tiny", help="tiny (default), full or dinov3")
+    lab.add_argument("--corpus", default="", help="another data set to learn from")
+    lab.add_argument("--corpus-dir")
+    lab.add_argument("--max-steps", type=int, default=0, help="of the preset otherwise")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=64, help="of each rank")
@@ -93,12 +148,9 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
         os.environ["LABKIT_ATTEMPT"] = f"{box[0]}:{run.path.resolve()}"
 
 
-def _tell(run: RunFolder, state: str, *, val_accuracy: float | None = None,
-          message: str | None = None) -> None:
+def _tell(run: RunFolder, state: str, *, message: str | None = None) -> None:
     """Write how it ended; rank 0 does, or any rank before there is a group."""
     if distributed.is_main() and run.status_file.is_file():
-        if val_accuracy is not None:
-            run.summarize(main="val_accuracy", val_accuracy=val_accuracy)
         run.write_status(state, message=message, ended=round(time.time(), 3))
 
 

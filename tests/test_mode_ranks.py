@@ -1,0 +1,59 @@
+"""A mode of the SimCLR lab on two ranks learns what one process learns: real torchrun, one shared record."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.records import RunFolder
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[1]
+LENET = ("--mode", "simclr_scratch", "--model", "lenet", "--max-steps", "4")  # no BatchNorm: ranks can agree
+
+
+def launch(folder, ranks, *words):
+    """Run the program on so many ranks in a run folder; return (exit code, what was said, run)."""
+    environment = os.environ | {"LABKIT_RUN_DIR": str(folder), "OMP_NUM_THREADS": "1",
+                                "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone",
+                           f"--nproc-per-node={ranks}", "-m", "labkit.cli.train_ranks", *words],
+                          cwd=ROOT, env=environment, text=True, capture_output=True, timeout=280)  # fmt: skip
+    return done.returncode, done.stdout + done.stderr, RunFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    found = {}
+    for ranks in (1, 2):
+        code, said, found[ranks] = launch(tmp_path_factory.mktemp("ranks") / str(ranks), ranks, *LENET)
+        assert code == 0, said
+    return found
+
+
+def losses(run):
+    rows = [json.loads(line) for line in run.metrics_log.read_text().splitlines()]
+    return [row["train_loss"] for row in rows if "train_loss" in row]
+
+
+def test_two_ranks_contrast_as_one_process(runs):
+    one, two = losses(runs[1]), losses(runs[2])
+    assert one and two == pytest.approx(one, rel=1e-4)      # half the negatives would lower it by log 2
+
+
+def test_both_are_examined_alike(runs):
+    one, two = (run.read_summary() for run in runs.values())
+    assert one["main"] == two["main"] == "accuracy"
+    assert two["images_seen"] == one["images_seen"] == 4 * 128
+    assert two["accuracy"] == pytest.approx(one["accuracy"], abs=0.01)
+    assert runs[2].read_status()["state"] == "done"
+
+
+def test_a_wrong_mode_is_one_sentence(tmp_path):
+    code, said, run = launch(tmp_path / "wrong", 1, "--mode", "simclr_scrach")
+    assert code == 1 and "Did you mean simclr_scratch" in said and "Traceback" not in said.split("torch")[0]
+    assert run.read_status()["state"] == "failed"
