@@ -7,7 +7,8 @@ usage() {
 Usage: bash scripts/laptop_slurm.sh start | status | stop
 
 Starts munge, slurmctld and two slurmd (node1, node2: 2 CPUs each) of the Debian or Ubuntu packages slurm-wlm and
-munge as YOUR user; nothing needs root but installing them. All keys, logs and states lie in one folder.
+munge as YOUR user; nothing needs root but installing them. All keys, logs and states lie in one folder. There are two
+partitions: main, where jobs go by themselves, and urgent, whose jobs push those of main aside (try it: --partition=urgent).
 
   start    start what does not run yet and wait until both nodes are ready
   status   say which daemons run, and show nodes and jobs; exit code 1 where something is down
@@ -118,9 +119,13 @@ MessageTimeout=10
 InactiveLimit=0
 SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=1
 JobRequeue=1
+# A job of the partition urgent takes the place of one of main, which is told (TERM), has KillWait to save, waits again:
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MaxArraySize=1001
 NodeName=node[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$((PORT + 1))-$((PORT + 2))] CPUs=2 RealMemory=$memory State=UNKNOWN
-PartitionName=main Nodes=node[1-2] Default=YES DefaultTime=60 MaxTime=INFINITE State=UP
+PartitionName=main Nodes=node[1-2] Default=YES DefaultTime=60 MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName=urgent Nodes=node[1-2] DefaultTime=60 MaxTime=INFINITE PriorityTier=2 PreemptMode=OFF State=UP
 CONF
 }
 
@@ -144,7 +149,7 @@ start_daemon() { # name of its pid file, then the command
 wait_until_ready() {
     local second idle
     for ((second = 0; second < 60; second++)); do
-        idle=$(timeout 5 sinfo --noheader --Node --format='%T' 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$')
+        idle=$(timeout 5 sinfo --noheader --Node --partition=main --format='%T' 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$')
         ((idle >= ${#NODES[@]})) && return
         # a node that was down when the daemons were last stopped comes back by hand
         ((second % 5 == 4)) && scontrol update nodename=node[1-2] state=resume >/dev/null 2>&1
