@@ -15,7 +15,7 @@ partitions: main, where jobs go by themselves, and urgent, whose jobs push those
   stop     cancel all jobs and end the daemons; the logs stay
   --help   this text
 
-Afterwards, in each terminal:
+Afterwards labkit finds it by itself (--site laptop); for Slurm's own commands type in each terminal:
   export SLURM_CONF=$(bash scripts/laptop_slurm.sh conf)
   sinfo
 
@@ -175,7 +175,7 @@ start() {
         start_daemon "slurmd-$node" slurmd -f "$CONF" -N "$node"
     done
     wait_until_ready
-    say "Two nodes are ready. In each terminal that shall use them:"
+    say "Two nodes are ready. labkit finds them by itself (--site laptop); for sinfo, squeue, sbatch type in each terminal:"
     printf 'export SLURM_CONF=%q\n' "$CONF"
 }
 
