@@ -39,8 +39,8 @@ def test_a_time_limit_a_lost_node_and_a_more_urgent_job_are_told_apart(lab, deaf
 
     assert lab.ended(late, orphan) == ["timeout", "died"], lab.picture(late)
     assert lab.state(displaced)["state"] == "running"
-    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={node}", "--ntasks=2", "--output=/dev/null",
-                    "--wrap=true")
+    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={node}", "--cpus-per-task=2",
+                    "--output=/dev/null", "--wrap=true")
     assert lab.ended(displaced) == ["interrupted"], lab.picture(displaced)
 
     seen = {run.id: lab.state(run) for run in (late, orphan, displaced)}

@@ -90,7 +90,7 @@ def test_a_more_urgent_job_takes_the_place_and_the_run_saves_waits_and_ends_with
     lab.executor().submit([run])
     lab.until(lambda: trains(run), run=run)
     assert lab.ended(straight) == ["done"]              # it shall not be pushed aside, too
-    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={_kernel(run)['node']}", "--ntasks=2",
+    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={_kernel(run)['node']}", "--cpus-per-task=2",
                     "--output=/dev/null", "--wrap=sleep 3")
     lab.until(lambda: lab.state(run)["state"] == "queued", run=run)
     assert_same_bits(run, straight, lab)
