@@ -77,7 +77,8 @@ def measure(
 ) -> Scaling:
     """Return step times, all-reduce times and the parts of a step on each number of ranks of this machine.
 
-    nodes: those of the Slurm job that share the ranks (one rank alone stays here); see `nodes_of_job`.
+    nodes: those of the Slurm job that share the ranks (one rank alone stays here), each with the cores of its
+    task; see `nodes_of_job`.
 
     Strong: `batch_size` images per step in all. Weak: `batch_size` per rank. One rank is measured with the
     threads of one rank and with all cores: the two baselines that a speed-up may mean. GPUs: NCCL, one rank
@@ -86,7 +87,7 @@ def measure(
     Raises LabError for a batch that does not divide, for more ranks than cores or GPUs, for a rank that fails
     (with its log) and when one launch takes longer than `timeout_s`.
     """
-    gpus, cores = _gpus(), _cores()
+    gpus, cores = _gpus(), nodes.cpus if nodes else _cores()
     sizes = sorted({1, *world_sizes})
     spread = nodes.count if nodes else 1
     _check(sizes, batch_size, (gpus or cores) * spread)
