@@ -189,7 +189,7 @@ status() {
 }
 
 stop() {
-    local name pid second
+    local name pid second ending=()
     if pid_of slurmctld >/dev/null && command -v scancel >/dev/null; then
         timeout 20 scancel --user="$(id -un)" >/dev/null 2>&1
         for ((second = 0; second < 10; second++)); do
@@ -198,8 +198,9 @@ stop() {
         done
     fi
     for name in slurmd-node1 slurmd-node2 slurmctld munged; do
-        pid=$(pid_of "$name") || continue
-        kill "$pid"
+        pid=$(pid_of "$name") && kill "$pid" && ending+=("$pid")
+    done
+    for pid in ${ending[@]+"${ending[@]}"}; do
         for ((second = 0; second < 50; second++)); do
             kill -0 "$pid" 2>/dev/null || continue 2
             sleep 0.2
