@@ -169,11 +169,11 @@ def _controller() -> Line:
     from labkit.cluster.commands import Unreachable, command
 
     try:
-        nodes = len(command("sinfo", "--noheader", "--Node", "--format=%N").split())
+        nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())     # once per partition
     except Unreachable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
         return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
-    return Line("Slurm", "good", f"{shutil.which('sbatch')}, {nodes} nodes")
+    return Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
 
 
 def check_site() -> list[Line]:

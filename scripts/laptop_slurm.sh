@@ -7,14 +7,15 @@ usage() {
 Usage: bash scripts/laptop_slurm.sh start | status | stop
 
 Starts munge, slurmctld and two slurmd (node1, node2: 2 CPUs each) of the Debian or Ubuntu packages slurm-wlm and
-munge as YOUR user; nothing needs root but installing them. All keys, logs and states lie in one folder.
+munge as YOUR user; nothing needs root but installing them. All keys, logs and states lie in one folder. There are two
+partitions: main, where jobs go by themselves, and urgent, whose jobs push those of main aside (try it: --partition=urgent).
 
   start    start what does not run yet and wait until both nodes are ready
   status   say which daemons run, and show nodes and jobs; exit code 1 where something is down
   stop     cancel all jobs and end the daemons; the logs stay
   --help   this text
 
-Afterwards, in each terminal:
+Afterwards labkit finds it by itself (--site laptop); for Slurm's own commands type in each terminal:
   export SLURM_CONF=$(bash scripts/laptop_slurm.sh conf)
   sinfo
 
@@ -118,9 +119,13 @@ MessageTimeout=10
 InactiveLimit=0
 SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=1
 JobRequeue=1
+# A job of the partition urgent takes the place of one of main, which is told (TERM), has KillWait to save, waits again:
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 MaxArraySize=1001
 NodeName=node[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$((PORT + 1))-$((PORT + 2))] CPUs=2 RealMemory=$memory State=UNKNOWN
-PartitionName=main Nodes=node[1-2] Default=YES DefaultTime=60 MaxTime=INFINITE State=UP
+PartitionName=main Nodes=node[1-2] Default=YES DefaultTime=60 MaxTime=INFINITE PriorityTier=1 State=UP
+PartitionName=urgent Nodes=node[1-2] DefaultTime=60 MaxTime=INFINITE PriorityTier=2 PreemptMode=OFF State=UP
 CONF
 }
 
@@ -144,7 +149,7 @@ start_daemon() { # name of its pid file, then the command
 wait_until_ready() {
     local second idle
     for ((second = 0; second < 60; second++)); do
-        idle=$(timeout 5 sinfo --noheader --Node --format='%T' 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$')
+        idle=$(timeout 5 sinfo --noheader --Node --partition=main --format='%T' 2>/dev/null | grep -cE '^(idle|mixed|allocated|completing)$')
         ((idle >= ${#NODES[@]})) && return
         # a node that was down when the daemons were last stopped comes back by hand
         ((second % 5 == 4)) && scontrol update nodename=node[1-2] state=resume >/dev/null 2>&1
@@ -170,7 +175,7 @@ start() {
         start_daemon "slurmd-$node" slurmd -f "$CONF" -N "$node"
     done
     wait_until_ready
-    say "Two nodes are ready. In each terminal that shall use them:"
+    say "Two nodes are ready. labkit finds them by itself (--site laptop); for sinfo, squeue, sbatch type in each terminal:"
     printf 'export SLURM_CONF=%q\n' "$CONF"
 }
 
@@ -184,7 +189,7 @@ status() {
 }
 
 stop() {
-    local name pid second
+    local name pid second ending=()
     if pid_of slurmctld >/dev/null && command -v scancel >/dev/null; then
         timeout 20 scancel --user="$(id -un)" >/dev/null 2>&1
         for ((second = 0; second < 10; second++)); do
@@ -193,8 +198,9 @@ stop() {
         done
     fi
     for name in slurmd-node1 slurmd-node2 slurmctld munged; do
-        pid=$(pid_of "$name") || continue
-        kill "$pid"
+        pid=$(pid_of "$name") && kill "$pid" && ending+=("$pid")
+    done
+    for pid in ${ending[@]+"${ending[@]}"}; do
         for ((second = 0; second < 50; second++)); do
             kill -0 "$pid" 2>/dev/null || continue 2
             sleep 0.2

@@ -70,8 +70,8 @@ read -r -a program <<<"${DDP_PROGRAM:--m labkit.cli.train_ranks}"
 echo "[ddp] $nodes nodes x $ranks ranks meet at $first ($address:$port); run folder $LABKIT_RUN_DIR"
 
 # --- One torchrun per node. --tee=3 shows what each rank says; no restarts: a rank that dies ends the training, and
-# --kill-on-bad-exit ends the other nodes, too.
-srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --kill-on-bad-exit=1 --label \
+# --kill-on-bad-exit ends the other nodes, too. (srun must be told the cores of a task: it takes none from the job.)
+srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 --label \
     "$python" -m torch.distributed.run --nnodes="$nodes" --nproc-per-node="$ranks" --max-restarts=0 \
     --rdzv-backend=c10d --rdzv-id="$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}" --rdzv-endpoint="$address:$port" \
     --rdzv-conf=join_timeout=120,timeout=120 ${local_address[@]+"${local_address[@]}"} \

@@ -1,6 +1,7 @@
 """The two commands of the README: what they say, and the one sentence when they cannot go on."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,6 +31,13 @@ def copy(tmp_path):
     shutil.copytree(ROOT / "scripts", root / "scripts")
     shutil.copy(ROOT / "pyproject.toml", root)
     return root
+
+
+@pytest.mark.parametrize("script", ["sbatch_one.sh", "train_ddp.sh"])
+def test_a_fresh_clone_has_the_folder_that_slurm_writes_into(script):
+    folder = re.search(r"^#SBATCH --output=(\S+)/", (ROOT / "scripts" / script).read_text(), re.M)[1]
+    assert bash(f"git ls-files {folder}").stdout, f"without {folder}/ a job dies without a word"
+    assert bash(f"git check-ignore {folder}/x.out").stdout, "what jobs say is not committed"
 
 
 @pytest.mark.parametrize("script", ["run_lab.sh", "run_tests.sh", "laptop_slurm.sh", "salloc_jupyter.sh"])

@@ -67,7 +67,8 @@ def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     if any(map(is_interactive, again)):
         raise LabError("An interactive session cannot be resumed; run the notebook again.")
     if not again:
-        told = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
+        told = f"all {len(runs)} are done" if len(runs) > 1 and set(states) == {"done"} else \
+            ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
         raise LabError(f"There is nothing to send again: {told}.")
     return again
 

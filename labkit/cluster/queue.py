@@ -73,7 +73,8 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
     elif job is None and jobs is not None and status["state"] in ("queued", "running"):
         job = _accounted(ticket.get("job"))
     merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
-    if job and jobs is not None and job.state in _ENDED and merged["state"] != status.get("state"):
+    if job and jobs is not None and job.state in _ENDED and \
+            (merged["state"] != status.get("state") or "cause" in merged):
         atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
     return merged
 
@@ -138,11 +139,11 @@ def merge(status: dict, job: Job | None, *, silent: bool = False, ticket: dict |
             return known | {"state": "running", "message": "It has saved, and its job is about to end."}
         said = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
         return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | said
-    if status["state"] == "died" and job.state == "OUT_OF_MEMORY":
-        return known | {"cause": "out of memory"}
-    if ended_by_itself:
-        return known
     state, cause, message = _ENDED.get(job.state, ("died", "", f"Slurm calls its job {job.state}."))
+    if ended_by_itself:                 # it died, or it saved: Slurm may know why
+        why = cause if (status["state"], job.state) == ("died", "OUT_OF_MEMORY") or \
+            status["state"] == "interrupted" else ""
+        return known | ({"cause": why} if why else {})
     return known | {"state": state, "message": message} | ({"cause": cause} if cause else {})
 
 

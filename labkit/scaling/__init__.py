@@ -9,17 +9,20 @@ from labkit.scaling.communication import (
 )
 from labkit.scaling.launch import torchrun
 from labkit.scaling.measure import Measurement, Scaling, measure
+from labkit.scaling.nodes import Nodes, nodes_of_job
 from labkit.scaling.tables import allreduce_table, prediction_table, scaling_table
 
 __all__ = [
     "Link",
     "Measurement",
+    "Nodes",
     "Scaling",
     "allreduce_table",
     "allreduce_time",
     "ddp_buckets",
     "fit_link",
     "measure",
+    "nodes_of_job",
     "predict_step_time",
     "prediction_table",
     "scaling_table",

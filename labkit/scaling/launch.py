@@ -11,6 +11,7 @@ from pathlib import Path
 
 import labkit
 from labkit.errors import LabError
+from labkit.scaling.nodes import Nodes, last_words, srun
 
 # What a surrounding torchrun or Slurm step would tell these ranks about themselves.
 STALE = re.compile(
@@ -18,18 +19,19 @@ STALE = re.compile(
 )
 
 
-def torchrun(command: Sequence[str], *, ranks: int, timeout_s: float, threads: int = 1) -> None:
+def torchrun(
+    command: Sequence[str], *, ranks: int, timeout_s: float, threads: int = 1, nodes: Nodes | None = None
+) -> None:
     """Run a script, or "-m" and a module, with its arguments in `ranks` processes of this machine.
 
+    nodes: those of the Slurm job that share the ranks instead, by srun; see `nodes_of_job`.
     Every rank may use `threads` threads. Raises LabError, with the end of the failing rank's log, when a rank
     fails or `timeout_s` has passed; no process is left behind.
     """
-    with tempfile.TemporaryDirectory(prefix="labkit-ranks-") as folder:
-        launch = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"),
-            *(f"--nproc-per-node={ranks}", "--redirects=3", f"--log-dir={folder}", *command),
-        ]
-        agent_log = Path(folder, "agent.log")
+    with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes and nodes.folder) as folder:
+        logs = Path(folder)
+        launch = srun(command, nodes, ranks=ranks, log_dir=logs) if nodes else _here(command, ranks, logs)
+        agent_log = logs / "agent.log"
         with agent_log.open("w") as log:
             agent = subprocess.Popen(
                 launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True
@@ -38,7 +40,8 @@ def torchrun(command: Sequence[str], *, ranks: int, timeout_s: float, threads: i
             code = agent.wait(timeout_s)
         except subprocess.TimeoutExpired:
             _stop(agent)
-            last = _last_words(Path(folder), None)
+            said = agent_log.read_text(errors="replace")
+            last = said[-2000:] if nodes else _last_words(logs, None)
             raise LabError(
                 f"{ranks} ranks were not done within {timeout_s:g} s and were stopped; raise timeout_s or see"
                 f" where they waited:\n{last}"
@@ -46,9 +49,17 @@ def torchrun(command: Sequence[str], *, ranks: int, timeout_s: float, threads: i
         finally:
             _stop(agent)
         if code:
-            rank = _first_failure(agent_log.read_text(errors="replace"))
-            last = _last_words(Path(folder), rank) or agent_log.read_text(errors="replace")[-2000:]
-            raise LabError(f"Rank {rank} of {ranks} failed; its last lines:\n{last}")
+            said = agent_log.read_text(errors="replace")
+            rank, last = last_words(said) if nodes else _first_words(logs, said)
+            raise LabError(f"Rank {rank} of {ranks} failed; its last lines:\n{last or said[-2000:]}")
+
+
+def _here(command: Sequence[str], ranks: int, logs: Path) -> list[str]:
+    """Return the words that start `ranks` ranks on this machine."""
+    return [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"),
+        *(f"--nproc-per-node={ranks}", "--redirects=3", f"--log-dir={logs}", *command),
+    ]
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -76,6 +87,12 @@ def _first_failure(text: str) -> int | str:
     cause = text.partition("Root Cause")[2]
     found = re.search(r"rank\s*:\s*(\d+)", cause)
     return int(found.group(1)) if found else "?"
+
+
+def _first_words(folder: Path, said: str) -> tuple[int | str, str]:
+    """Return the rank that failed first on this machine, and its last lines."""
+    rank = _first_failure(said)
+    return rank, _last_words(folder, rank)
 
 
 def _last_words(folder: Path, rank: int | str | None, *, lines: int = 12) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from labkit.errors import LabError
 from labkit.scaling.communication import Link, fit_link
 from labkit.scaling.launch import torchrun
+from labkit.scaling.nodes import Nodes
 
 ALLREDUCE_BYTES = (4 * 2**10, 2**16, 2**20, 2**23, 2**25)
 
@@ -72,8 +73,12 @@ def measure(
     limit: int = 4096,
     allreduce_bytes: Sequence[int] = ALLREDUCE_BYTES,
     timeout_s: float = 300.0,
+    nodes: Nodes | None = None,
 ) -> Scaling:
     """Return step times, all-reduce times and the parts of a step on each number of ranks of this machine.
+
+    nodes: those of the Slurm job that share the ranks (one rank alone stays here), each with the cores of its
+    task; see `nodes_of_job`.
 
     Strong: `batch_size` images per step in all. Weak: `batch_size` per rank. One rank is measured with the
     threads of one rank and with all cores: the two baselines that a speed-up may mean. GPUs: NCCL, one rank
@@ -82,10 +87,11 @@ def measure(
     Raises LabError for a batch that does not divide, for more ranks than cores or GPUs, for a rank that fails
     (with its log) and when one launch takes longer than `timeout_s`.
     """
-    gpus, cores = _gpus(), _cores()
+    gpus, cores = _gpus(), nodes.cpus if nodes else _cores()
     sizes = sorted({1, *world_sizes})
-    _check(sizes, batch_size, gpus or cores)
-    threads = max(1, cores // sizes[-1])
+    spread = nodes.count if nodes else 1
+    _check(sizes, batch_size, (gpus or cores) * spread)
+    threads = max(1, cores * spread // sizes[-1])
     common = dict(
         model=model, dataset=dataset, data_dir=data_dir, image_size=image_size, precision=precision,
         windows=windows, steps_per_window=steps_per_window, seconds_per_case=seconds_per_case,
@@ -98,7 +104,9 @@ def measure(
             "phase_threads": threads if ranks == 1 else None,
             "allreduce_bytes": list(allreduce_bytes) if ranks > 1 else [],
         }
-        found[ranks] = _launch(spec, ranks=ranks, threads=threads, timeout_s=timeout_s)
+        found[ranks] = _launch(
+            spec, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=nodes if ranks > 1 else None
+        )
     one = found[1]
     return Scaling(
         model=model, dataset=dataset, device=one["device"], precision=one["precision"], cores=cores,
@@ -108,12 +116,12 @@ def measure(
     )  # fmt: skip
 
 
-def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float) -> dict:
-    with tempfile.TemporaryDirectory(prefix="labkit-scaling-") as folder:
+def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float, nodes: Nodes | None) -> dict:
+    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes and nodes.folder) as folder:
         wish, answer = Path(folder, "spec.json"), Path(folder, "answer.json")
         wish.write_text(json.dumps(spec | {"launched_at": time.time()}))
         command = ["-m", "labkit.scaling.worker", str(wish), str(answer)]
-        torchrun(command, ranks=ranks, threads=threads, timeout_s=timeout_s)
+        torchrun(command, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=nodes)
         return json.loads(answer.read_text())
 
 

@@ -26,6 +26,8 @@ def status(word, **fields):
     ("interrupted", "PENDING", "queued", None),             # saved, and queued again
     ("interrupted", "RUNNING", "running", None),            # its script is about to queue it again
     ("interrupted", "FAILED", "interrupted", None),
+    ("interrupted", "PREEMPTED", "interrupted", "preempted"),   # it has saved, and was not queued again
+    ("interrupted", "TIMEOUT", "interrupted", "time limit"),
     ("done", "RUNNING", "done", None),                      # the last second of a job
     ("done", "COMPLETED", "done", None),
     ("failed", "FAILED", "failed", None),

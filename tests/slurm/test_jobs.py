@@ -6,6 +6,8 @@ import os
 import nbformat
 import pytest
 
+from labkit import doctor
+
 pytestmark = pytest.mark.integration
 
 REPORT = """import os
@@ -67,7 +69,7 @@ def test_an_array_keeps_to_its_limit_and_failed_sends_again_only_what_failed(lab
     assert again.returncode == 0 and again.stdout.count("  job ") == 1 and "many-3  job" in again.stdout
     assert lab.ended(runs[2]) == ["done"]
     assert [run.read_status()["attempt"] for run in runs] == [1, 1, 2, 1, 1] and attempts == [1] * 5
-    assert "nothing to send again" in lab.labkit("sweep", "--failed", "many").stderr
+    assert "nothing to send again: all 5 are done" in lab.labkit("sweep", "--failed", "many").stderr
 
 
 def test_a_killed_kernel_is_told_as_that_and_the_notebook_marks_the_cell(lab):
@@ -118,6 +120,10 @@ def test_a_dry_run_prints_the_script_and_sends_nothing(lab):
     shown = lab.labkit("run", str(lab.notebook("dry", REPORT)), "--site", "byu", "--dry-run", "--name", "dry")
     assert shown.returncode == 0 and "#SBATCH --gres=gpu:a100:1" in shown.stdout
     assert not lab.run("dry").path.exists() and not lab.cluster.ask("squeue", "--noheader", "--name=dry")
+
+
+def test_the_doctor_counts_each_node_once(lab):
+    assert doctor.check_slurm()[0].found.endswith(", 2 nodes")       # both are in two partitions
 
 
 def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):

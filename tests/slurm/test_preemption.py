@@ -85,6 +85,18 @@ def test_one_task_of_an_array_told_to_end_is_queued_again_alone_and_ends_with_th
     assert runs[0].metrics_log.read_bytes() == straight.metrics_log.read_bytes()
 
 
+def test_a_more_urgent_job_takes_the_place_and_the_run_saves_waits_and_ends_with_the_same_bits(lab, straight):
+    run = slow(lab, "displaced")
+    lab.executor().submit([run])
+    lab.until(lambda: trains(run), run=run)
+    assert lab.ended(straight) == ["done"]              # it shall not be pushed aside, too
+    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={_kernel(run)['node']}", "--cpus-per-task=2",
+                    "--output=/dev/null", "--wrap=sleep 3")
+    lab.until(lambda: lab.state(run)["state"] == "queued", run=run)
+    assert_same_bits(run, straight, lab)
+    assert "asked to stop and has saved" in run.log_file.read_text()
+
+
 def test_a_lost_node_gives_the_run_to_the_other_and_the_old_attempt_writes_nothing_more(lab, straight):
     run = slow(lab, "lost")
     lab.executor().submit([run])

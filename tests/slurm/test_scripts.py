@@ -29,6 +29,8 @@ run = current_run()
 while (run.path / 'attempts' / '1').exists() and seed == 99 and not (run.path / 'attempts' / '2').exists():
     time.sleep(.05)
     if run.stop_requested(): raise Interrupted('saved')
+if 'SLURM_ARRAY_TASK_ID' in os.environ: time.sleep(1)
+run.record_timings(main='ended', started=run.read_status()['started'], ended=time.time())
 run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.environ.get('LABKIT_DATA'))"""
 
 
@@ -95,6 +97,9 @@ def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
         lab.until(lambda run=run: run.read_status().get("state") == "done", timeout_s=120)
     assert [run.read_summary()["mode"] for run in runs] == list(modes)
     assert {run.read_summary()["steps"] for run in runs} == {5}
+    times = [run.read_timings() for run in runs]
+    at_once = [sum(b["started"] <= a["started"] < b["ended"] for b in times) for a in times]
+    assert max(at_once) == 2, "two at a time, and they did overlap"
 
 
 def test_without_slurm_all_modes_run_here_one_after_the_other(course, tmp_path):
