@@ -2,21 +2,20 @@
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autograder import labs
-from autograder.grading import Report, grade
-from autograder.report import to_text
-from autograder.sandbox import Zygote
+from autograder.template import LIGHT, Template
 from labkit.errors import LabError
 from labkit.paths import repo_root
 
-LIGHT = ["torch"]  # the rest is imported by the student's file itself
+if TYPE_CHECKING:
+    from autograder.grading import Report
 
 
 @functools.cache
-def _zygote() -> Zygote:
-    """Start once and keep: the second check of a session answers at once."""
-    return Zygote(preload=LIGHT)
+def start() -> Template:
+    """Return the fork server, started once: it takes seconds to load torch, and one check alone waits."""
+    return Template(LIGHT)
 
 
 def check(lab: str, path: str | Path | None = None) -> None:
@@ -24,13 +23,30 @@ def check(lab: str, path: str | Path | None = None) -> None:
 
     Hidden checks exist as well; full marks here are necessary, not sufficient.
     """
-    print(to_text(report(lab, path)))
+    found = report(lab, path)
+    from autograder.report import to_text
+
+    print(to_text(found))
 
 
-def report(lab: str, path: str | Path | None = None) -> Report:
+def report(lab: str, path: str | Path | None = None) -> "Report":
     """Return the report of the public checks. Raises LabError where there is no such lab or file."""
+    from autograder import labs
+
     stem = labs.stem(lab)
+    if path and not Path(path).exists():
+        raise _absent(lab, Path(path))
+    template = start()  # before the imports below: the two processes load torch at the same time
+    import torch._dynamo  # noqa: F401  (else the first optimizer of a check does, one after the other)
+
+    from autograder.grading import grade
+    from autograder.sandbox import Zygote
+
     path = Path(path) if path else repo_root() / "assignments" / stem / labs.module(stem).LAB.files[0]
     if not path.exists():
-        raise LabError(f"There is no {path}. Give the path of your file: check({lab!r}, 'my/file.py').")
-    return grade(stem, path, _zygote(), visible_only=True)
+        raise _absent(lab, path)
+    return grade(stem, path, Zygote(template=template), visible_only=True)
+
+
+def _absent(lab: str, path: Path) -> LabError:
+    return LabError(f"There is no {path}. Give the path of your file: check({lab!r}, 'my/file.py').")

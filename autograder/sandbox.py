@@ -1,35 +1,16 @@
 """The trusted side's hold on workers: start the fork server, ask a worker, watch its limits, end it."""
 
 import contextlib
-import json
 import os
 import select
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from autograder import processes
-from autograder.users import claim_users
+from autograder.template import PRELOAD, Template
 from autograder.worker import wire
 
-HERE = Path(__file__).resolve().parent
-PRELOAD = [
-    "torch",
-    "numpy",
-    "PIL.Image",
-    "torchvision",
-    "torchvision.transforms.v2",
-    "tqdm",
-    "transformers",
-    "transformers:AutoModel",
-    "transformers:AutoImageProcessor",
-    "transformers:AutoConfig",
-]
 PRINTED_KEPT = 4000
 
 
@@ -53,86 +34,33 @@ class Limits:
 class Zygote:
     """A process that holds torch and forks confined workers. One serves a whole class, from many threads."""
 
-    def __init__(self, *, jail: bool = True, preload: list[str] | None = None):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.root = tempfile.TemporaryDirectory(prefix="autograder-root-")
-        settings = {
-            "preload": PRELOAD if preload is None else preload,
-            "jail": jail,
-            "root": self.root.name,
-            "hidden": [str(p) for p in (HERE.parent, HERE) if p == HERE or (p / "pyproject.toml").exists()],
-        }
-        command = [sys.executable, "-s", "-P", str(HERE / "worker" / "zygote.py"), str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            [*command, json.dumps(settings)],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-        )
-        theirs.close()
-        self.control, self.lock, self.count, self.ready = ours, threading.Lock(), 0, False
-        self.claim, self.users = claim_users()
-
-    def wait_until_ready(self) -> None:
-        with self.lock:
-            if not self.ready:
-                if self.control.recv(16) != b"ready":
-                    raise RuntimeError("The grader's fork server did not start; see its message above.")
-                self.ready = True
+    def __init__(
+        self, *, jail: bool = True, preload: list[str] = PRELOAD, template: Template | None = None
+    ):
+        """template: one that was started before, with its own `jail` and `preload`."""
+        self.template = template or Template(preload, jail=jail)
+        self.users, self.wait_until_ready = self.template.users, self.template.wait_until_ready
 
     def start(self, limits: Limits) -> "Worker":
         """Return a fresh worker."""
         self.wait_until_ready()
         requests, answers, prints = os.pipe(), os.pipe(), os.pipe()
         life, theirs = socket.socketpair()
-        with self.lock:
-            self.count += 1
-            order = asdict(limits) | {"uid": self.users[self.count % len(self.users)]}
-            inside = [requests[0], answers[1], prints[1], theirs.fileno()]
-            socket.send_fds(self.control, [json.dumps(order).encode()], inside)
+        inside = [requests[0], answers[1], prints[1], theirs.fileno()]
+        self.template.fork(asdict(limits), inside)
         theirs.close()
         for descriptor in inside[:3]:
             os.close(descriptor)
         return Worker(requests[1], answers[0], prints[0], life, limits)
 
     def close(self) -> None:
-        self.control.close()
-        self.claim.close()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.root.cleanup()
+        self.template.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.close()
-
-
-def _environment() -> dict[str, str]:
-    """Return a worker's whole environment: nothing of the grader's own (keys, names, paths)."""
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONHASHSEED": "0",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "WANDB_MODE": "offline",
-        "MPLBACKEND": "Agg",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "HOME": "/scratch",
-        "TMPDIR": "/tmp",
-    }
 
 
 class Worker:

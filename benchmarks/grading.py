@@ -60,9 +60,12 @@ def main() -> None:
                 print(f"  {a}\n  {b}")
         for name, raw in right.contents.items():
             (folder / "student000" / name).write_bytes(raw)
-        for turn in ("first", "second"):
-            spent = seconds(lambda: public.report(options.lab, folder / "student000"))[0]
-            print(f"public check, {turn} call: {spent:.2f} s")
+        check = lambda: public.report(options.lab, folder / "student000")  # noqa: E731
+        print(f"public check, first call: {seconds(check)[0]:.2f} s")
+        public.start.cache_clear()
+        public.start().wait_until_ready()  # as when `from autograder import check` stands some lines above
+        print(f"public check, first call, fork server ready: {seconds(check)[0]:.2f} s")
+        print(f"public check, second call: {seconds(check)[0]:.2f} s")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ def check(lab, path):
       labkit check lab03
     """
     from autograder import public
-    from autograder.report import to_text
 
     report = public.report(lab, path)
+    from autograder.report import to_text  # imports torch: not before the fork server has begun to
+
     click.echo(to_text(report))
     sys.exit(0 if report.score == report.points else 1)
 
@@ -95,3 +96,5 @@ def _grade_class(lab, folder, out, jobs, seed):
     ):
         atomic_write(out.with_name(f"{out.stem}{name}.csv"), gradebook.to_csv(rows(reports)))
     click.echo(f"{out}: {len(reports)} submissions; one page each in {pages}/")
+    if refused := sorted({one for report in reports for one in report.refused}):
+        click.echo(f"This machine refused the workers: {'; '.join(refused)}.")
