@@ -37,6 +37,14 @@ def fill(model: nn.Module, places: list, seed: int) -> None:
             own[number].copy_((values.T if transposed else values).reshape(own[number].shape))
 
 
+def settle(model: nn.Module, images: Tensor) -> None:
+    """Run the model once where layers are lazy: they have no weights before."""
+    if any(nn.parameter.is_lazy(one) for one in model.parameters()):
+        model.eval()
+        with torch.no_grad():
+            model(images)
+
+
 def watch(model: nn.Module, images: Tensor, train: bool = False):
     """Run the model; return (output, operations, own, foreign).
 
@@ -46,6 +54,7 @@ def watch(model: nn.Module, images: Tensor, train: bool = False):
     """
     from torch.utils._python_dispatch import TorchDispatchMode
 
+    settle(model, images)
     inside = [*model.parameters(), *model.buffers()]
     numbers = {one.untyped_storage().data_ptr(): i for i, one in enumerate(inside)}
     operations, written = [], {}
@@ -105,6 +114,7 @@ def linear_inputs(model, images):
     """
     from torch.utils._python_dispatch import TorchDispatchMode
 
+    settle(model, images)
     with torch.no_grad():
         for one in model.parameters():
             one.abs_()
@@ -132,7 +142,7 @@ def linear_inputs(model, images):
     return seen
 
 
-HELPERS = [drawn_values, fill, watch, backward, forward_and_input, linear_inputs]
+HELPERS = [drawn_values, fill, settle, watch, backward, forward_and_input, linear_inputs]
 
 
 # On the trusted side

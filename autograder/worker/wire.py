@@ -8,6 +8,7 @@ import json
 import math
 import struct
 
+import numpy
 import torch
 
 MAGIC = b"LAB1"
@@ -81,6 +82,8 @@ def encode(value, bodies: list, tables: list, keep=None, depth: int = 0):
     if depth > 6:
         raise TypeError("lists nested too deeply")
     again = lambda one: encode(one, bodies, tables, keep, depth + 1)  # noqa: E731
+    if issubclass(type(value), numpy.generic):  # what numpy.mean returns is a number as well
+        value = numpy.generic.item(value)
     kind = type(value)
     if value is None or kind in (bool, float, str) or (kind is int and abs(value) < 2**63):
         return value[:4000] if kind is str else value

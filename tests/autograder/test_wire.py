@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy
 import pytest
 import torch
 
@@ -24,6 +25,20 @@ def receive(message):
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", [1, (2.0, "x")], {"a": [1], 2: None}])
 def test_plain_values_arrive_as_they_left(value):
     assert receive(send(value)) == value
+
+
+@pytest.mark.parametrize("value", [numpy.float64(2.5), numpy.float32(0.5), numpy.int64(3), numpy.bool_(True)])
+def test_numpys_numbers_arrive_as_pythons(value):
+    got = receive(send([value]))[0]
+    assert got == value and type(got) in (float, int, bool)
+
+
+def test_a_number_of_numpys_that_lies_about_itself_is_read_by_numpy():
+    class Liar(numpy.float64):
+        def item(self):
+            return "full marks"
+
+    assert receive(send(Liar(0.5))) == 0.5
 
 
 @pytest.mark.parametrize("dtype", wire.NAMES)
