@@ -46,7 +46,10 @@ def _test(number: int, result: Result) -> dict:
 
 
 def to_text(report: Report) -> str:
-    """Return the report as lines for a terminal or a notebook."""
+    """Return the report as lines for a terminal or a notebook.
+
+    A full grading, which is the teacher's, says what did not confine the submission.
+    """
     width = max((len(result.title) for result in report.results), default=0)
     lines = [f"{report.lab}: {report.score:g} of {report.points:g} points ({report.seconds:.1f} s)"]
     lines += report.notes
@@ -55,4 +58,6 @@ def to_text(report: Report) -> str:
         lines.append(f"{mark}  {result.score:>4g}/{result.points:<4g} {result.title:<{width}}")
         if result.feedback:
             lines.append(f"      {result.feedback}")
+    if report.refused and not all(result.visible for result in report.results):
+        lines.append(f"This machine refused the submission's worker: {'; '.join(report.refused)}.")
     return "\n".join(lines)

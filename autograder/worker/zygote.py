@@ -134,6 +134,8 @@ def confined(limits: dict, descriptors: list[int], refused: list[str], folder: s
         sys.argv[:] = ["submission"]
         jail.limit(limits)
         refused = refused + jail.drop_privileges(limits["uid"])
+        if not os.access(os.__file__, os.R_OK):  # without the jail, a Python in root's home is out of reach
+            refused.append("imports that come late (the worker's user cannot read Python's folder)")
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a new user has cleared it
         serve.forget_ourselves()
         serve.serve(requests, answers, scratch, refused)
