@@ -65,7 +65,11 @@ class Student:
         if self._worker is None or not self._worker.alive:
             self._start()
         else:
-            self._ask({"do": "forget"})
+            self.forget()
+
+    def forget(self) -> None:
+        """Let the worker drop every Thing; what it takes of memory is free for the reference then."""
+        self._ask({"do": "forget"})
 
     def sketch(self, stub: str) -> list[int]:
         """Return what tells how the submission is built (see worker/structure.py); [] where it cannot be
