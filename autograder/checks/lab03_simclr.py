@@ -73,8 +73,7 @@ def test_loss_of_equal_rows(student, draw):
         row = draw.normal(1, 16).expand(batch, 16).contiguous()
         got = number(loss(row, 3 * row))
         expect(close(got, wanted, 1e-3), f"With {batch} equal pairs the loss is log(2*{batch} - 1) = "
-               f"{wanted:.4f}; "
-               f"yours is {got:.4f}.")
+               f"{wanted:.4f}; yours is {got:.4f}.")
 
 
 @check(1, "Loss: lower for true pairs, the same for swapped views and for any scale", visible=True)
@@ -116,9 +115,11 @@ def test_loss_of_ragged_batches(student, draw):
     announced, temperature = draw.integer(6, 12), draw.real(0.2, 0.8)
     sizes = [announced, announced - draw.integer(1, 4), announced + draw.integer(1, 5), announced]
     compare(student, [(*pairs(draw, size, 12), announced, temperature) for size in sizes])
-    single = number(loss_of(student, announced, temperature)(*pairs(draw, 1, 12)))
-    expect(abs(single) < 1e-4, f"With one pair there is one candidate, so the loss is 0; yours is "
-           f"{single:.4f}.")
+    z_i, z_j = pairs(draw, 1, 12)
+    for pair, small in (((z_i, z_j), temperature), ((z_i, -z_i), 0.05)):
+        single = number(loss_of(student, announced, small)(*pair))
+        expect(abs(single) < 1e-4, "With one pair there is one candidate, so the loss is 0, for opposite "
+               f"views too; yours is {single:.4f}.")
 
 
 @check(2, "Loss: the gradient of both views")
@@ -133,13 +134,11 @@ def test_loss_gradients(student, draw):
         wanted = right.gradients(z_i, z_j, temperature)[1:]
         for name, got, true in zip(("z_i", "z_j"), grads, wanted, strict=True):
             expect(isinstance(got, Tensor) and got.shape == true.shape, f"No gradient reaches {name}: the "
-                   f"graph is "
-                   "cut (detach, item, no_grad, or a new tensor made of numbers).")
+                   "graph is cut (detach, item, no_grad, or a new tensor made of numbers).")
             off = float((got.double() - true).norm() / true.norm())
             ratio = float((got.double() * true).sum() / (true * true).sum())
-            expect(off < 2e-3, f"At T = {temperature:.3g} the gradient of {name} is off by {off:.1%} of "
-                   f"its length "
-                   f"(along the right direction it is {ratio:.3f} of what it should be).")
+            expect(off < 2e-3, f"At T = {temperature:.3g} the gradient of {name} is off by {off:.1%} of its "
+                   f"length (along the right direction it is {ratio:.3f} of what it should be).")
 
 
 # The model
@@ -195,6 +194,9 @@ def test_model_head_bends(student, draw):
     z = run(student, model, 3 * draw.normal(200, 3, size, size), dim)
     signs = min((z > 0).double().mean(), (z < 0).double().mean())
     expect(signs > 0.01, "z never changes its sign: no activation after the last layer.")
+    z = run(student, model, 1e4 * draw.normal(20, 3, size, size), dim)
+    free = ((z.abs() - 1).abs() > 0.01).double().mean()
+    expect(free > 0.05, "For large h every number of z is 1 or -1: no activation after the last layer.")
     others = gradients_of(student, draw, model, backbone, size, dim)[1]
     layers = sum(arrives(one) and one.ndim >= 2 for one in others.values())
     expect(layers >= 2, f"The head needs two trained layers W1 and W2; gradients reach {layers} weight "
@@ -225,8 +227,7 @@ def test_model_is_deterministic(student, draw):
                f"{'train' if train else 'eval'} mode differ: no dropout, and no layer that is made anew.")
     after = student.kit.weights(backbone)
     expect(all(torch.equal(after[name], one) for name, one in before.items()), "A forward pass must not "
-           "change the "
-           "backbone's weights.")
+           "change the backbone's weights.")
 
 
 # The views
@@ -259,8 +260,7 @@ def test_views_crop(student, draw):
     mean, low, high = float(got.mean()), float(got.quantile(0.1)), float(got.quantile(0.9))
     expect(got.std() > 0.12, f"The crop always takes about as much of the image ({mean:.0%}).")
     expect(0.38 < mean < 0.70 and low < 0.42 and high > 0.66, f"The crop's area is {mean:.0%} of the image "
-           f"on "
-           f"average ({low:.0%} to {high:.0%} for most views); the paper draws it from 8 % to 100 %.")
+           f"on average ({low:.0%} to {high:.0%} for most views); the paper draws it from 8 % to 100 %.")
 
 
 @check(1, "Views: mirrored left to right half of the time")
@@ -291,9 +291,9 @@ def test_views_jitter(student, draw):
            f"says 80 %.")
     r, g, b = coloured[~same].unbind(1)
     light = ((r + g + b) / 3).clamp_min(1e-3).log().std()
-    expect(light > 0.08, "The jitter hardly changes the brightness; the paper's strength is 0.8 s, s = 0.5 "
+    expect(light > 0.17, "The jitter hardly changes the brightness; the paper's strength is 0.8 s, s = 0.5 "
            "or 1.")
     hue = torch.atan2(3**0.5 * (g - b), 2 * r - g - b) / (2 * math.pi)
     turn = (hue - hue.median() + 0.5) % 1 - 0.5
-    expect(turn.std() > 0.02, "The jitter hardly turns the hue; the paper's strength is 0.2 s with s = 0.5 "
+    expect(turn.std() > 0.042, "The jitter hardly turns the hue; the paper's strength is 0.2 s with s = 0.5 "
            "or 1.")
