@@ -81,14 +81,20 @@ def linear_step(train_step, images, labels, classes, lr):
 
 
 def evaluated(evaluate, recipe, batches, train):
-    """Return loss, accuracy, mode after, and weights, buffers and gradients before and after."""
+    """Return loss, accuracy, mode after, weights and buffers before and after, gradients, and what else is
+    another afterwards: what is frozen, and whether a random number was drawn or a seed set.
+    """
     model = net(*recipe).train(train)
+    next(model.parameters()).requires_grad_(False)
     for one in model.parameters():
         one.grad = torch.ones_like(one)
-    before = snapshot(model)
+    before, frozen = snapshot(model), [one.requires_grad for one in model.parameters()]
+    drawn = torch.get_rng_state()
     loss, accuracy = evaluate(model, batches)
     grads = [None if one.grad is None else one.grad for one in model.parameters()]
-    return number(loss), number(accuracy), bool(model.training), before, snapshot(model), grads
+    others = [[one.requires_grad for one in model.parameters()] != frozen]
+    others.append(not torch.equal(torch.get_rng_state(), drawn))
+    return number(loss), number(accuracy), bool(model.training), before, snapshot(model), grads, others
 
 
 def constant_evaluated(evaluate, bias, batches):

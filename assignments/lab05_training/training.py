@@ -36,7 +36,8 @@ def train_step(
 def evaluate(model: nn.Module, batches: Iterable[Batch]) -> tuple[float, float]:
     """Return (mean cross-entropy, accuracy from 0 to 1) over all images, in eval mode. (3 points)
 
-    Nothing is left behind: mode, weights, buffers and gradients are as before.
+    Nothing is left behind: mode, weights, buffers, gradients, what is frozen and torch's random generator are
+    as before.
     Self-check: splitting the same images into other batches changes nothing.
     """
     raise NotImplementedError("lab05, evaluate: see section 2 of the handout")

@@ -137,7 +137,7 @@ def evaluated(student: Student, draw: Draw, *, train: bool):
 
     recipe = recipe_of(draw, dropout=0.5, gain=3.0)
     batches = batches_of(draw, recipe, [11, 11, draw.integer(2, 4)])
-    answer = parts(student.helper.evaluated(student.evaluate, recipe, batches, train), 6)
+    answer = parts(student.helper.evaluated(student.evaluate, recipe, batches, train), 7)
     wanted = worlds.alone(worlds.evaluated, right.evaluate, recipe, batches, train)
     judge(*answer[:2], (wanted[0][0], wanted[1][0]))
     return answer[2:]
@@ -152,11 +152,14 @@ def test_evaluate_values(student, draw):
 @check(1, "evaluate: leaves the model as it was")
 def test_evaluate_leaves_no_trace(student, draw):
     for train in (True, False):
-        mode, before, after, grads = evaluated(student, draw, train=train)
+        mode, before, after, grads, others = evaluated(student, draw, train=train)
         expect(mode is train, f"The model came in {NAMED[train]} mode and leaves in the other.")
         expect(isinstance(before, dict) and same(after, before), "evaluate changes weights or buffers.")
         ones = [isinstance(g, Tensor) and bool((g == 1).all()) for g in parts(grads, 6)]
         expect(all(ones), "evaluate changes the parameters' gradients.")
+        thawed, drawn = parts(others, 2)
+        expect(thawed is False, "evaluate changes which parameters are frozen (requires_grad).")
+        expect(drawn is False, "evaluate draws random numbers or sets a seed: training goes on differently.")
 
 
 # fit
