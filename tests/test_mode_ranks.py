@@ -72,5 +72,6 @@ def test_an_option_without_effect_is_refused(words, said, capsys):
 
 def test_one_channel_is_trained_on(tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_RUN_DIR", str(tmp_path / "digits"))
+    monkeypatch.setenv("LABKIT_ATTEMPT", "")            # what it sets is taken back
     assert train_ranks.main(["--dataset", "digits", "--epochs", "1", "--model", "lenet"]) == 0
     assert RunFolder(tmp_path / "digits").read_summary()["main"] == "val_accuracy"
