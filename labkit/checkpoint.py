@@ -150,6 +150,24 @@ def describe(model: nn.Module) -> dict[str, Any]:
     }
 
 
+def spelled(thing: Any) -> str:
+    """Return a callable's name, or an object's class, with its plain settings: `NTXentLoss(temperature=0.2)`.
+
+    Two things with one text are taken for the same; what cannot be told (tensors, code) is left out.
+    """
+    if hasattr(thing, "__qualname__"):
+        return thing.__qualname__
+    plain = {key: value for key, value in sorted(getattr(thing, "__dict__", {}).items()) if _is_plain(value)
+             and key != "training"}  # fmt: skip
+    return f"{type(thing).__name__}({', '.join(f'{key}={value!r}' for key, value in plain.items())})"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return isinstance(value, int | float | str)
+
+
 def _title(description: dict[str, Any]) -> str:
     return f"a {description['name']} of {description['parameters']:,} parameters"
 

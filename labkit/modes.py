@@ -67,9 +67,9 @@ class LabSettings(Settings):
     difficulty: Annotated[float, Field(ge=0, le=1)] = 0.4       # of `shapes`
     probe_labels: Count = 2000
 
-    def view(self, size: int) -> augment.Augmentation:
+    def view(self, size: int, *, flip: float = 0.5) -> augment.Augmentation:
         """Return the random distortion that makes one view of a `size` x `size` image."""
-        return augment.simclr_view(size, strength=self.colour, area=(self.smallest_crop, 1.0),
+        return augment.simclr_view(size, strength=self.colour, area=(self.smallest_crop, 1.0), flip=flip,
                                    gray=0.2 if self.colour else 0.0, blur=self.blur)
 
     def config(self, seed: int, mode: Mode | None = None) -> TrainConfig:
@@ -109,23 +109,22 @@ def sources(name: str, *, settings: LabSettings, root: str | None = None, corpus
     """Return the corpus (learnt from without labels) and the probe set (the examination).
 
     name, root: the probe set; corpus, corpus_root: another set to learn from. Without one, `shapes` has a
-    corpus of other classes, and a real set is both: the probe set then keeps `probe_labels` of its images for
-    training and half as many for choosing. Raises LabError where the data cannot be loaded.
+    corpus of other classes, and a real set is both: the probe set then keeps `probe_labels` of the training
+    images and half as many of the others to choose on, which no training sees. Raises LabError where the data
+    cannot be loaded, or the probe set has no labels.
     """
     shape = {"image_size": settings.image_size, "seed": seed}
     scenes = shape | {"difficulty": settings.difficulty}
-    pool = round(1.5 * min(settings.probe_labels, 20_000 if name == "shapes" else settings.probe_labels))
     if name == "shapes":
+        pool = round(1.5 * min(settings.probe_labels, 20_000))
         probe = data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **scenes)
     else:
-        probe = data.load(name, root=root or None, **shape)
-    learnt = probe
+        learnt = data.load(name, root=root or None, **shape)
+        probe = learnt.with_labels(settings.probe_labels, seed=seed)
     if corpus == "shapes" or (not corpus and name == "shapes"):
         learnt = data.load("shapes", classes_set="corpus", **scenes)
     elif corpus:
         learnt = data.load(corpus, root=corpus_root or None, **shape)
-    if name != "shapes" and pool < len(probe.train):
-        probe = data.load(name, root=root or None, limit=pool, val_fraction=1 / 3, **shape)
     return learnt, probe
 
 
@@ -174,8 +173,9 @@ def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, m
     seed_everything(derive(seed, 2))                  # the head's first weights
     model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim,
                                hidden_dim=settings.hidden_dim)
-    views = Batches(corpus.train, augment=settings.view(corpus.image_size), views=2, seed=seed,
-                    mean=corpus.mean, std=corpus.std, **_share(settings))
+    view = settings.view(corpus.image_size, flip=0.5 * corpus.mirrored)
+    views = Batches(corpus.train, augment=view, views=2, seed=seed, mean=corpus.mean, std=corpus.std,
+                    **_share(settings))
     return Task(model, views, settings.config(seed, mode), contrastive, NTXentLoss(settings.temperature))
 
 
@@ -187,7 +187,8 @@ def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSetting
                        "choose mode=simclr_scratch or a labelled data set.")
     seed_everything(derive(seed, 2))
     model = models.SupervisedModel(encoder, source.num_classes)
-    crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0))
+    crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0),
+                               flip=0.5 * source.mirrored)
     common = {"mean": source.mean, "std": source.std}
     share = _share(settings)
     train = Batches(source.train, augment=crop, seed=seed, **common, **share)

@@ -249,6 +249,14 @@ class Progress:
             self.bar.close()
 
 
+def say_finished(name: str, step: int, *, show: bool | None = None) -> None:
+    """Tell that a fit was finished before, so that nobody takes its old record for a new training."""
+    if show is not False and distributed.is_main():
+        stream = sys.stdout if _in_jupyter() else sys.stderr
+        print(f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)",
+              file=stream, flush=True)  # fmt: skip
+
+
 def _told(row: dict[str, Any]) -> str:
     """Return the numbers of an epoch's row as text."""
     skipped = ("epoch", "step", "lr")

@@ -1,8 +1,6 @@
 """THE loop: `fit` trains any model of the lab, records what happens, and can be stopped and resumed."""
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -11,14 +9,15 @@ from itertools import islice
 import torch
 from torch import nn
 
-from labkit.checkpoint import Keeper, checkpoint_paths, describe, load, require_same_model
+from labkit.checkpoint import Keeper, checkpoint_paths, describe, load, require_same_model, spelled
 from labkit.config import TrainConfig
-from labkit.distributed import broadcast_flag, is_main, rank, world_size
-from labkit.errors import Interrupted, LabError, unknown_name
+from labkit.distributed import is_main, rank, world_size
+from labkit.errors import LabError, unknown_name
 from labkit.records import RunFolder, current_run
 from labkit.seeding import derive, seed_everything
 from labkit.steps import Learner, Step, choose_losses, groups, supervised
-from labkit.tracking import Progress, Tally, Tracker
+from labkit.stopping import StopButton, reason_to_stop
+from labkit.tracking import Progress, Tally, Tracker, say_finished
 
 
 @dataclass
@@ -106,8 +105,9 @@ def fit(
     which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
 
     Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
-    or returns at once where it was finished; `resume=False` starts anew. Raises Interrupted, after saving,
-    where the run is asked to stop; LabError for bad labels, a loss that is no number, a foreign checkpoint.
+    or says so and returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
+    after saving, where the run is asked to stop; LabError for bad labels, a loss that is no number, a
+    checkpoint of another model, step, loss, augmentation or configuration.
     """
     run = run or current_run()
     _check(config, train, val)
@@ -116,10 +116,11 @@ def fit(
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
     history, tally = History(name, best_by, learner.precision), Tally(learner.device)
     parts = {"learner": learner, "history": history, "tally": tally}
-    keeper = Keeper(run, name, parts=parts, setup=_setup(config, train))
+    keeper = Keeper(run, name, parts=parts, setup=_setup(config, train, step, loss))
     _begin(keeper, history, run, resume)
     if history.stopped_because:
         learner.model.eval()
+        say_finished(name, history.step, show=progress)
         return history
 
     tracker = (tracker or Tracker(run)).begin(name, history.step, keeper.setup)
@@ -130,7 +131,7 @@ def fit(
             history.start_clock()
             batches = train.epoch(history.epoch, start=history.batch)
             for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
-                stop = _reason_to_stop(run, button, history, config)
+                stop = reason_to_stop(run, button, name, history.step, seldom=config.log_every)
                 if stop or _save_due(history, config):
                     _require_finite(tally, keeper, config)
                     history.stop_clock()
@@ -200,27 +201,6 @@ def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
 
 
-class StopButton:
-    """Lets Ctrl-C, or Jupyter's stop button, wait for the end of a step; pressed again, it stops at once."""
-
-    pressed = False
-
-    def __enter__(self) -> "StopButton":
-        main = threading.current_thread() is threading.main_thread()
-        ours = main and world_size() == 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        self._before = signal.signal(signal.SIGINT, self._press) if ours else None
-        return self
-
-    def __exit__(self, *error) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _press(self, number, frame) -> None:
-        if self.pressed:
-            raise KeyboardInterrupt
-        self.pressed = True
-
-
 def _check(config: TrainConfig, train, val) -> None:
     """Raise LabError for settings that contradict the data given."""
     asked, has = config.batch_size, train.batch_size
@@ -232,11 +212,13 @@ def _check(config: TrainConfig, train, val) -> None:
         raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
 
 
-def _setup(config: TrainConfig, train) -> dict:
-    """Return what two attempts at one fit must share."""
+def _setup(config: TrainConfig, train, step: Step, loss: Callable | None) -> dict:
+    """Return what two attempts at one fit must share: their results are those of one training."""
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
-    return config.model_dump(exclude=free) | data | {"processes": world_size()}
+    ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
+    return config.model_dump(exclude=free) | data | {"processes": world_size()} | {
+        name: spelled(way) for name, way in ways.items()}  # fmt: skip
 
 
 def _begin(keeper: Keeper, history: History, run: RunFolder, resume: bool) -> None:
@@ -247,18 +229,6 @@ def _begin(keeper: Keeper, history: History, run: RunFolder, resume: bool) -> No
         keeper.repair_best(history.epoch)
     if is_main():
         run.truncate_metrics(history.name, history.step)
-
-
-def _reason_to_stop(run: RunFolder, button: StopButton, history: History, config: TrainConfig):
-    """Return what to raise where someone asked for a stop. Processes agree, seldom, for that is a wait."""
-    if button.pressed:
-        return KeyboardInterrupt(f"saved step {history.step} of {history.name!r}; run it again to go on")
-    if world_size() == 1:
-        asked = run.stop_requested()
-    else:
-        asked = history.step % config.log_every == 0 and broadcast_flag(is_main() and run.stop_requested())
-    saved = f"{history.name!r} was asked to stop and has saved step {history.step}; resume the run to go on"
-    return Interrupted(saved) if asked else None
 
 
 def _save_due(history: History, config: TrainConfig) -> bool:

@@ -14,7 +14,7 @@ FLOORS = [
     {"distributed", "intervals", "attempts"},
     {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
      "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint", "probes", "grouped", "upload"},
+    {"augment", "data", "tracking", "checkpoint", "probes", "grouped", "upload", "stopping"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},

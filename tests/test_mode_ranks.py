@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.cli import train_ranks
 from labkit.records import RunFolder
 
 pytestmark = pytest.mark.integration
@@ -57,3 +58,20 @@ def test_a_wrong_mode_is_one_sentence(tmp_path):
     code, said, run = launch(tmp_path / "wrong", 1, "--mode", "simclr_scrach")
     assert code == 1 and "Did you mean simclr_scratch" in said and "Traceback" not in said.split("torch")[0]
     assert run.read_status()["state"] == "failed"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--mode", "scratch", "--lr", "0.1"], "--lr has no effect here; a mode's budget is its preset's."),
+    (["--max-steps", "3"], "--max-steps has no effect here; it belongs to a mode: add --mode."),
+])
+def test_an_option_without_effect_is_refused(words, said, capsys):
+    with pytest.raises(SystemExit) as left:
+        train_ranks.main(words)
+    assert left.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_one_channel_is_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABKIT_RUN_DIR", str(tmp_path / "digits"))
+    monkeypatch.setenv("LABKIT_ATTEMPT", "")            # what it sets is taken back
+    assert train_ranks.main(["--dataset", "digits", "--epochs", "1", "--model", "lenet"]) == 0
+    assert RunFolder(tmp_path / "digits").read_summary()["main"] == "val_accuracy"

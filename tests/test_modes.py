@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
-from labkit import models, modes
+from labkit import data, models, modes
 from labkit.errors import LabError
 from labkit.models import shipped
 from labkit.steps import contrastive, supervised
@@ -115,6 +116,49 @@ def test_another_corpus_may_be_named(tmp_path):
     assert len(probe.train) == 100 and len(corpus.train) > 5000
     same, probe = modes.sources("digits", settings=settings)
     assert same.name == probe.name == "digits" and len(same.train) > len(probe.train)
+
+
+def rows(split):
+    return {image.numpy().tobytes() for image in split.images}
+
+
+def test_a_set_that_is_corpus_and_probe_keeps_what_is_chosen_on_from_all_training():
+    learnt, probe = modes.sources("digits", settings=modes.settings("tiny", probe_labels=200))
+    assert (len(probe.train), len(probe.val)) == (200, 100)
+    assert rows(probe.train) <= rows(learnt.train)
+    assert not rows(probe.val) & (rows(learnt.train) | rows(probe.train) | rows(probe.test))
+
+
+def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 30), ("val", 20), ("test", 5)):
+        for name in "ab":
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = torch.randint(0, 256, (8, 8, 3), dtype=torch.uint8, generator=generator)
+                Image.fromarray(pixels.numpy()).save(tmp_path / split / name / f"{number}.png")
+    settings = modes.settings("tiny", probe_labels=20, image_size=8)
+    learnt, probe = modes.sources("folder", root=tmp_path, settings=settings)
+    assert [len(split) for split in (learnt.train, probe.train, probe.val, probe.test)] == [60, 20, 10, 10]
+    assert rows(probe.val) <= rows(learnt.val)
+
+
+def test_a_probe_set_without_labels_is_told_before_anything_is_trained(monkeypatch):
+    digits = data.load("digits")
+    digits.test = replace(digits.test, labels=None)
+    monkeypatch.setattr(modes.data, "load", lambda *_, **__: digits)
+    with pytest.raises(LabError, match=r"The test images of digits have no labels.*corpus=digits"):
+        modes.sources("digits", settings=modes.settings("tiny"))
+
+
+@pytest.mark.parametrize("name", ["simclr_scratch", "supervised_scratch"])
+def test_digits_are_not_mirrored(name, shapes):
+    settings, mode = modes.settings("tiny", **SMALL), modes.get(name)
+    flips = []
+    for source in (shapes[0], data.load("digits")):
+        encoder = modes.encoder(mode, settings=settings, channels=source.channels)
+        flips.append(modes.pretraining(mode, encoder, source, settings=settings).train.augment.flip)
+    assert flips == [0.5, 0.0]
 
 
 def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):

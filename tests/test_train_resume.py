@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.augment import supervised
+from labkit.augment import simclr_view, supervised
 from labkit.checkpoint import Keeper, checkpoint_paths, load
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
-from labkit.errors import Interrupted
+from labkit.errors import Interrupted, LabError
+from labkit.losses import NTXentLoss
+from labkit.models import SimCLRModel
 from labkit.records import RunFolder
+from labkit.steps import contrastive
 from labkit.tracking import Tracker
 from labkit.train import fit
 
@@ -200,3 +203,35 @@ def test_a_checkpoint_at_the_end_of_an_epoch_alone_is_enough(folder):
     assert load(checkpoint_paths(run, "model")[0])["history"]["epoch"] >= 2
     network = model()
     assert everything(network, run, train(network, run, epochs=4, checkpoint_every=2)) == expected
+
+
+def contrasted(run, *, temperature=0.2, strength=1.0, **options):
+    """Train two steps contrastively under one name, as a notebook's cell does that is run again."""
+    torch.manual_seed(0)
+    views = Batches(split(48, 0), 16, device="cpu", views=2, augment=simclr_view(8, strength=strength))
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(192, 8))
+    encoder.num_features = 8
+    network = SimCLRModel(encoder, projection_dim=4)
+    config = TrainConfig(max_steps=2, precision="fp32", lr=0.01)
+    return fit(network, views, config=config, run=run, step=contrastive, loss=NTXentLoss(temperature),
+               tracker=Tracker(run, tensorboard=False), **options)  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"temperature": 1.0}, r"loss was 'NTXentLoss\(.*temperature=0.2\)', is 'NTXentLoss\(.*temperature=1.0"),
+    ({"strength": 0.0}, "augment was 'SimCLRView"),
+])
+def test_a_cell_run_again_with_another_loss_or_view_is_no_old_result(folder, change, said):
+    run = folder("cell")
+    contrasted(run)
+    with pytest.raises(LabError, match=said):
+        contrasted(run, **change)
+    contrasted(run, resume=False, **change)
+
+
+def test_a_finished_fit_says_that_it_was_not_trained_again(folder, capsys):
+    run = folder("cell")
+    first = contrasted(run, progress=None)
+    capsys.readouterr()
+    assert contrasted(run, progress=None).epochs == first.epochs
+    assert "finished before, at step 2; nothing was trained again" in capsys.readouterr().err

@@ -29,7 +29,7 @@ from labkit.train import fit
 
 def main(arguments: list[str] | None = None) -> int:
     """Train with the options on the command line; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     given = os.environ.get(RUN_DIR_VARIABLE)
     if not given:
         print(f"Name the run's folder in {RUN_DIR_VARIABLE}, which all ranks share.", file=sys.stderr)
@@ -61,11 +61,12 @@ def train(options: argparse.Namespace, run: RunFolder, device: torch.device) -> 
     share = dict(device=device, mean=source.mean, std=source.std, rank=distributed.rank(),
                  world_size=distributed.world_size())
     side = source.train.images.shape[-1]
-    train = Batches(source.train, options.batch_size, augment=augment.supervised(side), seed=options.seed,
-                    **share)
+    usual = augment.supervised(side, flip=source.mirrored)
+    train = Batches(source.train, options.batch_size, augment=usual, seed=options.seed, **share)
     val = Batches.evaluation(source.val, 500, **share)
     torch.manual_seed(options.seed)
-    model = models.build(options.model or "resnet_tiny", num_classes=source.num_classes, image_size=side)
+    model = models.build(options.model or "resnet_tiny", num_classes=source.num_classes, image_size=side,
+                         channels=source.channels)
     config = TrainConfig(epochs=options.epochs, lr=options.lr, seed=options.seed)
     history = fit(model, train, val=val, config=config, run=run)
     return {"main": "val_accuracy", "val_accuracy": history.epochs[-1]["val_accuracy"]}
@@ -113,6 +114,27 @@ def _of_main(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     return box[0]
 
 
+PLAIN = {"image_size": None, "epochs": 2, "batch_size": 64, "lr": 2e-3}      # of one supervised training
+LAB = {"preset": "tiny", "corpus": "", "corpus_dir": None, "max_steps": 0}   # of a mode
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    """Return what was asked for. Ends with code 2 where an option would have no effect."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    ignored, own = (PLAIN, LAB) if options.mode else (LAB, PLAIN)
+    for name in ignored:
+        if getattr(options, name) is not None:
+            kind = "a mode's budget is its preset's" if options.mode else "it belongs to a mode: add --mode"
+            parser.error(f"--{name.replace('_', '-')} has no effect here; {kind}.")
+    if options.timeout is None:
+        options.timeout = 1800.0 if options.mode else 120.0
+    for name, value in own.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train_ranks", description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="resnet_tiny, or the preset's own with --mode")
@@ -120,16 +142,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir")
     lab = parser.add_argument_group("a mode of the SimCLR lab, instead of one supervised training")
     lab.add_argument("--mode", help="such as simclr_scratch: see labkit modes")
-    lab.add_argument("--preset", default="tiny", help="tiny (default), full or dinov3")
-    lab.add_argument("--corpus", default="", help="another data set to learn from")
+    lab.add_argument("--preset", help="tiny (default), full or dinov3")
+    lab.add_argument("--corpus", help="another data set to learn from")
     lab.add_argument("--corpus-dir")
-    lab.add_argument("--max-steps", type=int, default=0, help="of the preset otherwise")
+    lab.add_argument("--max-steps", type=int, help="of the preset otherwise")
     parser.add_argument("--image-size", type=int)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=64, help="of each rank")
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--epochs", type=int, help=f"{PLAIN['epochs']}")
+    parser.add_argument("--batch-size", type=int, help=f"of each rank ({PLAIN['batch_size']})")
+    parser.add_argument("--lr", type=float, help=f"{PLAIN['lr']}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait for a lost rank")
+    parser.add_argument("--timeout", type=float, help="seconds that ranks wait for one another (120; for a "
+                        "mode, whose first rank examines alone, 1800)")  # fmt: skip
     return parser
 
 

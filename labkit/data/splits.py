@@ -104,6 +104,30 @@ class Dataset:
         return test
 
     @property
+    def mirrored(self) -> bool:
+        """Whether a mirrored image still is one of its class: a digit is not."""
+        return self.name not in ("digits", "mnist")
+
+    def with_labels(self, count: int, *, seed: int = 0) -> "Dataset":
+        """Return this set with `count` training images, stratified, and half as many to choose on.
+
+        They are part of what train and val were: nothing moves from one to the other. Raises LabError where
+        they, or the test images, have no labels.
+        """
+        for split in (self.train, self.val, self.test):
+            if split.labels is None:
+                raise LabError(
+                    f"The {split.name} images of {self.name} have no labels, so nothing can be examined on "
+                    f"them; learn from it with corpus={self.name} and examine on another data set."
+                )
+        train, val = (
+            split if number >= len(split) else split.take(stratified(split.labels, number, seed=seed))
+            for split, number in ((self.train, count), (self.val, count // 2))
+        )
+        cut_name = f"{self._cut_name}-{count}"
+        return Dataset(self.name, self._source, train=train, val=val, cut_name=cut_name)
+
+    @property
     def mean(self) -> Tensor:
         """Mean of each channel over the training images, in [0, 1]: float (C,)."""
         return self._statistics[0]
