@@ -12,6 +12,7 @@ from autograder.template import PRELOAD, Template
 from autograder.worker import wire
 
 PRINTED_KEPT = 4000
+PRINTED_MOST = 32 << 20  # bytes: reading away what a submission prints without end would keep the grader busy
 
 
 class WorkerEnded(Exception):
@@ -20,12 +21,15 @@ class WorkerEnded(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. A call that spends `cpu_s` or lasts `wall_s` ends the worker."""
+    """What one submission may use. A call that spends `cpu_s`, rests for `idle_s` or lasts `wall_s` ends the
+    worker. The wall clock leaves room for a machine that is shared; who computes is measured by `cpu_s`.
+    """
 
     cpu_s: float = 10.0
-    wall_s: float = 20.0
+    idle_s: float = 6.0
+    wall_s: float = 30.0
     total_cpu_s: float = 60.0
-    total_wall_s: float = 90.0
+    total_wall_s: float = 150.0
     memory_mb: int = 2048
     disk_mb: int = 64
     processes: int = 64
@@ -87,7 +91,7 @@ class Worker:
         for descriptor in (answers, prints):
             self.poll.register(descriptor, select.POLLIN)
         life.settimeout(20)
-        self.tail = ""
+        self.tail, self.print_count = "", 0
         try:
             self.pid = int(life.recv(64).split()[1])
         except (OSError, IndexError, ValueError):
@@ -149,7 +153,10 @@ class Worker:
             if part == b"":
                 self.poll.unregister(self.prints)
             self.printed = (self.printed + (part or b""))[:PRINTED_KEPT]
+            self.print_count += len(part or b"")
         reason = clock.exceeded()
+        if self.print_count > PRINTED_MOST:
+            reason = f"The submission printed more than {PRINTED_MOST >> 20} MB."
         if reason:
             self.stop(reason)
         return ready
@@ -196,7 +203,7 @@ class Clock:
     def __init__(self, worker: Worker, wall_s: float, cpu_s: float):
         self.worker, self.wall_s, self.cpu_s = worker, wall_s, cpu_s
         self.start, self.looked, self.used = time.monotonic(), 0.0, processes.usage(worker.pid)
-        self.last = self.used
+        self.last, self.worked = self.used, self.start
 
     def cpu(self) -> float:
         return max(0.0, self.last[0] - self.used[0])
@@ -209,9 +216,13 @@ class Clock:
         now = time.monotonic()
         if now - self.looked < 0.03:
             return ""
-        self.looked = now
+        before, self.looked = self.last[0], now
         self.last = processes.usage(self.worker.pid)
         limits = self.worker.limits
+        if self.last[0] != before:
+            self.worked = now
+        if now - self.worked > limits.idle_s:
+            return f"The submission did nothing for {limits.idle_s:g} s: it sleeps, or waits in vain."
         if now - self.start > self.wall_s or self.cpu() > self.cpu_s:
             return (
                 f"The submission did not finish one step within {limits.cpu_s:g} s of computing "

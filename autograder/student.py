@@ -49,6 +49,7 @@ class Student:
         self._ended = 0
         self._wall = self._cpu = 0.0
         self._seed = 0
+        self.measured: dict = {}  # what one check has measured and another may use
         self.notes, self.refused, self.printed = list(files.left_out), [], ""
         self.kit = self.helper = _Names(self, "prop")
 

@@ -1,7 +1,7 @@
 """Checks of lab03: the loss by value, gradient, behaviour; the model by what z follows; views by rates.
 
-False alarms: every rate is judged on DRAWS = 400 views, with bounds at least 5.5 standard deviations of a
-binomial from the paper's rate (flip .5 +- .15, grey .2 - .12 + .14, jitter .8 - .14 + .13): below 1e-7 each.
+False alarms: every rate is judged on DRAWS = 300 views, with bounds at least 5 standard deviations of a
+binomial from the paper's rate (flip .5 +- .15, grey .2 - .12 + .14, jitter .8 - .14 + .13): below 1e-6 each.
 """
 
 import math

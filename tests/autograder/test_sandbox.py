@@ -13,6 +13,42 @@ from autograder.users import claim_users
 QUICK = Limits(cpu_s=2, wall_s=4, memory_mb=512, disk_mb=16)
 
 
+def test_who_rests_is_stopped_long_before_who_computes(zygote):
+    patient = Limits(cpu_s=20, wall_s=40, idle_s=1)
+    for body, stopped in (("time.sleep(30)", True), ("while time.process_time() < 3: pass", False)):
+        worker, start = zygote.start(patient), time.monotonic()
+        source = f"""
+            import time
+            def f():
+                {body}
+                return 1
+        """
+        if stopped:
+            with pytest.raises(WorkerEnded, match="did nothing for 1 s"):
+                inside(worker, source)
+            assert time.monotonic() - start < 10
+        else:
+            assert inside(worker, source)["value"] == 1
+        worker.stop()
+
+
+def test_prints_without_end_are_stopped_and_many_prints_are_not(zygote):
+    for megabytes, stopped in ((1000, True), (16, False)):
+        worker = zygote.start(Limits(cpu_s=20, wall_s=40))
+        source = f"""
+            def f():
+                for _ in range({megabytes}):
+                    print("x" * 2**20)
+                return 1
+        """
+        if stopped:
+            with pytest.raises(WorkerEnded, match="printed more than 32 MB"):
+                inside(worker, source)
+        else:
+            assert inside(worker, source)["value"] == 1
+        worker.stop()
+
+
 @pytest.fixture
 def worker(zygote):
     one = zygote.start(QUICK)
