@@ -47,6 +47,6 @@ def need_pairs(splits: dict[str, object], *, accumulate: int) -> None:
         together *= accumulate if split == "training" else 1
         if min(together, getattr(batches, "num_images", 2)) < 2:
             raise LabError(
-                f"The batches of the {split} set hold one image, and a picture alone has no negatives: take a "
-                "batch_size of at least 2, better 128."
+                f"The batches of the {split} set hold one image, and a picture alone has no negatives: take "
+                "a batch_size of at least 2, better 128."
             )

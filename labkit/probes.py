@@ -161,7 +161,7 @@ def _require_labels(what: str, **labels: Tensor | None) -> None:
         raise LabError(f"{what} needs labels for {' and '.join(missing)}; choose a labelled probe set.")
     for name, y in labels.items():
         if y.dtype != torch.int64:
-            raise LabError(f"{what} needs int64 labels, and {name} has {y.dtype}; convert with labels.long().")
+            raise LabError(f"{what} needs int64 labels, and {name} has {y.dtype}; take labels.long().")
         if not len(y):
             raise LabError(f"{what} found no image in {name}; give that split at least one, or a larger set.")
 
