@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from labkit.augment import simclr_view
+from labkit.batch_checks import need_pairs
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
 from labkit.errors import LabError
@@ -56,9 +57,11 @@ def test_a_supervised_step_takes_one_view(tmp_path, many, val, named):
 
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"data": split(1), "drop_last": False}])
 def test_a_picture_alone_has_no_negatives(tmp_path, options):
-    for data, val in ((batches(2, **options), None), (batches(2), batches(2, **options))):
-        with pytest.raises(LabError, match="hold one image, and a picture alone has no negatives"):
-            train(tmp_path, data, step=contrastive, val=val)
+    cases = {"training": (batches(2, **options), None), "validation": (batches(2), batches(2, **options))}
+    for named, (data, val) in cases.items():
+        told = f"{named} set hold one image, and a picture alone has no negatives"
+        with pytest.raises(LabError, match=told):
+            train(tmp_path / named, data, step=contrastive, val=val)
 
 
 def test_pictures_that_meet_in_a_group_or_on_other_ranks_are_not_alone(tmp_path):
@@ -66,8 +69,6 @@ def test_pictures_that_meet_in_a_group_or_on_other_ranks_are_not_alone(tmp_path)
     assert history.epochs[0]["train_loss"] > 0.5                     # ln 7 by chance; alone it would be 0
     with pytest.raises(LabError, match="alone"):
         train(tmp_path / "alone", batches(2, 1), step=contrastive)
-    from labkit.batch_checks import need_pairs
-
     need_pairs({"training": batches(2, 1, rank=1, world_size=2)}, accumulate=1)
 
 

@@ -98,7 +98,7 @@ def test_probes_refuse_an_empty_set_and_no_strength_at_all():
     for judge in (lab.linear_probe, lab.knn_probe):
         with pytest.raises(LabError, match="found no image in val; give that split at least one"):
             judge(x, y, x[:0], y[:0], x, y)
-    with pytest.raises(LabError, match="l2 is empty.*L2_GRID"):
+    with pytest.raises(LabError, match=r"l2 is empty.*L2_GRID"):
         lab.linear_probe(x, y, x, y, x, y, l2=())
 
 
