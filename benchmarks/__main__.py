@@ -57,7 +57,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="of the section defaults (5; 2 to 8)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: to see that it works")
     parser.add_argument("--out", type=Path, default=HERE, help="where RESULTS.md goes (benchmarks/)")
-    parser.add_argument("--gpu", type=Path, help="report.json of scripts/gpu_report.sh, to be shown as well")
+    parser.add_argument("--gpu", type=Path, help="report.json of scripts/gpu_report.sh, shown from now on")
     options = parser.parse_args(arguments)
     wrong = [name for name in options.sections if name not in SECTIONS]
     if wrong:

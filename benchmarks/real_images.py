@@ -1,6 +1,6 @@
 """README's result on real images: train on part of a class-per-folder set with several seeds, test once each.
 
-python -m benchmarks.real_images --data PATH --models cnn:6,resnet18:3 --seeds 0,1,2
+python -m benchmarks.real_images --data PATH --models cnn:6,resnet18:3 --seeds 0,1,2 --figure curves.png
 """
 
 import argparse
@@ -18,7 +18,7 @@ from labkit import augment, data, models, plots
 from labkit.config import TrainConfig
 from labkit.data.batches import Batches
 from labkit.evaluate import evaluate
-from labkit.intervals import mean_interval
+from labkit.intervals import mean_interval, share_interval
 from labkit.records import RunFolder
 from labkit.seeding import seed_everything
 from labkit.train import fit
@@ -53,18 +53,30 @@ def train(name: str, epochs: int, seed: int, options: argparse.Namespace) -> tup
 
 
 def summary(results: list[dict]) -> list[dict]:
-    """Return a row per model: the mean over seeds with Student's 95 % interval."""
+    """Return a row per model: its accuracy, and a 95 % interval with what it allows for, in words."""
     rows = []
     for name in dict.fromkeys(result["model"] for result in results):
         mine = [result for result in results if result["model"] == name]
         scores = [100 * result["test_accuracy"] for result in mine]
-        half = mean_interval(scores).half_width
         rows.append({
             "model": name, "epochs": mine[0]["epochs"], "seeds": len(mine),
-            "test accuracy (%)": round(statistics.mean(scores), 1), "95 % +-": round(half, 1),
+            "test accuracy (%)": round(statistics.mean(scores), 1), "95 % interval": _interval(mine),
             "training (s)": round(statistics.median(result["training_s"] for result in mine)),
         })  # fmt: skip
     return rows
+
+
+def _interval(results: list[dict]) -> str:
+    """Say the interval of one model: over its seeds, or for one seed over its test images."""
+    scores = [result["test_accuracy"] for result in results]
+    if len(scores) > 1:
+        over = mean_interval(scores)
+        low, high, what = over.mean - over.half_width, over.mean + over.half_width, f"{len(scores)} seeds"
+    else:
+        count = results[0]["test_images"]
+        low, high = share_interval(scores[0], count)
+        what = f"{count:,} test images, not of training again"
+    return f"{100 * low:.1f} to {100 * high:.1f} (of {what})"
 
 
 def draw(curves: dict[str, list[dict]], path: Path) -> None:

@@ -15,6 +15,7 @@ from labkit.cluster.environment import installed, memory_gb, processor, usable_c
 from labkit.records import atomic_write
 
 PACKAGES = ("torch", "torchvision", "kornia", "lightly", "pytorch-metric-learning", "scikit-learn", "pillow")
+GPU = "gpu"  # in results.json: what scripts/gpu_report.sh measured, beside the sections
 HEADLINES = {  # section: (what is compared, the row whose ratio counts)
     "inputs": ("input pipeline / PIL", "labkit Batches, default"),
     "views": ("SimCLR view with blur / PIL", "labkit Batches, views=2, blur"),
@@ -45,18 +46,22 @@ def machine() -> dict[str, str]:
 
 
 def save(sections: Sequence[Section], folder: Path, *, command: str, gpu: dict | None) -> Path:
-    """Merge the sections into results.json and write RESULTS.md and the figure anew; return RESULTS.md."""
+    """Merge the sections into results.json and write RESULTS.md and the figure anew; return RESULTS.md.
+
+    gpu: report.json of a GPU, kept as the sections are; None leaves the one that is known.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "results.json"
     known = json.loads(store.read_text()) if store.is_file() else {}
     here = machine() | {"command": command}
     known |= {section.key: asdict(section) | {"machine": here} for section in sections}
+    known |= {} if gpu is None else {GPU: gpu}
     atomic_write(store, json.dumps(known, indent=1))
     drawn = draw(known, folder / "results.png")
-    return atomic_write(folder / "RESULTS.md", document(known, drawn=drawn, gpu=gpu))
+    return atomic_write(folder / "RESULTS.md", document(known, drawn=drawn))
 
 
-def document(known: dict[str, dict], *, drawn: str, gpu: dict | None) -> str:
+def document(known: dict[str, dict], *, drawn: str) -> str:
     """Return RESULTS.md."""
     parts = [
         "# Measured: labkit beside its peers\n",
@@ -66,7 +71,7 @@ def document(known: dict[str, dict], *, drawn: str, gpu: dict | None) -> str:
     if drawn:
         parts.append(f"![{drawn}](results.png)\n")
     before = None
-    for section in known.values():
+    for section in (value for key, value in known.items() if key != GPU):
         place = section["machine"]
         if place != before:
             parts.append(
@@ -87,7 +92,7 @@ def document(known: dict[str, dict], *, drawn: str, gpu: dict | None) -> str:
             before = place
         parts += [f"## {section['title']}\n", markdown(section["rows"])]
         parts += [f"{note}\n" for note in section["notes"]]
-    return "\n".join(parts + ["## On a GPU\n", _gpu(gpu)])
+    return "\n".join(parts + ["## On a GPU\n", _gpu(known.get(GPU))])
 
 
 def _gpu(report: dict | None) -> str:

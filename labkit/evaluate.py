@@ -29,7 +29,10 @@ from labkit.probes import (
 )
 from labkit.records import atomic_write, make_folder
 
+CACHE_BYTES = 2**30  # of features that a cache folder keeps
+
 __all__ = [
+    "CACHE_BYTES",
     "L2_GRID",
     "Evaluation",
     "Examination",
@@ -41,6 +44,7 @@ __all__ = [
     "evaluate_linear_head",
     "examining",
     "extract_features",
+    "keep_newest",
     "knn_accuracy",
     "knn_predict",
     "knn_probe",
@@ -108,7 +112,7 @@ def evaluate(
 
     batches: `Batches.evaluation(...)`, whose model and images share a device. `loss` is a batch mean; it is
     weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabelled
-    or empty sets and for labels that the model has no output for.
+    or empty sets and for labels that are not int64 or that the model has no output for.
     """
     seen, total = [], 0.0
     with examining(model):
@@ -189,7 +193,7 @@ def evaluate_linear_head(
 
     Everything is chosen on probe.val; probe.test is read once. mean, std: normalisation that the encoder was
     trained with (default: the probe's own). cache: a folder that keeps features by the hash of weights,
-    images and normalisation, so that the same question is not computed twice.
+    images and normalisation, so that the same question is not computed twice (the newest CACHE_BYTES).
     """
     mean, std = (probe.mean if mean is None else mean), (probe.std if std is None else std)
     splits = {"train": probe.train, "val": probe.val, "test": probe.test}
@@ -215,7 +219,21 @@ def cached_features(model: nn.Module, split, *, mean, std, batch_size=256, cache
         buffer = io.BytesIO()
         torch.save({"features": features.cpu()}, buffer)
         atomic_write(file, buffer.getvalue())
+        keep_newest(cache)
     return features.cpu(), None if labels is None else labels.cpu()
+
+
+def keep_newest(folder: Path, limit: int = CACHE_BYTES) -> None:
+    """Delete the oldest *.pt files of a folder until the others fit into `limit` bytes; the newest stays."""
+    files = []
+    for file in folder.glob("*.pt"):
+        with suppress(FileNotFoundError):  # another process tidies as well
+            files.append((file.stat().st_mtime_ns, file.stat().st_size, file))
+    kept = 0
+    for number, (_, size, file) in enumerate(sorted(files, reverse=True)):
+        kept += size
+        if number and kept > limit:
+            file.unlink(missing_ok=True)
 
 
 def _question(model: nn.Module, split, mean, std) -> str:
@@ -269,6 +287,8 @@ def _in_order(values, labels, index) -> tuple[Tensor, Tensor | None, Tensor]:
 
 
 def _require_labels_within(labels: Tensor, num_outputs: int) -> None:
+    if labels.dtype != torch.int64:
+        raise LabError(f"Class labels are int64, and these are {labels.dtype}; convert with labels.long().")
     low, high = labels.aminmax()
     if low < 0 or high >= num_outputs:
         worst = int(low if low < 0 else high)

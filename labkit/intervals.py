@@ -1,7 +1,8 @@
-"""A mean over few independent runs and Student's interval of it; needs nothing but Python."""
+"""How far off a mean of few runs (Student) or a share of many images (Wilson) may be; plain Python."""
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 from labkit.errors import LabError
@@ -30,6 +31,19 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
         return Interval(mean, math.nan, math.nan, 1)
     std = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     return Interval(mean, t_quantile((1 + confidence) / 2, n - 1) * std / math.sqrt(n), std, n)
+
+
+def share_interval(share: float, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Return from where to where a share may truly lie that was seen to be `share` in `count` cases.
+
+    Wilson's score interval (1927): it stays in [0, 1], also where all or none of few cases hit.
+    """
+    if count < 1 or not 0 <= share <= 1:
+        raise LabError(f"A share of {share:g} in {count} cases has no interval; give 0 to 1 of at least one.")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def t_quantile(probability: float, degrees: int) -> float:

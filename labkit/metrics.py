@@ -72,8 +72,10 @@ def alignment(z1: Tensor, z2: Tensor, *, alpha: float = 2.0) -> Tensor:
 def uniformity(z: Tensor, *, t: float = 2.0) -> Tensor:
     """Return log mean exp(-t distance^2) over the pairs of unit rows of z (B, D) (Wang & Isola 2020).
 
-    0 when all rows coincide (collapse); about -2t when they spread over a sphere of many dimensions.
+    0 when all rows coincide (collapse); about -2t when they spread over a sphere of many dimensions. Raises
+    LabError for fewer than two rows.
     """
+    _require_pair(z)
     distances = torch.pdist(F.normalize(z.float(), dim=1))  # (B (B - 1) / 2,)
     return distances.square().mul(-t).logsumexp(0) - math.log(len(distances))
 
@@ -81,6 +83,13 @@ def uniformity(z: Tensor, *, t: float = 2.0) -> Tensor:
 def feature_std(z: Tensor) -> Tensor:
     """Return the mean over dimensions of the std of unit rows, times sqrt(D) (Chen & He 2021). z: (B, D).
 
-    About 1 for features that spread in all directions, 0 for a collapsed encoder.
+    About 1 for features that spread in all directions, 0 for a collapsed encoder. Raises LabError for fewer
+    than two rows.
     """
+    _require_pair(z)
     return F.normalize(z.float(), dim=1).std(0).mean() * math.sqrt(z.shape[1])
+
+
+def _require_pair(z: Tensor) -> None:
+    if len(z) < 2:
+        raise LabError(f"The spread of features shows from two rows on; z has {len(z)}: take a larger batch.")

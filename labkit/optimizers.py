@@ -123,10 +123,12 @@ def build(
     adadelta and rmsprop have none. `decay_norms=False` spares norms and biases (tensors of fewer than two
     dimensions) weight decay; the default spares them for lars alone. `fused=None` takes the fused kernel
     where there is one.
-    Raises LabError for an unknown name and for a model in which nothing is trainable.
+    Raises LabError for an unknown name, a momentum that the optimizer cannot have, and a model in which
+    nothing is trainable.
     """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
+    _check_momentum(name, momentum)
     params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
     if not params:
         raise LabError(
@@ -140,6 +142,15 @@ def build(
         options["fused"] = True
     spare = name == "lars" if decay_norms is None else not decay_norms
     return OPTIMIZERS[name](_groups(params, name, spare), lr, momentum, **options)
+
+
+def _check_momentum(name: str, momentum: float) -> None:
+    if not momentum >= 0:
+        raise LabError(f"momentum={momentum:g} of {name} is below 0; give 0.9, the usual one.")
+    if name in ("adam", "adamw") and momentum >= 1:
+        raise LabError(f"momentum={momentum:g} is beta1 of {name}, which must be below 1; give 0.9.")
+    if name == "nesterov" and momentum == 0:
+        raise LabError("nesterov looks ahead along its momentum, which is 0; give 0.9, or optimizer=sgd.")
 
 
 def has_fused_kernel(name: str, params: Iterable[Tensor]) -> bool:

@@ -87,6 +87,8 @@ def unit_of(images) -> float:
     if not images.dtype.is_floating_point:
         raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}: convert them.")
     low, high = map(float, torch.aminmax(images)) if isinstance(images, Tensor) else (0, 1)
+    if math.isnan(low):                                   # one of them is enough, for both
+        raise LabError("Float images lie in [0, 1]; these hold NaN: mend or drop the images that do.")
     if not 0 <= low <= high <= 1:
         raise LabError(f"Float images lie in [0, 1]; these reach from {low:g} to {high:g}: scale them first.")
     return 1.0

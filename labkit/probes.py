@@ -93,8 +93,10 @@ def linear_probe(
     statistics of the samples it is fitted to. The l2 of best val accuracy (the strongest of equals) is fitted
     again on train + val; where l2 is one value there is nothing to choose, and that fit is the only one. An
     l2 is scikit-learn's C = 1 / (l2 N), tolerance its tol: the largest gradient entry at which a fit ends.
-    Raises LabError for missing labels and for features that are not finite.
+    Raises LabError for missing labels, empty sets, an empty `l2` and features that are not finite.
     """
+    if not len(l2):
+        raise LabError("l2 is empty, so no probe can be fitted; give one strength or several, as in L2_GRID.")
     _require_labels("The linear probe", train=train_y, val=val_y, test=test_y)
     require_finite(train_f, val_f, test_f)
     num_classes = max(int(y.max()) for y in (train_y, val_y, test_y)) + 1
@@ -153,8 +155,15 @@ def _minimise(x, labels, weight, bias, *, l2: float, max_iter: int, tolerance: f
 
 
 def _require_labels(what: str, **labels: Tensor | None) -> None:
-    if any(y is None for y in labels.values()):
-        raise LabError(f"{what} needs labels for {', '.join(labels)}; choose a labelled probe set.")
+    """Raise LabError that names the sets whose labels are missing, of another type than int64, or empty."""
+    missing = [name for name, y in labels.items() if y is None]
+    if missing:
+        raise LabError(f"{what} needs labels for {' and '.join(missing)}; choose a labelled probe set.")
+    for name, y in labels.items():
+        if y.dtype != torch.int64:
+            raise LabError(f"{what} needs int64 labels, and {name} has {y.dtype}; take labels.long().")
+        if not len(y):
+            raise LabError(f"{what} found no image in {name}; give that split at least one, or a larger set.")
 
 
 def require_finite(*features: Tensor) -> None:

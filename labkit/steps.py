@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit import distributed, grouped, losses, optimizers, schedules
+from labkit import batch_checks, distributed, grouped, losses, optimizers, schedules
 from labkit.config import TrainConfig
 from labkit.errors import LabError
 from labkit.tracking import COUNTED
@@ -50,16 +50,19 @@ def choose_losses(loss, step: Step, model: nn.Module, train, val, config: TrainC
     """Return the losses of training and validation: the caller's, or for the lab's steps the configuration's.
 
     Without a loss of the caller's, validation is plain cross-entropy, so that runs can be compared.
-    Raises LabError where labels are missing or out of range, or a class that needs a weight is empty.
+    Raises LabError where labels are missing or out of range, a class that needs a weight is empty, or the
+    batches have not the views that the step compares.
     """
+    splits = {"training": train} | ({} if val is None else {"validation": val})
     if step is contrastive:
+        batch_checks.need_pairs(splits, accumulate=config.accumulate)
         return (loss or losses.NTXentLoss(),) * 2
     if step is not supervised:
         return loss, loss
+    batch_checks.need_single_views(splits)
     num_classes = _count_classes(model, train)
-    for split, batches in {"training": train, "validation": val}.items():
-        if batches is not None:
-            _check_labels(batches.labels, num_classes, split)
+    for split, batches in splits.items():
+        batch_checks.need_labels(batches.labels, num_classes, split)
     if loss is not None:
         return loss, loss
     options = {key: getattr(config, key) for key in
@@ -74,17 +77,6 @@ def _count_classes(model: nn.Module, train) -> int:
     batch = next(iter(train.epoch(0)))
     with torch.inference_mode():
         return model.to(train.device).eval()(batch.images[:2]).shape[1]
-
-
-def _check_labels(labels: Tensor | None, num_classes: int, split: str) -> None:
-    if labels is None:
-        raise LabError(f"The {split} set has no labels, and supervised training needs them; choose another.")
-    low, high = labels.min().item(), labels.max().item()
-    if low < 0 or high >= num_classes:
-        raise LabError(
-            f"Label {low if low < 0 else high} of the {split} set is out of range: this model has "
-            f"{num_classes} classes, 0 to {num_classes - 1}. Build it with more classes, or mend the labels."
-        )
 
 
 class Learner:

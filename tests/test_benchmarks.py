@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks import compare, inputs, results
+from benchmarks import compare, inputs, real_images, results
 from benchmarks.compare import Contender, Section
 from benchmarks.tables import markdown
 from labkit.paths import repo_root
@@ -61,6 +61,27 @@ def test_results_keep_what_was_not_measured_again(tmp_path):
         "linear probe / scikit-learn": 5.0,
     }
     assert (tmp_path / "results.png").stat().st_size > 5000
+
+
+def test_a_later_run_keeps_what_was_measured_on_a_gpu(tmp_path):
+    section = Section("probe", "Probe", [{"": "labkit linear_probe", "ratio": 5.0}], [])
+    report = {"machine": {"device": "H200"}, "steps": [{"model": "cnn", "images/s": 123456}]}
+    results.save([section], tmp_path, command="with", gpu=report)
+    text = results.save([section], tmp_path, command="without", gpu=None).read_text()
+    assert "123,456" in text and "H200" in text and "not measured" not in text.lower()
+    results.save([section], tmp_path, command="again", gpu=report | {"steps": []})
+    assert "123,456" not in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_one_seed_has_the_interval_of_its_test_images_and_several_that_of_the_seeds():
+    def result(seed, accuracy):
+        return {"model": "cnn", "epochs": 6, "seed": seed, "test_images": 10_000, "test_accuracy": accuracy,
+                "training_s": 60.0}  # fmt: skip
+
+    (one,) = real_images.summary([result(0, 0.4235)])
+    assert one["95 % interval"] == "41.4 to 43.3 (of 10,000 test images, not of training again)"
+    (three,) = real_images.summary([result(0, 0.40), result(1, 0.42), result(2, 0.44)])
+    assert three["95 % interval"] == "37.0 to 47.0 (of 3 seeds)"      # 4.303 * 2 / sqrt(3)
 
 
 def test_a_table_has_every_column_that_any_row_has():

@@ -1,5 +1,6 @@
 """Evaluation against scikit-learn and slow loops, on sets whose last batch is short."""
 
+import os
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -226,3 +227,31 @@ def test_a_torn_cache_file_is_computed_again(pictures, tmp_path):
     features, _ = lab.cached_features(encoder, probe.val, mean=probe.mean, std=probe.std, cache=tmp_path)
     torch.testing.assert_close(features, probe.val.images.flatten(1) / 255)
     assert torch.load(file, weights_only=True)["features"].shape == (15, 48)
+
+
+def test_a_cache_keeps_its_newest_files_and_never_loses_the_last(tmp_path):
+    for age, name in enumerate("abcd"):
+        (tmp_path / f"{name}.pt").write_bytes(bytes(100))
+        os.utime(tmp_path / f"{name}.pt", (1000 - age, 1000 - age))              # a is the newest
+    (tmp_path / "note.txt").write_bytes(bytes(1000))
+    for limit, left in ((400, "abcd"), (399, "abc"), (200, "ab"), (50, "a")):
+        lab.keep_newest(tmp_path, limit)
+        assert sorted(file.stem for file in tmp_path.glob("*.pt")) == list(left)
+    assert (tmp_path / "note.txt").exists()
+
+
+def test_extracting_features_bounds_their_cache(pictures, tmp_path):
+    encoder, probe = pictures
+    normal = {"mean": probe.mean, "std": probe.std, "cache": tmp_path}
+    with open(tmp_path / "old.pt", "wb") as file:
+        file.truncate(lab.CACHE_BYTES)                                           # a hole: no disk is filled
+    os.utime(tmp_path / "old.pt", (0, 0))
+    lab.cached_features(encoder, probe.val, **normal)
+    assert len(list(tmp_path.glob("*.pt"))) == 1 and not (tmp_path / "old.pt").exists()
+
+
+def test_labels_of_another_type_than_int64_are_refused(task):
+    model, x, y = task
+    for wrong in (y.int(), y.float(), y.byte()):
+        with pytest.raises(LabError, match=r"int64, and these are .*labels.long"):
+            lab.evaluate(model, batches_of(x, wrong, 16))

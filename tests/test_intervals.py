@@ -1,4 +1,4 @@
-"""Student's interval against SciPy's."""
+"""Student's and Wilson's intervals against SciPy's."""
 
 import math
 
@@ -31,3 +31,15 @@ def test_one_seed_has_no_interval():
     assert interval.n == 1 and math.isnan(interval.half_width) and str(interval) == "0.5"
     with pytest.raises(LabError, match="at least one value"):
         intervals.mean_interval([])
+
+
+@pytest.mark.parametrize(("hits", "count"), [(4235, 10_000), (0, 20), (20, 20), (1, 3)])
+def test_the_interval_of_a_share_is_wilsons(hits, count):
+    expected = scipy.stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert intervals.share_interval(hits / count, count) == pytest.approx(tuple(expected), abs=1e-9)
+
+
+def test_a_share_of_nothing_has_no_interval():
+    for share, count in ((0.5, 0), (1.2, 10)):
+        with pytest.raises(LabError, match="has no interval"):
+            intervals.share_interval(share, count)

@@ -93,3 +93,9 @@ def test_uniformity_matches_the_papers_double_sum():
     unit = z / z.norm(dim=1, keepdim=True)
     pairs = [math.exp(-2 * (unit[i] - unit[j]).square().sum()) for i in range(7) for j in range(i)]
     assert metrics.uniformity(z).item() == pytest.approx(math.log(sum(pairs) / len(pairs)), rel=1e-5)
+
+
+@pytest.mark.parametrize("measure", [metrics.uniformity, metrics.feature_std])
+def test_one_row_has_no_spread(measure):
+    with pytest.raises(LabError, match="z has 1: take a larger batch"):
+        measure(torch.randn(1, 8))

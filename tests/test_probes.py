@@ -77,17 +77,29 @@ def test_probe_is_blind_to_scale_and_shift_of_features_and_to_a_constant_one():
 
 def test_knn_refuses_missing_labels():
     x, y = blobs(50, 0)
-    for ask in (lambda: lab.knn_predict(x, None, x), lambda: lab.knn_accuracy(x, y, x, None)):
-        with pytest.raises(LabError, match=r"kNN needs labels for train.*choose a labelled probe set"):
+    asked = {"train": lambda: lab.knn_predict(x, None, x), "test": lambda: lab.knn_accuracy(x, y, x, None)}
+    for missing, ask in asked.items():
+        with pytest.raises(LabError, match=f"kNN needs labels for {missing}; choose a labelled probe set"):
             ask()
 
 
 def test_probe_refuses_missing_labels_and_broken_features():
     x, y = blobs(50, 0)
-    with pytest.raises(LabError, match="needs labels"):
-        lab.linear_probe(x, None, x, y, x, y)
+    with pytest.raises(LabError, match="The linear probe needs labels for train and val; choose"):
+        lab.linear_probe(x, None, x, None, x, y)
+    with pytest.raises(LabError, match=r"needs int64 labels, and val has torch.int32; take labels.long"):
+        lab.linear_probe(x, y, x, y.int(), x, y)
     with pytest.raises(LabError, match="NaN or infinity"):
         lab.linear_probe(x / 0, y, x, y, x, y)
+
+
+def test_probes_refuse_an_empty_set_and_no_strength_at_all():
+    x, y = blobs(50, 0)
+    for judge in (lab.linear_probe, lab.knn_probe):
+        with pytest.raises(LabError, match="found no image in val; give that split at least one"):
+            judge(x, y, x[:0], y[:0], x, y)
+    with pytest.raises(LabError, match=r"l2 is empty.*L2_GRID"):
+        lab.linear_probe(x, y, x, y, x, y, l2=())
 
 
 def test_one_strength_is_fitted_once_and_many_rows_as_few(monkeypatch):

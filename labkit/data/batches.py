@@ -50,7 +50,7 @@ class Batches:
         self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
         self.device = pick_device(device)
         self.augment = augment or Plain()
-        self._check()
+        self._check(workers)
         channels = split.images.shape[1]
         unit = unit_of(split.images)
         self.scale = Scale(channels, unit=unit, mean=mean, std=std, device=self.device)
@@ -109,7 +109,7 @@ class Batches:
         labels = None if self.labels is None else self.labels.index_select(0, index)
         return Batch(views if self.views > 1 else views[0], labels, index)
 
-    def _check(self) -> None:
+    def _check(self, workers: int | None) -> None:
         images, labels = self.split.images, self.split.labels
         if len(images.shape) != 4:
             raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
@@ -118,6 +118,8 @@ class Batches:
         for size in ("batch_size", "views", "world_size"):
             if getattr(self, size) < 1:
                 raise LabError(f"{size} is {getattr(self, size)}; give at least 1.")
+        if workers is not None and int(workers) < 0:
+            raise LabError(f"workers is {workers}; give 0 (this process reads) or more, or leave it out.")
         if not 0 <= self.rank < self.world_size:
             raise LabError(f"rank is {self.rank}; give 0 to {self.world_size - 1}, below world_size.")
         if not self.num_images:
@@ -137,8 +139,18 @@ class Batches:
 
 
 def pick_device(device=None) -> torch.device:
-    """Return the device asked for, or a GPU where there is one and the CPU elsewhere."""
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """Return the device asked for, or a GPU where there is one and the CPU elsewhere.
+
+    Raises LabError for what is no device and for a GPU that is not there.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(found))])
+    try:
+        device = torch.device(device or ("cuda" if found else "cpu"))
+    except (RuntimeError, TypeError) as error:
+        raise LabError(f"{device!r} is no device; use one of: {here}.") from error
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise LabError(f"There is no {device} here; use one of: {here}.")
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device

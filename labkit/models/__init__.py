@@ -56,8 +56,8 @@ def build(
     """Return a new model: float images (B, channels, image_size, image_size) -> logits (B, num_classes).
 
     num_classes None: a feature extractor, -> (B, model.num_features). Every model has `num_features` and
-    `num_classes`. Raises LabError for an unknown name or option, a size that is no positive whole number, and
-    images too small for the model.
+    `num_classes`. Raises LabError for an unknown name or option, a size or a count that is no positive whole
+    number, and images too small for the model.
     """
     valid = options_of(name)
     for key in options:
@@ -65,7 +65,8 @@ def build(
             raise unknown_name(f"option of {name}", key, valid) if valid else LabError(
                 f"Unknown option of {name} {key!r}: it has none. Valid: {', '.join(SHARED)}."
             )
-    sizes = {"image_size": image_size, "channels": channels}
+    counts = {key: value for key, value in options.items() if type(valid[key]) is int}     # patch_size, ...
+    sizes = {"image_size": image_size, "channels": channels} | counts
     for key, value in (sizes if num_classes is None else sizes | {"num_classes": num_classes}).items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise LabError(f"{key} of {name} must be a positive whole number, not {value!r}.")
@@ -75,11 +76,16 @@ def build(
 def pretrained(name: str, *, source: str = "", image_size: int = 32, channels: int = 3) -> nn.Module:
     """Return a pretrained encoder: float images (B, channels, image_size, image_size) -> (B, num_features).
 
-    source: a local folder of weights, where the model's own place is not meant. Raises LabError for a name
-    without weights, and where they are not at hand.
+    source: a local folder of DINOv3 weights, where the model's own place is not meant. Raises LabError for a
+    name without weights, where they are not at hand, and for a folder that the model cannot read.
     """
     if name not in PRETRAINED:
         raise unknown_name("pretrained model", name, PRETRAINED)
+    if source and not name.startswith("dinov3_"):
+        raise LabError(
+            f"weights={source!r} is a folder for dinov3_*, and those of {name} ship with the lab: add "
+            "model=dinov3_vits16 (or dinov3_tiny), or leave weights out."
+        )
     if name == "resnet_tiny":
         return shipped.shipped(name, image_size=image_size, channels=channels)
     if name == "dinov3_tiny" and not source:

@@ -99,7 +99,7 @@ def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, 
 
 def _need_tiles(patch_size: int | list[int], image_size: int) -> None:
     patches = patch_size if isinstance(patch_size, list | tuple) else [patch_size]
-    if any(image_size < patch or image_size % patch for patch in patches):
+    if any(patch < 1 or image_size < patch or image_size % patch for patch in patches):
         size = " x ".join(map(str, patches))
         raise LabError(
             f"DINOv3 cuts images into patches of {size} px, which do not tile {image_size} px. Choose an "
@@ -117,31 +117,43 @@ def read_config(folder: Path) -> dict[str, object]:
     try:
         written = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
-        raise LabError(f"The model in {folder} is incomplete, config.json is missing: {AGAIN}.") from None
+        told = f"The model in {folder} is incomplete, config.json is missing: {_mend(folder)}."
+        raise LabError(told) from None
     except (OSError, ValueError) as error:
-        raise LabError(f"The model in {folder} is damaged, config.json ({error}): {AGAIN}.") from error
+        told = f"The model in {folder} is damaged, config.json ({error}): {_mend(folder)}."
+        raise LabError(told) from error
     kind = written.get("model_type") if isinstance(written, dict) else None
     if kind != "dinov3_vit":
-        raise LabError(f"{folder} holds a model of type {kind!r}, not a DINOv3 ViT ('dinov3_vit'): {AGAIN}.")
+        told = f"{folder} holds a model of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')"
+        raise LabError(f"{told}: {_mend(folder)}.")
     return written
+
+
+def _mend(folder: Path) -> str:
+    """Say how to get a whole folder: `labkit fetch` fills its own, and no other one."""
+    if folder.resolve() == (data_dir() / DINOV3).resolve():
+        return AGAIN
+    return "copy or download that folder again, or name another one that holds a DINOv3 ViT"
 
 
 def read_model(folder: Path) -> nn.Module:
     """Return the DINOv3ViTModel of a folder, in fp32. Raises LabError unless every weight is there."""
     transformers = _transformers()
     if not any(folder.glob("*.safetensors")):
-        raise LabError(f"The model in {folder} is incomplete, model.safetensors is missing: {AGAIN}.")
+        told = f"The model in {folder} is incomplete, model.safetensors is missing: {_mend(folder)}."
+        raise LabError(told)
     how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
         with _quietly(transformers):
             vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
     except Exception as error:  # a damaged file raises whatever its parser stumbles over
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LabError(f"The model in {folder} is damaged or half downloaded ({why}): {AGAIN}.") from error
+        told = f"The model in {folder} is damaged or half downloaded ({why}): {_mend(folder)}."
+        raise LabError(told) from error
     absent = sorted(report["missing_keys"])  # transformers would leave these at random values
     if absent:
         lacking = f"it lacks {len(absent)} weights (e.g. {absent[0]})"
-        raise LabError(f"The model in {folder} is incomplete, {lacking}: {AGAIN}.")
+        raise LabError(f"The model in {folder} is incomplete, {lacking}: {_mend(folder)}.")
     return vit
 
 

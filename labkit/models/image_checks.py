@@ -22,3 +22,12 @@ def need_images(model: str, images: Tensor, *, channels: int, image_size: int) -
             f"{model} was built for images of shape (B, {channels}, {image_size}, {image_size}) and got "
             f"{tuple(images.shape)}. Build it with the data set's channels and image_size."
         )
+
+
+def need_channels(model: str, images: Tensor, *, channels: int) -> None:
+    """Raise LabError unless images are (B, channels, H, W): for models that take any size."""
+    if images.dim() != 4 or images.shape[1] != channels:
+        raise LabError(
+            f"{model} was built for images of shape (B, {channels}, H, W) and got {tuple(images.shape)}. "
+            f"Build it with the data set's channels, and hand it whole batches."
+        )

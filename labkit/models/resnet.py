@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from labkit.errors import LabError, unknown_name
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.image_checks import need_channels, need_size
 
 
 class Stem(NamedTuple):
@@ -96,6 +96,7 @@ class ResNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        need_channels("This ResNet", images, channels=self.channels)
         x = self.pool(F.relu_(self.norm1(self.conv1(images))))
         x = self.stages(x)
         return self.head(x.mean((2, 3)))  # (B, num_features) -> (B, num_classes)

@@ -142,7 +142,7 @@ class ViT(nn.Module):
 
 def build_vit(name: str, *, image_size: int, patch_size: int, dim: int, **sizes) -> ViT:
     """Return a ViT after asking whether patches tile the image and the width suits the positions."""
-    if image_size % patch_size or image_size < patch_size:
+    if patch_size < 1 or image_size % patch_size or image_size < patch_size:
         raise LabError(
             f"{name} cuts images into patches of {patch_size} px, which do not tile {image_size} px. "
             f"Choose an image_size that patch_size divides."

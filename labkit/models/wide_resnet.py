@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from labkit.errors import unknown_name
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.image_checks import need_channels, need_size
 
 WIDTHS = (16, 160, 320, 640)
 POOLS = ("global", "published")
@@ -57,6 +57,7 @@ class WideResNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        need_channels("wide_resnet", images, channels=self.channels)
         x = self.stages[0](self.input_block(images))
         for pair in self.stages[1:]:
             x = pair(F.max_pool2d(x, 2))

@@ -252,7 +252,11 @@ def broken(**changes):
      (lambda: make(broken(images=255 * torch.rand(50, 3, 8, 8))), "scale them"),
      (lambda: make(broken(images=torch.zeros(50, 8, 8).byte())), r"\(N, C, H, W\)"),
      (lambda: make(broken(images=torch.zeros(0, 3, 8, 8).byte(), labels=None)), "no images"),
-     (lambda: make(broken(labels=torch.arange(49))), "49 labels")],
+     (lambda: make(broken(labels=torch.arange(49))), "49 labels"),
+     (lambda: make(workers=-1), "^workers is -1; give 0"),
+     (lambda: make(broken(images=torch.full((50, 3, 8, 8), torch.nan))), "these hold NaN: mend or drop"),
+     (lambda: Batches(split(), 8, device="cuda:77"), "^There is no cuda:77 here; use one of: cpu"),
+     (lambda: Batches(split(), 8, device="gpu"), "^'gpu' is no device; use one of: cpu")],
 )  # fmt: skip
 def test_mistakes_are_explained(call, words):
     with pytest.raises(LabError, match=words):

@@ -237,11 +237,18 @@ def only_a_part(folder):
     (written(model_type="dinov2"), "type 'dinov2', not a DINOv3 ViT"),
     (lambda folder: (folder / "config.json").write_text("[]"), "type None, not a DINOv3 ViT"),
 ])  # fmt: skip
-def test_a_broken_folder_is_one_sentence_that_names_the_download(harm, said, copy, capfd):
+def test_a_broken_folder_is_one_sentence_that_mends_this_folder(harm, said, copy, capfd, monkeypatch):
     harm(copy)
     with pytest.raises(LabError, match=said) as told:
         dinov3(copy, image_size=32)
-    assert "labkit fetch dinov3" in str(told.value) and "\n" not in str(told.value)
+    assert "copy or download that folder again" in str(told.value) and "fetch" not in str(told.value)
+    monkeypatch.setenv("LABKIT_DATA", str(copy / "data"))
+    (copy / "data" / DINOV3).parent.mkdir(parents=True)
+    (copy / "data" / DINOV3).symlink_to(copy)
+    with pytest.raises(LabError, match=said) as fetched:
+        dinov3("fetched", image_size=32)
+    assert "labkit fetch dinov3" in str(fetched.value)
+    assert "\n" not in str(told.value) + str(fetched.value)
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,5 +1,7 @@
 """One dict of names: published sizes, feature extractors, and one clear sentence for each mistake."""
 
+import re
+
 import pytest
 import torch
 
@@ -130,6 +132,10 @@ def test_equal_seeds_build_equal_models(name):
         ({"name": "cnn", "channels": True}, ["channels", "True"]),
         ({"name": "vit", "image_size": 30}, ["4 px", "30 px"]),
         ({"name": "vit_simple", "dim": 6}, ["dim", "6"]),
+        ({"name": "vit", "patch_size": 0}, ["patch_size of vit", "positive", "0"]),
+        ({"name": "dinov3_tiny", "patch_size": 0}, ["patch_size of dinov3_tiny", "positive", "0"]),
+        ({"name": "vit_tiny", "heads": -1}, ["heads of vit_tiny", "-1"]),
+        ({"name": "vit", "depth": 1.5}, ["depth of vit", "1.5"]),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence_that_helps(arguments, words):
@@ -154,6 +160,14 @@ def test_images_of_another_shape_than_built_for_are_named(name):
     model = build(name, image_size=64, **SMALL[name])
     with pytest.raises(LabError, match=r"64, 64.*2, 3, 32, 32"):
         model(torch.rand(2, 3, 32, 32))
+
+
+@pytest.mark.parametrize("name", ["resnet_tiny", "resnet18", "wide_resnet"])
+@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (3, 32, 32)])
+def test_another_number_of_channels_than_built_for_is_named(name, shape):
+    told = re.escape(f"(B, 3, H, W) and got {shape}")
+    with pytest.raises(LabError, match=told):
+        build(name)(torch.rand(shape))
 
 
 def test_options_are_listed_with_their_defaults():

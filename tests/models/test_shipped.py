@@ -45,6 +45,8 @@ def test_bad_wishes_and_damage_are_one_sentence(tmp_path, monkeypatch):
         shipped.shipped("vit")
     with pytest.raises(LabError, match="3 channels, not 1"):
         shipped.shipped("resnet_tiny", channels=1)
+    with pytest.raises(LabError, match=r"weights='/tmp/half' .*add model=dinov3_vits16"):
+        models.pretrained("resnet_tiny", source="/tmp/half")
     broken = tmp_path / "w.safetensors"
     broken.write_bytes(shipped.FILE.read_bytes()[:1000])
     monkeypatch.setattr(shipped, "FILE", broken)

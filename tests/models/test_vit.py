@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from labkit.errors import LabError
 from labkit.models import build
-from labkit.models.vit import Attention, PatchEmbedding, cut_patches, sine_cosine_positions
+from labkit.models.backbones import dinov3_tiny
+from labkit.models.vit import Attention, PatchEmbedding, cut_patches, sine_cosine_positions, vit
 
 
 def test_attention_is_torchs_multihead_attention():
@@ -144,3 +146,9 @@ def test_dropout_works_in_training_only():
     images = torch.rand(2, 3, 32, 32)
     assert not torch.equal(model(images), model(images))
     assert torch.equal(model.eval()(images), model(images))
+
+
+def test_patches_of_no_size_are_refused_at_the_back_door_as_well():
+    for make in (vit, dinov3_tiny):
+        with pytest.raises(LabError, match="patches of 0 px, which do not tile 32 px"):
+            make(patch_size=0)
