@@ -1,4 +1,4 @@
-"""How JupyterLab is started: the words are options that the real server knows, and it ends when left alone."""
+"""How JupyterLab is started: with options that the real server knows, and it ends when left alone."""
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
