@@ -1,6 +1,7 @@
 """The student's names as the checks see them: a call travels to the worker, raw numbers come back."""
 
 import time
+from dataclasses import replace
 
 import torch
 
@@ -39,11 +40,14 @@ class Student:
 
     Tensors, numbers, strings and lists of them come back as they are; every other result stays in the worker
     and comes back as a `Thing` that can be called and has methods. Raises StudentFault.
+
+    A worker that took too long is followed by one whose calls get half of its time, so that a submission that
+    hangs costs less than twice its limit. Loading gets the whole time: each worker has to do it again.
     """
 
     def __init__(self, lab: Lab, files: Files, zygote: Zygote, limits: Limits | None = None):
         self._lab, self._files, self._zygote = lab, files, zygote
-        self._limits = limits or lab.limits
+        self._limits = self._patience = limits or lab.limits
         self._worker: Worker | None = None
         self._fault = StudentFault(files.problem, "unreadable") if files.problem else None
         self._ended = 0
@@ -105,6 +109,7 @@ class Student:
         except StudentFault as fault:
             self._fault = StudentFault(f"The submission cannot be loaded. {fault}", fault.kind)
             raise self._fault from None
+        self._worker.limits = self._patience
         if isinstance(notes, list) and self._ended == 0:
             self.notes += [str(note)[:300] for note in notes[:10]]
 
@@ -119,7 +124,7 @@ class Student:
         return self._exchange(header, bodies, tables)
 
     def _exchange(self, header: dict, bodies: list, tables: list):
-        limits, start = self._limits, time.monotonic()
+        limits, step, start = self._limits, self._worker.limits, time.monotonic()
         wall, cpu = limits.total_wall_s - self._wall, limits.total_cpu_s - self._cpu
         if wall <= 0 or cpu <= 0:
             self._worker.stop()
@@ -127,13 +132,15 @@ class Student:
         before = self._worker.spent
         try:
             answer, arrived = self._worker.ask(
-                header, bodies, tables, wall_s=min(wall, limits.wall_s), cpu_s=min(cpu, limits.cpu_s)
+                header, bodies, tables, wall_s=min(wall, step.wall_s), cpu_s=min(cpu, step.cpu_s)
             )
             if "error" in answer:
                 raise _fault(answer["error"])
             return wire.decode(answer.get("value"), arrived, self._thing)
         except WorkerEnded as error:
             self._ended += 1
+            if time.monotonic() - start > step.wall_s or self._worker.spent - before > step.cpu_s:
+                self._patience = replace(step, wall_s=step.wall_s / 2, cpu_s=step.cpu_s / 2)
             raise StudentFault(str(error), "ended") from None
         except wire.BrokenProtocol as error:
             self._ended += 1

@@ -4,7 +4,7 @@ set -uo pipefail
 
 usage() {
     cat <<'HELP'
-Usage: bash scripts/laptop_slurm.sh start | status | stop
+Usage: bash scripts/laptop_slurm.sh start | status | stop | conf
 
 Starts munge, slurmctld and two slurmd (node1, node2: 2 CPUs each) of the Debian or Ubuntu packages slurm-wlm and
 munge as YOUR user; nothing needs root but installing them. All keys, logs and states lie in one folder. There are two
@@ -13,6 +13,7 @@ partitions: main, where jobs go by themselves, and urgent, whose jobs push those
   start    start what does not run yet and wait until both nodes are ready
   status   say which daemons run, and show nodes and jobs; exit code 1 where something is down
   stop     cancel all jobs and end the daemons; the logs stay
+  conf     print the path of slurm.conf, for SLURM_CONF below
   --help   this text
 
 Afterwards labkit finds it by itself (--site laptop); for Slurm's own commands type in each terminal:

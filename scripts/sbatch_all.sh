@@ -7,12 +7,14 @@ usage() {
 Usage: ./scripts/sbatch_all.sh [--modes=A,B,...] [--at-once N] [--run-name NAME] [options of sbatch]
 
 Submits one job array: task 0 runs the first mode, task 1 the second, and so on; each is a run of its own. Without
-Slurm the modes run here, one after the other. Budget and folders come from the environment, as for sbatch_one.sh:
-MAX_STEPS, PRESET, SEED, DATASET, DATA_DIR, IMAGENET_PATH, MODEL_PATH, OUTPUT_DIR.
+Slurm the modes run here, one after the other. Nothing is queued unless all modes could start. Budget and folders come
+from the environment, as for sbatch_one.sh: MAX_STEPS, PRESET, SEED, DATASET, DATA_DIR, IMAGENET_PATH, MODEL_PATH,
+OUTPUT_DIR. With DATASET=folder or medium_imagenet, DATA_DIR is that set itself. PRESET=full has no pretrained weights:
+take PRESET=dinov3, or MODEL_PATH=FOLDER of a DINOv3, or --modes=A,B with modes from random weights (*scratch).
 
   --modes=A,B,...  which modes (otherwise all that labkit modes shows)
   --at-once N      how many run at the same time (2)
-  --run-name NAME  the runs are called NAME-<mode>
+  --run-name NAME  the runs are called NAME-<mode>; none of them may be there yet
   --help           this text
 
 Examples:
@@ -39,6 +41,10 @@ while (($#)); do
 done
 [[ $at_once =~ ^[1-9][0-9]*$ ]] || fail "--at-once needs a number, got '$at_once'."
 
+# Paths count from where you type; the job will start elsewhere.
+for variable in DATA_DIR OUTPUT_DIR IMAGENET_PATH MODEL_PATH; do
+    case ${!variable-} in '' | /*) ;; *) export "$variable=$PWD/${!variable}" ;; esac
+done
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 mkdir -p slurm_logs # before the job starts: Slurm makes no folder for the output
 python=${LABKIT_PYTHON:-.venv/bin/python}
@@ -49,6 +55,16 @@ if [ -z "$modes" ]; then
 fi
 IFS=, read -r -a list <<<"$modes"
 arguments=("--modes=$modes" ${name:+--run-name="$name"})
+
+# Whatever would end a job is said before any is queued.
+for mode in ${name:+"${list[@]}"}; do
+    [ -d "${OUTPUT_DIR:-${LABKIT_RUNS:-runs}}/$name-$mode" ] && fail "there is a run $name-$mode already: take another --run-name, or go on with it: labkit resume $name-$mode."
+done
+bash scripts/sbatch_one.sh --check "--modes=$modes" || {
+    code=$?
+    case ${PRESET-}:$modes:${MODEL_PATH-} in full:*pretrained*:) echo "[lab] With PRESET=full choose PRESET=dinov3, or MODEL_PATH=FOLDER of a DINOv3, or --modes=A,B without *pretrained." >&2 ;; esac
+    exit "$code"
+}
 
 if command -v sbatch >/dev/null; then
     # --array=0-7%2: eight tasks, two at a time; %A is the array's number, %a the task's

@@ -34,14 +34,19 @@ Trains and evaluates one mode of the SimCLR lab (notebooks/mode.ipynb). Works wi
 
   --mode=MODE      one of those that `labkit modes` shows
   --modes=A,B,...  the job array chooses: task 0 takes A, task 1 takes B (used by sbatch_all.sh)
-  --run-name NAME  name of the run and its folder (otherwise mode and job number)
+  --run-name NAME  name of the run and its folder, a new one (otherwise mode and job number)
+  --check          only say whether the run, or every one of --modes, could start; nothing is written
   --help           this text
+
+An earlier run goes on only where Slurm has queued this very job again; by hand that is `labkit resume NAME`.
 
 Environment:
   MAX_STEPS      training steps (the preset's own number)      PRESET         tiny (default), full or dinov3
   DATASET        probe set (shapes), for example cifar100      DATA_DIR       folder of the data sets (data/)
   IMAGENET_PATH  tiny-imagenet-200 to pretrain on              MODEL_PATH     folder of a pretrained DINOv3
   OUTPUT_DIR     folder of the runs (runs/)                    SEED           seed (0)
+  With DATASET=folder or medium_imagenet, DATA_DIR is that set itself. Relative paths count from where you type.
+  PRESET=full has no pretrained weights, which four modes start from: PRESET=dinov3, or MODEL_PATH, has.
 
 Example:
   MAX_STEPS=500 sbatch --job-name scratch ./scripts/sbatch_one.sh --mode=scratch
@@ -51,7 +56,7 @@ HELP
 fail() { printf '[lab] STOPPED: %s\n' "$*" >&2; exit 2; }
 
 # --- 1. What is wanted?
-mode='' modes='' name=''
+mode='' modes='' name='' check=''
 while (($#)); do
     case $1 in
     --mode=*) mode=${1#*=} ;;
@@ -59,6 +64,7 @@ while (($#)); do
     --modes=*) modes=${1#*=} ;;
     --run-name=*) name=${1#*=} ;;
     --run-name) name=${2-}; shift ;;
+    --check) check=yes ;;
     -h | --help) usage; exit 0 ;;
     *) fail "unknown option $1; see ./scripts/sbatch_one.sh --help." ;;
     esac
@@ -87,24 +93,44 @@ if [ -z "${LABKIT_PYTHON-}" ]; then
     LABKIT_PYTHON=$PWD/.venv/bin/python
 fi
 absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$here/$1" ;; esac; }
-[ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$(absolute "$DATA_DIR")
+data=()
+case ${DATASET-} in
+folder | medium_imagenet) # one set at a path, not one of those in the folder of the data sets
+    [ -n "${DATA_DIR-}" ] || fail "DATASET=$DATASET needs DATA_DIR=PATH: where it lies."
+    data=(-p "data_dir=$(absolute "$DATA_DIR")")
+    ;;
+*) [ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$(absolute "$DATA_DIR") ;;
+esac
 [ -n "${OUTPUT_DIR-}" ] && export LABKIT_RUNS=$(absolute "$OUTPUT_DIR")
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-${OMP_NUM_THREADS:-1}} # threads: as many as cores were given
 export HF_HUB_OFFLINE=1                                              # compute nodes have no network
 
 # --- 4. The wish, in the words of `labkit run`
-wish=(run notebooks/mode.ipynb -p "mode=$mode" -p "preset=${PRESET:-tiny}" --seed "${SEED:-0}")
+wish=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"})
 [ -n "${MAX_STEPS-}" ] && wish+=(-p "max_steps=$MAX_STEPS")
 [ -n "${DATASET-}" ] && wish+=(-p "dataset=$DATASET")
 [ -n "${IMAGENET_PATH-}" ] && wish+=(-p corpus=tiny_imagenet -p "corpus_dir=$(absolute "$IMAGENET_PATH")")
 [ -n "${MODEL_PATH-}" ] && wish+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
+if [ -n "$check" ]; then
+    exec "$LABKIT_PYTHON" -m labkit.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${wish[@]}" \
+        --site generic --dry-run >/dev/null
+fi
+wish=(run notebooks/mode.ipynb -p "mode=$mode" "${wish[@]}")
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 job=${job:-${SLURM_JOB_ID-}}
-name=${name:-$mode-${job:-$(date +%Y%m%d-%H%M%S)}}
-if [ -d "${LABKIT_RUNS:-runs}/$name" ]; then
-    wish=(resume "$name" --executor local) # this job was queued again: go on from the checkpoint
+runs=${LABKIT_RUNS:-runs} again=''
+[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] && again=yes # this job was queued again
+if [ -z "$name" ]; then
+    first=$mode-${job:-$(date +%Y%m%d-%H%M%S)} number=1
+    free=$first last=$first
+    while [ -d "$runs/$free" ]; do last=$free number=$((number + 1)); free=$first-$number; done
+    name=${again:+$last} # its own run
+    name=${name:-$free}  # another of this mode, inside one salloc, gets a name of its own
+fi
+if [ -n "$again" ] && [ -d "$runs/$name" ]; then
+    wish=(resume "$name" --executor local) # go on from the checkpoint
 else
-    wish+=(--name "$name")
+    wish+=(--name "$name") # which labkit refuses where there is such a run
 fi
 echo "[lab] labkit ${wish[*]}"
 
@@ -112,7 +138,7 @@ echo "[lab] labkit ${wish[*]}"
 # which training sees after its next step; then it saves and ends with exit code 75.
 "$LABKIT_PYTHON" -m labkit.cli "${wish[@]}" &
 pid=$!
-trap 'touch "${LABKIT_RUNS:-runs}/$name/stop"' USR1
+trap 'touch "$runs/$name/stop"' USR1
 trap : TERM # Slurm tells every process of the job itself: only wait until the run has saved
 wait "$pid"; code=$?
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done # a signal ends a wait, not the run

@@ -28,7 +28,7 @@ saves, and the job is queued again. The run's folder is runs/ddp-<job>.
   --help           this text
 
 Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.cli.train_ranks),
-OUTPUT_DIR and DATA_DIR as for sbatch_one.sh.
+OUTPUT_DIR (runs/), DATA_DIR (folder of the data sets, data/); relative paths count from where you type.
 
 Examples:
   sbatch --nodes=2 --gpus-per-node=4 ./scripts/train_ddp.sh --model resnet18 --dataset cifar10 --epochs 10
@@ -45,12 +45,14 @@ for root in "$here" "${SLURM_SUBMIT_DIR-}" "${SLURM_SUBMIT_DIR-}/.."; do
     [ -f "$root/scripts/train_ddp.sh" ] && break
 done
 [ -f "$root/scripts/train_ddp.sh" ] || fail "call sbatch from the course's folder: cd there first."
+typed_in=$PWD
 cd "$root" || exit 1
 mkdir -p slurm_logs
 python=${LABKIT_PYTHON:-$PWD/.venv/bin/python}
 [ -x "$python" ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
-[ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$DATA_DIR
-export LABKIT_RUN_DIR=${OUTPUT_DIR:-$PWD/runs}/ddp-$SLURM_JOB_ID
+absolute() { case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$typed_in/$1" ;; esac; }
+[ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$(absolute "$DATA_DIR")
+export LABKIT_RUN_DIR=$(absolute "${OUTPUT_DIR:-$PWD/runs}")/ddp-$SLURM_JOB_ID
 mkdir -p "$(dirname "$LABKIT_RUN_DIR")"
 rm -f "$LABKIT_RUN_DIR/stop" # left by the attempt before
 

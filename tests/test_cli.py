@@ -96,6 +96,9 @@ def test_no_command_shows_the_help_and_fails(lab):
     (["status", "--state", "runing"], "Did you mean running"),
     (["fetch", "cifar11"], "Did you mean cifar1"),
     (["models", "resnet81"], "Did you mean resnet18"),
+    (["grade", "lab03", "no/such.zip"], "There is no no/such.zip, so nothing was graded"),
+    (["grade", "lab03", "no/such", "--out", "book.csv"], "There is no no/such, so nothing was graded"),
+    (["check", "lab03", "no/such.zip"], "There is no no/such.zip. Give the path"),
     (["frobnicate"], "No such command"),
 ])
 def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):

@@ -46,6 +46,63 @@ def test_help_shows_usage_and_an_example(script):
     assert result.returncode == 0 and f"bash scripts/{script}" in result.stdout and "Usage" in result.stdout
 
 
+def test_the_help_of_the_laptops_slurm_names_every_word_that_it_takes():
+    usage = bash("bash scripts/laptop_slurm.sh --help").stdout.splitlines()
+    assert usage[0].endswith("start | status | stop | conf")
+    assert any(line.startswith("  conf ") for line in usage)
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """`fake(name, body)`: a program that does something else than the real one; `fake.path` is a PATH."""
+
+    def make(name, body):
+        program = tmp_path / "fakes" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/bash\n{body}\n")
+        program.chmod(0o755)
+        return str(program)
+
+    make.path = f"{tmp_path / 'fakes'}:{os.environ['PATH']}"
+    return make
+
+
+def test_relative_paths_of_a_training_on_several_nodes_count_from_where_one_types(copy, fake, tmp_path):
+    fake("srun", 'echo "run=$LABKIT_RUN_DIR"; echo "data=$LABKIT_DATA"')
+    fake("scontrol", "echo NodeAddr=localhost ")
+    fake("getent", "true")
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_NODELIST": "n", "PATH": fake.path}
+    paths = {"OUTPUT_DIR": "my runs", "DATA_DIR": "sets", "LABKIT_PYTHON": fake("python", "true")}
+    done = bash(f"bash '{copy}/scripts/train_ddp.sh'", cwd=tmp_path, **job, **paths)
+    assert done.returncode == 0, done.stderr
+    assert f"run={tmp_path}/my runs/ddp-7\ndata={tmp_path}/sets\n" in done.stdout
+
+
+def test_one_mode_goes_on_only_where_its_own_job_was_queued_again(copy, fake):
+    (copy / "runs" / "there").mkdir(parents=True)
+    (copy / "runs" / "scratch-7").mkdir()
+    for name in ("there", ""):
+        said = {}
+        for restarts in ("0", "1"):
+            done = bash(f"scripts/sbatch_one.sh --mode=scratch {name and '--run-name=' + name}", cwd=copy,
+                        SLURM_JOB_ID="7", SLURM_RESTART_COUNT=restarts,
+                        LABKIT_PYTHON=fake("python", 'echo "does: $*"'))  # fmt: skip
+            said[restarts] = done.stdout.partition("does: -m labkit.cli ")[2].strip()
+        assert said["0"].endswith(f"--name {name or 'scratch-7-2'}") and said["0"].startswith("run ")
+        assert said["1"] == f"resume {name or 'scratch-7'} --executor local"
+
+
+@pytest.mark.parametrize("dataset", ["folder", "medium_imagenet"])
+def test_a_data_set_at_a_path_gets_it_as_a_parameter(copy, fake, dataset, tmp_path):
+    python = fake("python", 'echo "does: $* data=$LABKIT_DATA"')
+    said = bash(f"'{copy}/scripts/sbatch_one.sh' --mode=scratch", cwd=tmp_path, LABKIT_PYTHON=python,
+                DATASET=dataset, DATA_DIR="mine", LABKIT_DATA="").stdout  # fmt: skip
+    assert f"-p data_dir={tmp_path}/mine -p dataset={dataset} " in said and "data=\n" in said
+    said = bash(f"'{copy}/scripts/sbatch_one.sh' --mode=scratch", cwd=tmp_path, LABKIT_PYTHON=python,
+                DATASET="cifar10", DATA_DIR="mine", LABKIT_DATA="").stdout  # fmt: skip
+    assert "data_dir" not in said and f"data={tmp_path}/mine\n" in said
+
+
 def test_an_unknown_option_and_a_missing_folder_are_refused_before_any_work():
     assert "--datta" in one_sentence(bash("bash scripts/run_lab.sh --datta x"))
     assert "/not/there" in one_sentence(bash("bash scripts/run_lab.sh --data /not/there"))

@@ -37,6 +37,8 @@ ABOUT = """# The autograder, student copy
 full marks here are necessary, not sufficient.
 
 Withheld until its lab is over, with the sentence that says so: {withheld}.
+A notebook stops at the first of these that it needs, and does not take your own from `assignments/`: solve
+the lab there; the notebook runs whole once your teacher's next copy reveals that lab.
 """
 
 

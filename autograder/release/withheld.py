@@ -61,5 +61,8 @@ def without(source: str, path: str, names: dict[str, str]) -> str:
 
 
 def _raising(name: str, lab: str) -> str:
-    sentence = f"{name} answers {lab} and is withheld while that lab is open; use your own from assignments/."
+    sentence = (
+        f"{name} answers {lab} and is withheld while that lab is open: solve {lab} in assignments/ (labkit "
+        f"check {lab}); a notebook that needs it runs whole once your teacher's next copy reveals it."
+    )
     return f"from labkit.errors import LabError\nraise LabError({sentence!r})"

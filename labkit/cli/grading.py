@@ -2,8 +2,11 @@
 
 import json
 import sys
+from pathlib import Path
 
 import click
+
+from labkit.errors import LabError
 
 
 @click.command()
@@ -51,6 +54,8 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
       labkit grade lab03 handed_in/ada.zip --json > ada.json
       labkit grade lab03 handed_in/ --out gradebook.csv
     """
+    if not Path(submission).exists():  # the path is the teacher's: a typo shall not become a zero
+        raise LabError(f"There is no {submission}, so nothing was graded: give the path of the submission.")
     if out:
         return _grade_class(lab, submission, out, jobs, seed)
     from autograder.grading import grade as grade_one
@@ -67,13 +72,10 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
 
 
 def _grade_class(lab, folder, out, jobs, seed):
-    from pathlib import Path
-
     from tqdm import tqdm
 
     from autograder import classroom, gradebook
     from autograder.feedback import to_html
-    from labkit.errors import LabError
     from labkit.records import atomic_write
 
     if not Path(folder).is_dir():

@@ -116,7 +116,8 @@ def test_links_of_the_copys_pages_lead_somewhere(course):
 
 def test_a_withheld_name_is_told_in_the_copy(course):
     assert "labkit.losses.nt_xent" in course.withheld
-    assert "`labkit.losses.nt_xent`" in (course.dest / "autograder" / "README.md").read_text()
+    page = (course.dest / "autograder" / "README.md").read_text()
+    assert "`labkit.losses.nt_xent`" in page and "once your teacher's next copy reveals that lab" in page
 
 
 # What still works
@@ -129,7 +130,9 @@ def test_labkit_imports_withheld_pieces_raise_a_sentence_and_stubs_are_unwritten
     assert seen["where"].startswith(str(course.dest)) and seen["modules"] > 80
     assert len(seen["withheld"]) >= 8 and len(seen["stubs"]) >= 14
     for name, told in seen["withheld"].items():
-        assert told.startswith(f"LabError: {name} answers lab0") and told.endswith("assignments/.")
+        lab = re.match(rf"LabError: {re.escape(name)} answers (lab\d+) and is withheld", told)[1]
+        assert f"solve {lab} in assignments/ (labkit check {lab})" in told
+        assert told.endswith("runs whole once your teacher's next copy reveals it.")
     for name, told in seen["stubs"].items():
         assert told.startswith("NotImplementedError: lab0"), f"{name} raises {told}"
 

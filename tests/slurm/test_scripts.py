@@ -31,7 +31,9 @@ while (run.path / 'attempts' / '1').exists() and seed == 99 and not (run.path / 
     if run.stop_requested(): raise Interrupted('saved')
 if 'SLURM_ARRAY_TASK_ID' in os.environ: time.sleep(1)
 run.record_timings(main='ended', started=run.read_status()['started'], ended=time.time())
-run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.environ.get('LABKIT_DATA'))"""
+if seed == 13: raise ValueError('bad luck')
+run.summarize(main='steps', steps=max_steps, mode=mode, seed=seed, data=os.environ.get('LABKIT_DATA'),
+              data_dir=data_dir)"""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def course(lab, tmp_path_factory):
         return subprocess.run(words, cwd=root, env=environment | more, capture_output=True, text=True,
                               timeout=200)
 
-    go.root = root
+    go.root, go.environment, go.lab = root, environment, lab
     return go
 
 
@@ -74,11 +76,41 @@ def test_one_mode_in_plain_bash_and_inside_salloc(course):
     assert result(course, "inside").read_status()["slurm_job"].isdigit()
 
 
-def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, lab):
+def test_a_name_that_is_taken_is_refused_and_a_second_run_of_a_mode_gets_its_own(course):
+    failed = course("scripts/sbatch_one.sh", "--mode=scratch", "--run-name", "taken", SEED="13")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    again = course("scripts/sbatch_one.sh", "--mode=pretrained", "--run-name", "taken", MAX_STEPS="7")
+    assert again.returncode == 2 and "There is a run called" in again.stderr and again.stderr.count("\n") == 1
+    assert result(course, "taken").read_status()["attempt"] == 1
+    both = "for steps in 1 2; do MAX_STEPS=$steps scripts/sbatch_one.sh --mode=supervised_scratch; done"
+    inside = course("salloc", "--quiet", "bash", "-c", both)
+    assert inside.returncode == 0, inside.stdout + inside.stderr
+    first, second = sorted((course.root / "out put").glob("supervised_scratch-*"))
+    assert second.name == f"{first.name}-2"
+    assert [RunFolder(one).read_summary()["steps"] for one in (first, second)] == [1, 2]
+
+
+def test_a_set_at_a_relative_path_is_found_from_where_one_types(course):
+    (course.root / "scripts" / "my images").mkdir()
+    environment = course.environment | {"DATASET": "folder", "DATA_DIR": "my images",
+                                        "OUTPUT_DIR": "../out put"}
+    for script, name in (("sbatch_one.sh", "mine"), ("sbatch_all.sh", "ours")):
+        words = [f"./{script}", "--mode=scratch" if name == "mine" else "--modes=scratch", "--run-name", name]
+        done = subprocess.run(words, cwd=course.root / "scripts", env=environment, capture_output=True,
+                              text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+    for run in (result(course, "mine"), result(course, "ours-scratch")):
+        course.lab.until(lambda run=run: run.read_status().get("state") == "done", timeout_s=60)
+        assert run.read_summary()["data_dir"] == str(course.root / "scripts" / "my images")
+
+
+@pytest.mark.parametrize("name", ["sent", ""])
+def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, lab, name):
     sent = course("sbatch", "--parsable", "--job-name", "gone_on", "./scripts/sbatch_one.sh",
-                  "--mode=scratch", "--run-name", "sent", SEED="99")
+                  "--mode=scratch", *(["--run-name", name] if name else []), SEED="99")
     assert sent.returncode == 0, sent.stderr
-    run, job = result(course, "sent"), sent.stdout.strip()
+    job = sent.stdout.strip()
+    run = result(course, name or f"scratch-{job}")
     lab.until((run.path / "here").exists)
     lab.cluster.ask("scancel", "--batch", "--signal=USR1", job)
     lab.until(lambda: run.read_status().get("state") == "done", timeout_s=60)
@@ -111,12 +143,24 @@ def test_without_slurm_all_modes_run_here_one_after_the_other(course, tmp_path):
     assert result(course, "here-simclr_scratch").read_summary()["mode"] == "simclr_scratch"
 
 
+def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is_told(course):
+    refused = course("scripts/sbatch_all.sh", PRESET="full")
+    assert refused.returncode == 2 and "Submitted" not in refused.stdout
+    assert all(way in refused.stderr for way in ("PRESET=dinov3", "MODEL_PATH=", "--modes="))
+    (course.root / "out put" / "old-scratch").mkdir(parents=True)
+    taken = course("scripts/sbatch_all.sh", "--modes=scratch", "--run-name", "old")
+    assert taken.returncode == 2 and "there is a run old-scratch already" in taken.stderr
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["scripts/sbatch_one.sh"], "say which mode"),
     (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
     (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
     (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
     (["scripts/sbatch_all.sh", "now"], "unknown option now"),
+    (["scripts/sbatch_all.sh", "--modes=scratch,scratsh"], "Unknown mode 'scratsh'"),
+    (["env", "DATASET=folder", "scripts/sbatch_all.sh"], "DATASET=folder needs DATA_DIR=PATH"),
+    (["env", "MAX_STEPS=-1", "scripts/sbatch_all.sh"], "max_steps=-1 cannot be"),
 ])  # fmt: skip
 def test_a_wrong_wish_is_one_sentence(course, words, said):
     done = course(*words)
