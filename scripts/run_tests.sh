@@ -6,7 +6,7 @@ usage() {
     cat <<'HELP'
 Usage: bash scripts/run_tests.sh [pytest arguments]
 
-Sets up .venv where it is missing and runs all tests (17 minutes on two cores).
+Sets up .venv where it is missing and runs all tests (about 19 minutes on two cores).
 
 Examples:
   bash scripts/run_tests.sh

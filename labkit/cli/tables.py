@@ -19,8 +19,8 @@ COLUMNS = ("setting", "runs", "of", "metric", "mean", "half", "seconds", "images
 def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
     """Write each table (title -> rows of `labkit.cluster.seeds`) for TensorBoard; yield the folders written.
 
-    It goes to Weights & Biases, too, where WANDB_MODE says "offline" or "online". What an earlier call wrote
-    of a table is replaced.
+    What an earlier call wrote there of a table is replaced. Where WANDB_MODE says "offline" or "online", it
+    becomes a new run of Weights & Biases, too. Raises LabError where that fails.
     """
     mode = os.environ.get("WANDB_MODE", "disabled")
     for title, rows in tables.items():

@@ -99,8 +99,9 @@ def train_mode(options: argparse.Namespace, run: RunFolder, device: torch.device
         task = modes.supervised_task(encoder, probe, settings=settings, mode=plan, seed=options.seed)
         history = fit(task.model, task.train, val=task.val, config=task.config, step=task.step,
                       name="end_to_end", **record)
-        whole = Batches.evaluation(probe.test, 256, mean=probe.mean, std=probe.std, device=device)
-        accuracy = evaluate.evaluate(task.model, whole).accuracy
+        if distributed.is_main():
+            whole = Batches.evaluation(probe.test, 256, mean=probe.mean, std=probe.std, device=device)
+            accuracy = evaluate.evaluate(task.model, whole).accuracy
     return scores | {"main": "accuracy", "accuracy": accuracy, "budget_steps": settings.max_steps,
                      "steps": history.step if history else 0,
                      "images_seen": history.images * distributed.world_size() if history else 0}

@@ -97,6 +97,9 @@ def _check_weights(values: dict[str, Any], defaults: dict[str, Any]) -> None:
     if model not in names("labkit.models", "PRETRAINED"):
         raise LabError(f"mode={mode} starts from pretrained weights, and {model} (preset={preset}) has none: "
                        "choose preset=dinov3, preset=tiny, or a mode from random weights (labkit modes).")
+    if weights and not model.startswith("dinov3_"):
+        raise LabError(f"weights={weights} is for a DINOv3, and the weights of {model} come with the lab: "
+                       "add model=dinov3_vits16, or leave weights out.")
     if model == "dinov3_tiny" and not weights:
         raise LabError(f"mode={mode} with model=dinov3_tiny needs weights=PATH: the folder of its weights.")
     if model == "dinov3_vits16" and not weights and not (data_dir() / DINOV3).exists():

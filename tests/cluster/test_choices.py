@@ -31,6 +31,7 @@ def test_the_names_are_those_of_the_real_registry(kind, module, registry):
     ({"preset": "full", "mode": "pretrained"}, "and resnet18 (preset=full) has none: choose preset=dinov3"),
     ({"model": "cnn", "mode": "simclr_pretrained"}, "and cnn (preset=tiny) has none"),
     ({"model": "dinov3_tiny", "mode": "pretrained"}, "needs weights=PATH"),
+    ({"mode": "pretrained", "weights": "/"}, "the weights of resnet_tiny come with the lab: add"),
     ({"preset": "dinov3", "mode": "pretrained"}, "run `labkit fetch dinov3` (login node) first"),
 ])
 def test_what_does_not_exist_is_refused_and_no_run_is_made(wish, told, tmp_path, monkeypatch):
