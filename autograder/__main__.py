@@ -54,9 +54,7 @@ def audit(names, jobs, seed, out):
 @click.option("--out", type=click.Path(dir_okay=False), help="The zip (gradescope_LAB.zip).")
 @click.option("--late-per-day", type=float, help="Part of the points lost for each day late, such as 0.1.")
 @click.option("--grace-hours", type=float, help="Hours after the due date that cost nothing.")
-@click.option(
-    "--hidden-checks", type=click.Choice(["hidden", "after_due_date", "after_published", "visible"])
-)
+@click.option("--hidden-checks", type=click.Choice(["hidden", "after_due_date", "after_published", "visible"]))
 @click.option("--leaderboard", is_flag=True, default=None, help="Show points and seconds of everyone.")
 def make_zip(lab, out, **policy):
     """Build the zip that Gradescope takes as the autograder of LAB.

@@ -74,8 +74,7 @@ def handed_in(case: Case) -> files.Files:
     found = files.read(case.path)
     wanted = labs.module(case.lab).LAB.files[0]
     found.contents = {
-        wanted if name == case.path.name and name.endswith(".py") else name: raw
-        for name, raw in found.contents.items()
+        wanted if name == case.path.name and name.endswith(".py") else name: raw for name, raw in found.contents.items()
     }
     shared = case.path.parents[1] / KINDS[case.kind]
     if found.contents and shared.is_file():
@@ -169,14 +168,7 @@ TITLES = {
 
 def to_markdown(summaries: list[Summary], *, machine: str) -> str:
     """Return docs/autograder_audit.md."""
-    lines = [
-        "# Audit of the autograder",
-        "",
-        "Written by `python -m autograder audit`; do not edit.",
-        "",
-        machine,
-        "",
-    ]
+    lines = ["# Audit of the autograder", "", "Written by `python -m autograder audit`; do not edit.", "", machine, ""]
     lines += [f"* {summary.sentence()}" for summary in summaries]
     for summary in summaries:
         lines += ["", f"## {summary.lab}"]

@@ -17,18 +17,14 @@ NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?%?")
 def signature(report: Report) -> list[str]:
     """Return what tells a mistake: each failed check with its remark, numbers left out."""
     return sorted(
-        f"{one.name}: {NUMBER.sub('#', one.feedback)[:160]}"
-        for one in report.results
-        if one.status != "passed"
+        f"{one.name}: {NUMBER.sub('#', one.feedback)[:160]}" for one in report.results if one.status != "passed"
     )
 
 
 def write(lab: str, cases) -> None:
     """Write the signatures of a lab's wrong submissions, each with what it says of itself."""
     known = {
-        case.name: {"says": case.says, "signature": signature(case.report)}
-        for case in cases
-        if case.kind == "wrong"
+        case.name: {"says": case.says, "signature": signature(case.report)} for case in cases if case.kind == "wrong"
     }
     path = labs.MUTANTS / lab.partition("_")[0] / "signatures.json"
     if path.parent.is_dir():

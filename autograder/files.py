@@ -9,17 +9,7 @@ from pathlib import Path
 
 SUFFIXES = (".py", ".ipynb", ".zip")
 MAX_FILE, MAX_TOTAL, MAX_FILES, MAX_LOOKED = 20 << 20, 60 << 20, 400, 20_000
-SKIPPED = {
-    "__pycache__",
-    "__MACOSX",
-    ".git",
-    ".venv",
-    "venv",
-    "node_modules",
-    ".ipynb_checkpoints",
-    "data",
-    "runs",
-}
+SKIPPED = {"__pycache__", "__MACOSX", ".git", ".venv", "venv", "node_modules", ".ipynb_checkpoints", "data", "runs"}
 
 
 @dataclass
@@ -58,9 +48,7 @@ def read(path: str | Path) -> Files:
 def _walk(root: Path, files: Files):
     seen = 0
     for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(
-            f for f in folders if f not in SKIPPED and not os.path.islink(os.path.join(folder, f))
-        )
+        folders[:] = sorted(f for f in folders if f not in SKIPPED and not os.path.islink(os.path.join(folder, f)))
         for name in sorted(names):
             seen += 1
             if seen > MAX_LOOKED or len(files.contents) >= MAX_FILES:
@@ -84,8 +72,6 @@ def _take(path: Path, name: str, files: Files) -> None:
         room = min(MAX_FILE, MAX_TOTAL - sum(map(len, files.contents.values())))
         content = file.read(room + 1)
     if len(content) > room:
-        files.left_out.append(
-            f"{name!r} is larger than {MAX_FILE >> 20} MB (or all files than {MAX_TOTAL >> 20} MB)."
-        )
+        files.left_out.append(f"{name!r} is larger than {MAX_FILE >> 20} MB (or all files than {MAX_TOTAL >> 20} MB).")
     else:
         files.contents[name.encode(errors="replace").decode(errors="replace")] = content

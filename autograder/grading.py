@@ -110,9 +110,7 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
         feedback, kind = str(error), error.kind
     except ODD as error:  # a list where a tensor was asked for, a shape that does not fit
         kind = "odd answer"
-        feedback = (
-            f"What your code returned cannot be used here ({type(error).__name__}: {str(error)[:200]})."
-        )
+        feedback = f"What your code returned cannot be used here ({type(error).__name__}: {str(error)[:200]})."
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # pytest's Skipped is a BaseException
@@ -134,6 +132,4 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
 
 def not_run(function: Callable) -> Result:
     about = function.check
-    return Result(
-        function.__name__, about.title, about.points, 0.0, about.visible, "failed", "Not run.", "brief"
-    )
+    return Result(function.__name__, about.title, about.points, 0.0, about.visible, "failed", "Not run.", "brief")

@@ -49,8 +49,6 @@ def checks(checked: ModuleType, *, visible_only: bool = False) -> list[Callable]
     ]
     unmarked = [one.__name__ for one in found if not hasattr(one, "check")]
     if unmarked:
-        raise LabError(
-            f"{checked.__name__}: {', '.join(unmarked)} has no points; write @check(points, title)."
-        )
+        raise LabError(f"{checked.__name__}: {', '.join(unmarked)} has no points; write @check(points, title).")
     found.sort(key=lambda one: one.__code__.co_firstlineno)
     return [one for one in found if one.check.visible or not visible_only]

@@ -13,8 +13,7 @@ def run(student: Student, model, images: Tensor, dim: int, *, train: bool = Fals
     wanted = (len(images), dim)
     expect(
         z.shape == wanted,
-        f"For {len(images)} images and dim {dim}, z must have the shape {wanted}; "
-        f"yours has {tuple(z.shape)}.",
+        f"For {len(images)} images and dim {dim}, z must have the shape {wanted}; yours has {tuple(z.shape)}.",
     )
     expect(z.is_floating_point() and z.isfinite().all(), "z must be finite floating-point numbers.")
     return z

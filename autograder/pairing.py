@@ -41,8 +41,10 @@ def pair(traced: Traced, wanted: list[Layer]) -> list:
     left, places, slot = list(traced.layers), [], 0
     for layer in wanted:
         found = next((one for one in left if one.key == layer.key), None)
-        expect(found is not None, f"No layer of your model that runs has weights of the shape {layer.shape} "
-               f"({layer.name}).")  # fmt: skip
+        expect(
+            found is not None,
+            f"No layer of your model that runs has weights of the shape {layer.shape} ({layer.name}).",
+        )
         left.remove(found)
         expect(layer.norm or "scale" not in found.held, f"After {layer.name} there is a BatchNorm too many.")
         for name, kind, shape in layer.slots():
@@ -97,8 +99,10 @@ def whole(traced: Traced, wanted: list[Layer]) -> None:
         part = {"weight": "weight", "bias": "bias", "mean": "running statistics", "var": "running statistics"}
         expect(False, f"{layer} has no {part.get(name, 'BatchNorm (with weight and bias)')} in your model.")
     expect(not traced.unused, f"{traced.unused} parameter tensors take no part in the forward pass.")
-    expect(len(traced.layers) == len(wanted), f"Your model runs {len(traced.layers)} convolutions and linear "
-           f"layers; it should be {len(wanted)}.")
+    expect(
+        len(traced.layers) == len(wanted),
+        f"Your model runs {len(traced.layers)} convolutions and linear layers; it should be {len(wanted)}.",
+    )
 
 
 def gradients(function, w: dict, x: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -114,8 +118,10 @@ def gradients(function, w: dict, x: Tensor, weight: Tensor) -> tuple[Tensor, dic
             one.register_post_accumulate_grad_hook(measure)
     leaf = x.clone().requires_grad_(True)
     output = function(leaves, leaf)
-    expect(output.shape == weight.shape, f"The output must have the shape {tuple(output.shape)}; yours has "
-           f"{tuple(weight.shape)}.")
+    expect(
+        output.shape == weight.shape,
+        f"The output must have the shape {tuple(output.shape)}; yours has {tuple(weight.shape)}.",
+    )
     (output * weight).sum().backward()
     return leaf.grad, lengths
 
@@ -133,12 +139,17 @@ def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tens
     numbers = isinstance(lengths, list) and all(one is None or isinstance(one, float) for one in lengths)
     expect(numbers, "The gradients could not be read.")
     lazy = sum(one is None for one in lengths)
-    expect(not lazy and not traced.frozen, f"No gradient reaches {max(lazy, traced.frozen)} of "
-           f"{len(lengths)} parameter tensors (frozen, detached, or not used).")
+    expect(
+        not lazy and not traced.frozen,
+        f"No gradient reaches {max(lazy, traced.frozen)} of "
+        f"{len(lengths)} parameter tensors (frozen, detached, or not used).",
+    )
     wanted, norms = gradients(right, weights_of(layers, draw.seed), images, weight)
     expect(isinstance(got, Tensor) and got.shape == wanted.shape, "No gradient reaches the images.")
     off = float((got - wanted).norm() / wanted.norm())
     expect(off < 2e-2, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
     mine, true = (sum(one**2 for one in lengths) ** 0.5 for lengths in (lengths, norms.values()))
-    expect(abs(mine - true) < 2e-2 * true, f"With the same weights all gradients together have the length "
-           f"{true:.4g}; yours {mine:.4g}.")
+    expect(
+        abs(mine - true) < 2e-2 * true,
+        f"With the same weights all gradients together have the length {true:.4g}; yours {mine:.4g}.",
+    )

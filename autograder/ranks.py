@@ -172,10 +172,14 @@ def numbers(draw: Draw, count: int) -> list[int]:
 def setting(draw: Draw, sizes: list[list[int]]):
     """Return network sizes, weights, and batches [step][rank] of drawn images, `sizes` many on each rank."""
     widths = [draw.integer(4, 8), draw.integer(5, 9), draw.integer(3, 6)]
-    values = [draw.normal(b, a) / a**0.5 if w else 0.1 * draw.normal(b)
-              for a, b in itertools.pairwise(widths) for w in (True, False)]  # fmt: skip
-    batches = [[(2 * draw.normal(n, widths[0]), (widths[-1] * draw.uniform(n)).long()) for n in ranks]
-               for ranks in sizes]  # fmt: skip
+    values = [
+        draw.normal(b, a) / a**0.5 if w else 0.1 * draw.normal(b)
+        for a, b in itertools.pairwise(widths)
+        for w in (True, False)
+    ]
+    batches = [
+        [(2 * draw.normal(n, widths[0]), (widths[-1] * draw.uniform(n)).long()) for n in ranks] for ranks in sizes
+    ]
     return widths, values, batches
 
 

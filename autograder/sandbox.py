@@ -38,9 +38,7 @@ class Limits:
 class Zygote:
     """A process that holds torch and forks confined workers. One serves a whole class, from many threads."""
 
-    def __init__(
-        self, *, jail: bool = True, preload: list[str] = PRELOAD, template: Template | None = None
-    ):
+    def __init__(self, *, jail: bool = True, preload: list[str] = PRELOAD, template: Template | None = None):
         """template: one that was started before, with its own `jail` and `preload`."""
         self.template = template or Template(preload, jail=jail)
         self.users, self.wait_until_ready = self.template.users, self.template.wait_until_ready
@@ -71,22 +69,11 @@ class Worker:
     """One confined process. `ask` sends a message and returns the answer, or raises WorkerEnded."""
 
     def __init__(self, requests: int, answers: int, prints: int, life: socket.socket, limits: Limits):
-        self.requests, self.answers, self.prints, self.life, self.limits = (
-            requests,
-            answers,
-            prints,
-            life,
-            limits,
-        )
+        self.requests, self.answers, self.prints, self.life, self.limits = (requests, answers, prints, life, limits)
         for descriptor in (requests, answers, prints):
             os.set_blocking(descriptor, False)
         self.printed, self.alive, self.count, self.pid = b"", True, 0, 0
-        self.started, self.spent, self.buffer, self.secret = (
-            time.monotonic(),
-            0.0,
-            bytearray(),
-            os.urandom(8).hex(),
-        )
+        self.started, self.spent, self.buffer, self.secret = (time.monotonic(), 0.0, bytearray(), os.urandom(8).hex())
         self.poll = select.poll()
         for descriptor in (answers, prints):
             self.poll.register(descriptor, select.POLLIN)

@@ -17,6 +17,7 @@ PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "linear", "mv", "addmv"}
 
 # In the worker
 
+
 def drawn_values(kind: str, shape: list[int], seed: int) -> Tensor:
     """Return the numbers of one weight, the same on both sides: (shape), float32, of a sensible size."""
     count = torch.Size(shape).numel()
@@ -64,9 +65,7 @@ def watch(model: nn.Module, images: Tensor, train: bool = False):
             tensors = [(i, one) for i, one in enumerate(args) if isinstance(one, torch.Tensor)]
             places = [(i, one, one.untyped_storage().data_ptr()) for i, one in tensors]
             uses = [
-                [numbers[at], i, bool(one.ndim >= 2 and one.stride(-1) == 1)]
-                for i, one, at in places
-                if at in numbers
+                [numbers[at], i, bool(one.ndim >= 2 and one.stride(-1) == 1)] for i, one, at in places if at in numbers
             ]
             free = [at for _, _, at in places if at not in numbers]
             writer = written.get(free[0], -1) if free else -1
@@ -135,8 +134,7 @@ def linear_inputs(model, images):
             if product and len(free) < len(tensors):
                 wide = [one for one in free if one.numel() in (9216 * batch, 4096 * batch)]
                 seen[-1] += [
-                    (one.squeeze(0).T if one.shape[-1] == batch else one).reshape(batch, -1).clone()
-                    for one in wide
+                    (one.squeeze(0).T if one.shape[-1] == batch else one).reshape(batch, -1).clone() for one in wide
                 ]
             return function(*args, **(kwargs or {}))
 
@@ -152,6 +150,7 @@ HELPERS = [drawn_values, fill, settle, watch, backward, forward_and_input, linea
 
 
 # On the trusted side
+
 
 class Found:
     """One layer that a model ran: the numbers of its own tensors, and the shape of what it gave."""
@@ -205,10 +204,14 @@ def read(watched) -> Traced:
                 layer.held["bias"] = at[bias]
     parameters = [index for index, (_, is_parameter, _) in enumerate(own) if is_parameter]
     return Traced(
-        output, layers, maps, sum(math.prod(own[i][0]) for i in parameters),
-        sum(i not in used for i in parameters), len(norms) - len(set(norms)),
+        output,
+        layers,
+        maps,
+        sum(math.prod(own[i][0]) for i in parameters),
+        sum(i not in used for i in parameters),
+        len(norms) - len(set(norms)),
         sum(not own[i][2] for i in parameters),
-    )  # fmt: skip
+    )
 
 
 def _key(own: list, index: int) -> tuple[int, int]:
@@ -246,15 +249,25 @@ def _hold_bias(own: list, at: dict, layers: list[Found]) -> None:
 def follow(traced: Traced, table: list[tuple[str, list[int]]], model: str) -> None:
     """Compare the maps that a model gave, without the batch, with a table's; the first difference counts."""
     seen = [(kind, shape[1:]) for kind, shape in traced.maps if kind != "pooling"]
-    seen = [_as_linear(*one) if wanted[0] == "linear layer" else one
-            for one, wanted in zip(seen, [*table, *[("", [])] * len(seen)], strict=False)]  # fmt: skip
+    seen = [
+        _as_linear(*one) if wanted[0] == "linear layer" else one
+        for one, wanted in zip(seen, [*table, *[("", [])] * len(seen)], strict=False)
+    ]
     for i, (kind, shape) in enumerate(table):
-        expect(i < len(seen), f"{model}: yours ends after {i} convolutions, poolings and linear layers; a "
-               f"{kind} to {tuple(shape)} should follow.")  # fmt: skip
-        expect(seen[i] == (kind, shape), f"{model}, step {i + 1} of the table: a {kind} gives {tuple(shape)};"
-               f" your {seen[i][0]} gives {tuple(seen[i][1])}.")  # fmt: skip
-    expect(len(seen) == len(table), f"{model} has {len(table)} convolutions, poolings and linear layers; "
-           f"yours runs {len(seen)}.")  # fmt: skip
+        expect(
+            i < len(seen),
+            f"{model}: yours ends after {i} convolutions, poolings and linear layers; a "
+            f"{kind} to {tuple(shape)} should follow.",
+        )
+        expect(
+            seen[i] == (kind, shape),
+            f"{model}, step {i + 1} of the table: a {kind} gives {tuple(shape)};"
+            f" your {seen[i][0]} gives {tuple(seen[i][1])}.",
+        )
+    expect(
+        len(seen) == len(table),
+        f"{model} has {len(table)} convolutions, poolings and linear layers; yours runs {len(seen)}.",
+    )
 
 
 def _as_linear(kind: str, shape: list[int]) -> tuple[str, list[int]]:

@@ -32,9 +32,7 @@ def _cells_across(line: list[float]) -> float:
     """Return how many cells a line crosses, from its first and last edge."""
     middle = (min(line) + max(line)) / 2
     edges = [
-        i + (middle - a) / (b - a)
-        for i, (a, b) in enumerate(itertools.pairwise(line))
-        if (a < middle) != (b < middle)
+        i + (middle - a) / (b - a) for i, (a, b) in enumerate(itertools.pairwise(line)) if (a < middle) != (b < middle)
     ]
     if len(edges) < 2:
         return len(edges) + 0.8
@@ -74,10 +72,7 @@ def _checked(got, size: int, times: int) -> Tensor:
         f"(3, {size}, "
         f"{size}), each time; yours are {tuple(got.shape[-3:])}.",
     )
-    expect(
-        got.is_floating_point() and got.isfinite().all(),
-        f"A view must be finite floats; yours is {got.dtype}.",
-    )
+    expect(got.is_floating_point() and got.isfinite().all(), f"A view must be finite floats; yours is {got.dtype}.")
     return got.double()
 
 
@@ -95,9 +90,7 @@ def _colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
         return drawn_views(student, pixels, 12, times).flatten(2).median(2).values
 
     black, white = (middle(torch.full((16, 16, 3), level, dtype=torch.uint8), 50) for level in (0, 255))
-    flat = torch.tensor([draw.integer(125, 140), draw.integer(50, 70), draw.integer(80, 95)])[
-        draw.permutation(3)
-    ]
+    flat = torch.tensor([draw.integer(125, 140), draw.integer(50, 70), draw.integer(80, 95)])[draw.permutation(3)]
     got = middle(flat.to(torch.uint8).expand(16, 16, 3).contiguous(), DRAWS)
     return calibrate(got, black, white), flat.double() / 255
 

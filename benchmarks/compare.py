@@ -34,14 +34,10 @@ def installed(package: str) -> bool:
 
 def missing(name: str, package: str) -> Contender:
     """Return the contender of a peer that is not installed: its row says so instead of a figure."""
-    return Contender(
-        name, None, why_not=f"not measured: {package} is not installed (pip install -e .[bench])"
-    )
+    return Contender(name, None, why_not=f"not measured: {package} is not installed (pip install -e .[bench])")
 
 
-def interleave(
-    contenders: Sequence[Contender], *, repeats: int = 7, warmup: int = 1
-) -> dict[str, list[float]]:
+def interleave(contenders: Sequence[Contender], *, repeats: int = 7, warmup: int = 1) -> dict[str, list[float]]:
     """Return the seconds of each contender's rounds. Rounds alternate, so that a change of the machine's mood
     meets all alike; each round begins with another contender, so that none always follows the same one."""
     runners = [c for c in contenders if c.run is not None]
@@ -59,12 +55,7 @@ def interleave(
 
 
 def table(
-    contenders: Sequence[Contender],
-    seconds: dict[str, list[float]],
-    *,
-    unit: str,
-    against: str,
-    places: int = 0,
+    contenders: Sequence[Contender], seconds: dict[str, list[float]], *, unit: str, against: str, places: int = 0
 ) -> list[dict]:
     """Return a row per contender: the median rate in `unit` with its quartiles, and how often the rate of
     `against` it is."""
@@ -77,9 +68,13 @@ def table(
         rate = rates[contender.name]
         low, high = rate[len(rate) // 4], rate[-1 - len(rate) // 4]
         ratio = statistics.median(rate) / statistics.median(rates[against]) if against in rates else None
-        rows.append({
-            "": contender.name, unit: round(statistics.median(rate), places or None),
-            "quartiles": f"{low:,.{places}f} to {high:,.{places}f}",
-            "ratio": None if ratio is None else round(ratio, 2),
-        } | contender.extra)  # fmt: skip
+        rows.append(
+            {
+                "": contender.name,
+                unit: round(statistics.median(rate), places or None),
+                "quartiles": f"{low:,.{places}f} to {high:,.{places}f}",
+                "ratio": None if ratio is None else round(ratio, 2),
+            }
+            | contender.extra
+        )
     return rows

@@ -44,10 +44,15 @@ def _at(rows: int, repeats: int) -> Section:
     for row in result:
         if isinstance(row["calls/s"], float):
             row["ms"] = round(1e3 / row["calls/s"], 2)
-    return Section(f"ntxent-{rows}", f"NT-Xent forward + backward, 2B = {rows:,}, D = {DIM}", result, [
-        f"Ratios are to lightly. A round repeats its call for {ROUND_S} s. Peak: tensors alive at once "
-        "during a call, beyond its inputs.",
-    ])  # fmt: skip
+    return Section(
+        f"ntxent-{rows}",
+        f"NT-Xent forward + backward, 2B = {rows:,}, D = {DIM}",
+        result,
+        [
+            f"Ratios are to lightly. A round repeats its call for {ROUND_S} s. Peak: tensors alive at once "
+            "during a call, beyond its inputs."
+        ],
+    )
 
 
 def _peers() -> dict:

@@ -25,23 +25,29 @@ def accuracy_of_defaults(seeds: int, quick: bool) -> Section:
     }
     if quick:
         seeds, ways = 2, dict(list(ways.items())[:2])
-    found = {
-        name: [_accuracy(seed, quick=quick, **way) for seed in range(seeds)] for name, way in ways.items()
-    }
+    found = {name: [_accuracy(seed, quick=quick, **way) for seed in range(seeds)] for name, way in ways.items()}
     rows = []
     for name, values in found.items():
         gaps = [a - b for a, b in zip(values, found["labkit's default"], strict=True)]
         half = mean_interval(gaps).half_width
-        rows.append({
-            "": name, "test accuracy (%)": round(statistics.mean(values), 2),
-            "std over seeds": round(statistics.stdev(values), 2),
-            "difference to default": round(statistics.mean(gaps), 2),
-            "95 % interval": f"{statistics.mean(gaps) - half:+.2f} to {statistics.mean(gaps) + half:+.2f}",
-        })  # fmt: skip
-    return Section("defaults", "Accuracy with and without each default", rows, [
-        f"resnet_tiny on shapes (difficulty 0.3), {seeds} seeds, the last weights on 2,000 test images; "
-        "differences are paired by seed, the interval is Student's.",
-    ])  # fmt: skip
+        rows.append(
+            {
+                "": name,
+                "test accuracy (%)": round(statistics.mean(values), 2),
+                "std over seeds": round(statistics.stdev(values), 2),
+                "difference to default": round(statistics.mean(gaps), 2),
+                "95 % interval": f"{statistics.mean(gaps) - half:+.2f} to {statistics.mean(gaps) + half:+.2f}",
+            }
+        )
+    return Section(
+        "defaults",
+        "Accuracy with and without each default",
+        rows,
+        [
+            f"resnet_tiny on shapes (difficulty 0.3), {seeds} seeds, the last weights on 2,000 test images; "
+            "differences are paired by seed, the interval is Student's."
+        ],
+    )
 
 
 def _accuracy(seed: int, *, quick: bool, exact: bool = False, **settings) -> float:
@@ -52,6 +58,5 @@ def _accuracy(seed: int, *, quick: bool, exact: bool = False, **settings) -> flo
     train = Batches(shapes.train, 64, augment=augment.supervised(32, exact=exact), seed=seed, **normal)
     config = TrainConfig(epochs=1 if quick else 4, lr=2e-3, seed=seed, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        fit(model, train, config=config, run=RunFolder(Path(folder) / "run").create({"notebook": None}),
-            progress=False)  # fmt: skip
+        fit(model, train, config=config, run=RunFolder(Path(folder) / "run").create({"notebook": None}), progress=False)
     return 100 * float(evaluate.evaluate(model, Batches.evaluation(shapes.test, 500, **normal)).accuracy)

@@ -19,8 +19,11 @@ KINDS = {  # the first kind whose words an operator's name holds
 
 def where_the_time_goes(quick: bool) -> list[Section]:
     """Return the profile of some steps, input pipeline included, per model."""
-    cases = [Case("cnn", "cnn", 128), Case("resnet18", "resnet18", 64),
-             Case("simclr resnet_tiny", "resnet_tiny", 128, views=2)]  # fmt: skip
+    cases = [
+        Case("cnn", "cnn", 128),
+        Case("resnet18", "resnet18", 64),
+        Case("simclr resnet_tiny", "resnet_tiny", 128, views=2),
+    ]
     return [_profile(case, steps=2 if quick else 8) for case in (cases[:1] if quick else cases)]
 
 
@@ -49,9 +52,10 @@ def _profile(case: Case, *, steps: int) -> Section:
         kind = next((k for k, words in KINDS.items() if any(w in row.key for w in words)), "other")
         totals[kind] = totals.get(kind, 0.0) + row.self_cpu_time_total
     whole = sum(totals.values())
-    rows = [{"": kind, "share of the step (%)": round(100 * spent / whole, 1),
-             "ms per step": round(spent / 1e3 / steps, 2)}
-            for kind, spent in sorted(totals.items(), key=lambda item: -item[1])]  # fmt: skip
+    rows = [
+        {"": kind, "share of the step (%)": round(100 * spent / whole, 1), "ms per step": round(spent / 1e3 / steps, 2)}
+        for kind, spent in sorted(totals.items(), key=lambda item: -item[1])
+    ]
     rows.append(
         {
             "": "of all this: input pipeline",

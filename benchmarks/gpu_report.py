@@ -37,11 +37,7 @@ def measure_machine(device: torch.device, *, quick: bool) -> dict:
     source = torch.empty(elements, dtype=torch.float32, device=device)
     target = torch.empty_like(source)
     copies = profiling.time_calls(lambda: target.copy_(source), device=device, warmup=3, repeats=7)
-    name = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or platform.machine()
-    )
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "device": name,
         "torch": torch.__version__,
@@ -102,10 +98,7 @@ def find_largest_batch(device: torch.device, *, quick: bool) -> list[dict]:
 def document(report: dict) -> str:
     """Return the report as a page of tables."""
     parts = [f"# GPU report: {report['machine']['device']}, {report['machine']['date']}\n"]
-    parts += [
-        f"## {title}\n\n{markdown(rows if isinstance(rows, list) else [rows])}"
-        for title, rows in report.items()
-    ]
+    parts += [f"## {title}\n\n{markdown(rows if isinstance(rows, list) else [rows])}" for title, rows in report.items()]
     return "\n".join(parts)
 
 

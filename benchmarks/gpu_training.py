@@ -24,14 +24,10 @@ def load(path: str | None, *, quick: bool):
 
 
 def fresh_run(name: str) -> RunFolder:
-    return RunFolder(Path("runs") / f"gpu_report-{name}-{time.time_ns()}").create(
-        {"notebook": None, "kind": name}
-    )
+    return RunFolder(Path("runs") / f"gpu_report-{name}-{time.time_ns()}").create({"notebook": None, "kind": name})
 
 
-def time_to_accuracy(
-    device: torch.device, path: str | None, *, quick: bool, goals=(0.90, 0.93, 0.94)
-) -> list[dict]:
+def time_to_accuracy(device: torch.device, path: str | None, *, quick: bool, goals=(0.90, 0.93, 0.94)) -> list[dict]:
     """Train ResNet18 with the lab's loop; return the seconds after which val accuracy met each goal."""
     dataset = load(path, quick=quick)
     if dataset is None:
@@ -81,9 +77,7 @@ def time_to_accuracy(
     ]
 
 
-def simclr_on_real_images(
-    device: torch.device, path: str | None, *, quick: bool, epochs: int = 60
-) -> list[dict]:
+def simclr_on_real_images(device: torch.device, path: str | None, *, quick: bool, epochs: int = 60) -> list[dict]:
     """Pretrain ResNet18 by SimCLR on unlabelled training images; return kNN and linear accuracy on test."""
     dataset = load(path, quick=quick)
     if dataset is None:

@@ -1,6 +1,6 @@
 """How fast is the autograder? One warm submission, a class of mixed ones graded twice, the public check.
 
-    python -m benchmarks.grading --count 100
+python -m benchmarks.grading --count 100
 """
 
 import argparse
@@ -50,8 +50,11 @@ def main() -> None:
         tables = []
         for turn in ("first", "second"):
             paths = classroom.submissions(folder)
-            spent, reports = seconds(lambda t=turn, p=paths: classroom.grade_class(
-                options.lab, p, Path(place) / t, seed=1, jobs=options.jobs))
+            spent, reports = seconds(
+                lambda t=turn, p=paths: classroom.grade_class(
+                    options.lab, p, Path(place) / t, seed=1, jobs=options.jobs
+                )
+            )
             tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
             print(f"{len(paths)} mixed submissions, {turn} time: {spent:.1f} s")
         print("identical tables" if tables[0] == tables[1] else "THE TABLES DIFFER")

@@ -32,9 +32,7 @@ class PerSample(torch.utils.data.Dataset):
 
 
 def random_images(count: int, size: int = 32) -> torch.Tensor:
-    return torch.randint(
-        0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def supervised_pipeline(repeats: int, quick: bool) -> Section:
@@ -61,11 +59,16 @@ def supervised_pipeline(repeats: int, quick: bool) -> Section:
     ]
     seconds = interleave(contenders, repeats=repeats)
     rows = table(contenders, seconds, unit="images/s", against=contenders[0].name)
-    return Section("inputs", "Supervised input pipeline: 32 px, crop (padding 4), flip, normalise", rows, [
-        f"Batches of {BATCH}. PIL rounds handle {few:,} images ({4 * few:,} with workers, which stay alive), "
-        f"labkit's a whole epoch of {many:,}, its shuffle included.",
-        "The last row neither crops nor flips, but makes its temporaries anew for each batch.",
-    ])  # fmt: skip
+    return Section(
+        "inputs",
+        "Supervised input pipeline: 32 px, crop (padding 4), flip, normalise",
+        rows,
+        [
+            f"Batches of {BATCH}. PIL rounds handle {few:,} images ({4 * few:,} with workers, which stay alive), "
+            f"labkit's a whole epoch of {many:,}, its shuffle included.",
+            "The last row neither crops nor flips, but makes its temporaries anew for each batch.",
+        ],
+    )
 
 
 def simclr_views(repeats: int, quick: bool) -> Section:
@@ -84,12 +87,17 @@ def simclr_views(repeats: int, quick: bool) -> Section:
     seconds = interleave(contenders, repeats=repeats)
     rows = table(contenders, seconds, unit="views/s", against=contenders[1].name)
     title = "SimCLR views: 32 px, crop and resize, flip, jitter, grayscale (blur: half of them)"
-    return Section("views", title, rows, [
-        f"Ratios are to torchvision on PIL with blur. Per-sample rounds handle {few:,} images; labkit's and "
-        "lightly's give two views of each.",
-        "Every peer draws parameters per image here; a v2 transform called on a whole batch would "
-        "give every image the same ones, which is faster and wrong.",
-    ])  # fmt: skip
+    return Section(
+        "views",
+        title,
+        rows,
+        [
+            f"Ratios are to torchvision on PIL with blur. Per-sample rounds handle {few:,} images; labkit's and "
+            "lightly's give two views of each.",
+            "Every peer draws parameters per image here; a v2 transform called on a whole batch would "
+            "give every image the same ones, which is faster and wrong.",
+        ],
+    )
 
 
 def pil_crop():
@@ -146,9 +154,18 @@ def kornia_supervised(images) -> list[Contender]:
         return [missing(name, "kornia") for name in names.values()]
     import kornia.augmentation as K
 
-    return [in_batches(name, images, torch.nn.Sequential(
-        K.RandomCrop((32, 32), padding=4, cropping_mode=mode), K.RandomHorizontalFlip(),
-        K.Normalize(torch.tensor(MEAN), torch.tensor(STD)))) for mode, name in names.items()]  # fmt: skip
+    return [
+        in_batches(
+            name,
+            images,
+            torch.nn.Sequential(
+                K.RandomCrop((32, 32), padding=4, cropping_mode=mode),
+                K.RandomHorizontalFlip(),
+                K.Normalize(torch.tensor(MEAN), torch.tensor(STD)),
+            ),
+        )
+        for mode, name in names.items()
+    ]
 
 
 def kornia_view(images) -> Contender:
@@ -157,11 +174,18 @@ def kornia_view(images) -> Contender:
         return missing(name, "kornia")
     import kornia.augmentation as K
 
-    return in_batches(name, images, torch.nn.Sequential(
-        K.RandomResizedCrop((32, 32), scale=(0.08, 1.0)), K.RandomHorizontalFlip(),
-        K.ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8), K.RandomGrayscale(p=0.2),
-        K.RandomGaussianBlur((3, 3), (0.1, 2.0), p=0.5),
-        K.Normalize(torch.tensor(MEAN), torch.tensor(STD))))  # fmt: skip
+    return in_batches(
+        name,
+        images,
+        torch.nn.Sequential(
+            K.RandomResizedCrop((32, 32), scale=(0.08, 1.0)),
+            K.RandomHorizontalFlip(),
+            K.ColorJitter(0.8, 0.8, 0.8, 0.2, p=0.8),
+            K.RandomGrayscale(p=0.2),
+            K.RandomGaussianBlur((3, 3), (0.1, 2.0), p=0.5),
+            K.Normalize(torch.tensor(MEAN), torch.tensor(STD)),
+        ),
+    )
 
 
 def in_batches(name: str, images, transform) -> Contender:
@@ -179,23 +203,34 @@ def lightly_views(images) -> Contender:
         return missing(name, "lightly")
     from lightly.transforms import SimCLRTransform
 
-    transform = SimCLRTransform(
-        input_size=32, gaussian_blur=0.5, normalize={"mean": list(MEAN), "std": list(STD)}
-    )
+    transform = SimCLRTransform(input_size=32, gaussian_blur=0.5, normalize={"mean": list(MEAN), "std": list(STD)})
     return loaded(name, images, transform, pil_image=True, views=2)
 
 
 def pil_view(*, blur: bool):
     blurs = [pil.RandomApply([pil.GaussianBlur(3, (0.1, 2.0))], 0.5)] if blur else []
-    return pil.Compose([
-        pil.RandomResizedCrop(32), pil.RandomHorizontalFlip(),
-        pil.RandomApply([pil.ColorJitter(0.8, 0.8, 0.8, 0.2)], 0.8), pil.RandomGrayscale(0.2), *blurs,
-        pil.ToTensor(), pil.Normalize(MEAN, STD)])  # fmt: skip
+    return pil.Compose(
+        [
+            pil.RandomResizedCrop(32),
+            pil.RandomHorizontalFlip(),
+            pil.RandomApply([pil.ColorJitter(0.8, 0.8, 0.8, 0.2)], 0.8),
+            pil.RandomGrayscale(0.2),
+            *blurs,
+            pil.ToTensor(),
+            pil.Normalize(MEAN, STD),
+        ]
+    )
 
 
 def v2_view():
-    return v2.Compose([
-        v2.RandomResizedCrop(32, antialias=True), v2.RandomHorizontalFlip(),
-        v2.RandomApply([v2.ColorJitter(0.8, 0.8, 0.8, 0.2)], 0.8), v2.RandomGrayscale(0.2),
-        v2.RandomApply([v2.GaussianBlur(3, (0.1, 2.0))], 0.5),
-        v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])  # fmt: skip
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(32, antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.8, 0.8, 0.8, 0.2)], 0.8),
+            v2.RandomGrayscale(0.2),
+            v2.RandomApply([v2.GaussianBlur(3, (0.1, 2.0))], 0.5),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, STD),
+        ]
+    )

@@ -28,8 +28,9 @@ def linear_probe(repeats: int, quick: bool) -> Section:
         accuracy["sklearn"] = model.score(scaler.transform(test[0].numpy()), test[1].numpy())
 
     def adam():
-        accuracy["adam"] = _adam_loop(*(torch.cat(parts) for parts in zip(train, val, strict=True)), *test,
-                                      classes=classes)  # fmt: skip
+        accuracy["adam"] = _adam_loop(
+            *(torch.cat(parts) for parts in zip(train, val, strict=True)), *test, classes=classes
+        )
 
     contenders = [
         Contender("scikit-learn LogisticRegression", sklearn),
@@ -41,10 +42,15 @@ def linear_probe(repeats: int, quick: bool) -> Section:
     for row, key in zip(rows, ("sklearn", "adam", "labkit"), strict=True):
         row |= {"s per fit": round(1 / row["fits/s"], 2), "test accuracy": round(100 * accuracy[key], 2)}
     title = f"Linear probe: {count:,} x {dim} overlapping features, {classes} classes"
-    return Section("probe", title, rows, [
-        f"The same objective for labkit and scikit-learn: mean cross-entropy + {L2}/2 |W|^2 on standardised "
-        "features, stopped at the same gradient (1e-4); standardisation, one fit and the test are timed.",
-    ])  # fmt: skip
+    return Section(
+        "probe",
+        title,
+        rows,
+        [
+            f"The same objective for labkit and scikit-learn: mean cross-entropy + {L2}/2 |W|^2 on standardised "
+            "features, stopped at the same gradient (1e-4); standardisation, one fit and the test are timed."
+        ],
+    )
 
 
 def _features(count: int, dim: int, classes: int):

@@ -43,13 +43,20 @@ def train(name: str, epochs: int, seed: int, options: argparse.Namespace) -> tup
     run.summarize(main="test_accuracy", test_accuracy=test.accuracy, macro_f1=test.f1)
     run.write_status("done")
     return {
-        "model": name, "images": len(dataset.train), "epochs": epochs, "seed": seed,
-        "test_images": len(test.labels), "test_accuracy": round(float(test.accuracy), 4),
-        "training_s": round(history.seconds, 1), "images_per_s": round(history.images_per_second, 1),
-        "precision": history.precision, "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores", "torch": torch.__version__,
+        "model": name,
+        "images": len(dataset.train),
+        "epochs": epochs,
+        "seed": seed,
+        "test_images": len(test.labels),
+        "test_accuracy": round(float(test.accuracy), 4),
+        "training_s": round(history.seconds, 1),
+        "images_per_s": round(history.images_per_second, 1),
+        "precision": history.precision,
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
         "date": time.strftime("%Y-%m-%d"),
-    }, history.epochs  # fmt: skip
+    }, history.epochs
 
 
 def summary(results: list[dict]) -> list[dict]:
@@ -58,11 +65,16 @@ def summary(results: list[dict]) -> list[dict]:
     for name in dict.fromkeys(result["model"] for result in results):
         mine = [result for result in results if result["model"] == name]
         scores = [100 * result["test_accuracy"] for result in mine]
-        rows.append({
-            "model": name, "epochs": mine[0]["epochs"], "seeds": len(mine),
-            "test accuracy (%)": round(statistics.mean(scores), 1), "95 % interval": _interval(mine),
-            "training (s)": round(statistics.median(result["training_s"] for result in mine)),
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": name,
+                "epochs": mine[0]["epochs"],
+                "seeds": len(mine),
+                "test accuracy (%)": round(statistics.mean(scores), 1),
+                "95 % interval": _interval(mine),
+                "training (s)": round(statistics.median(result["training_s"] for result in mine)),
+            }
+        )
     return rows
 
 
@@ -86,16 +98,15 @@ def draw(curves: dict[str, list[dict]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.real_images", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.real_images",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", required=True, help="folder with train/CLASS/*.jpg and test/CLASS/*.jpg")
-    parser.add_argument(
-        "--models", default="cnn:6,resnet18:3", help="NAME:EPOCHS, by comma (cnn:6,resnet18:3)"
-    )
+    parser.add_argument("--models", default="cnn:6,resnet18:3", help="NAME:EPOCHS, by comma (cnn:6,resnet18:3)")
     parser.add_argument("--seeds", default="0,1,2", help="by comma (0,1,2)")
-    parser.add_argument(
-        "--images", type=int, default=5000, help="training images, equally many of each class"
-    )
+    parser.add_argument("--images", type=int, default=5000, help="training images, equally many of each class")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--runs", default="runs", help="where the runs' records go")

@@ -103,13 +103,9 @@ def _gpu(report: dict | None) -> str:
             {"model": name, "images/s": "not measured", "target on one H200": target}
             for name, (target, _) in TARGETS.items()
         ]
-        return (
-            markdown(rows)
-            + "\nNot measured: `bash scripts/gpu_report.sh` measures these rows where a GPU is.\n"
-        )
+        return markdown(rows) + "\nNot measured: `bash scripts/gpu_report.sh` measures these rows where a GPU is.\n"
     return "\n".join(
-        f"### {title}\n\n{markdown(rows if isinstance(rows, list) else [rows])}"
-        for title, rows in report.items()
+        f"### {title}\n\n{markdown(rows if isinstance(rows, list) else [rows])}" for title, rows in report.items()
     )
 
 
@@ -131,8 +127,4 @@ def draw(known: dict[str, dict], path: Path) -> str:
         return ""
     fig = plots.plot_bars(found, x_label="Times as fast as the peer (logarithmic)", form="{:.1f}", log=True)
     fig.savefig(path, dpi=110, metadata={"Software": None})
-    return (
-        "Times as fast as the peer: "
-        + ", ".join(f"{name} {ratio:.1f}" for name, ratio in found.items())
-        + "."
-    )
+    return "Times as fast as the peer: " + ", ".join(f"{name} {ratio:.1f}" for name, ratio in found.items()) + "."

@@ -18,15 +18,7 @@ VARIANTS = {  # what differs from the lab's default
     "compiled": {"compile": True},
     "graphs": {"compile": "reduce-overhead"},
 }
-VIT_S16 = {
-    "patch_size": 16,
-    "dim": 384,
-    "depth": 12,
-    "heads": 6,
-    "head_dim": 64,
-    "mlp_dim": 1536,
-    "dropout": 0.0,
-}
+VIT_S16 = {"patch_size": 16, "dim": 384, "depth": 12, "heads": 6, "head_dim": 64, "mlp_dim": 1536, "dropout": 0.0}
 
 
 @dataclass(frozen=True)
@@ -115,9 +107,7 @@ def measure_step(case: Case, device: torch.device, *, windows: int = 5) -> dict:
         for _ in range(count):
             update()
 
-    timings = profiling.time_calls(
-        window, warmup=0 if quick else 1, repeats=3 if quick else windows, device=device
-    )
+    timings = profiling.time_calls(window, warmup=0 if quick else 1, repeats=3 if quick else windows, device=device)
     peak = profiling.peak_memory(update, device=device)
     return {
         "images_per_s": round(case.batch_size * count / timings.median_s),

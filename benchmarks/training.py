@@ -36,11 +36,7 @@ def machine_rates(quick: bool) -> dict[str, float]:
 
 def training_steps(repeats: int, quick: bool) -> list[Section]:
     """Return, per model, the lab's default step beside the plain one, on one batch that stays in memory."""
-    cases = [
-        Case("cnn", "cnn", 128),
-        Case("resnet18", "resnet18", 64),
-        Case("wide_resnet", "wide_resnet", 16),
-    ]
+    cases = [Case("cnn", "cnn", 128), Case("resnet18", "resnet18", 64), Case("wide_resnet", "wide_resnet", 16)]
     rates = machine_rates(quick)
     return [_steps_of(case, rates, repeats) for case in (cases[:1] if quick else cases)]
 
@@ -49,20 +45,26 @@ def _steps_of(case: Case, rates: dict[str, float], repeats: int) -> Section:
     batch = next(batches_for(case, CPU, images=case.batch_size).epoch(0))
     update = make_update(case, CPU, iter(lambda: batch, None))
     plain = plain_step(case.build(CPU), batch.images.contiguous(), batch.labels)
-    contenders = [Contender("plain loop: fp32, NCHW, .item()", plain, case.batch_size),
-                  Contender("labkit, default step", update, case.batch_size)]  # fmt: skip
+    contenders = [
+        Contender("plain loop: fp32, NCHW, .item()", plain, case.batch_size),
+        Contender("labkit, default step", update, case.batch_size),
+    ]
     seconds = interleave(contenders, repeats=repeats)
     rows = table(contenders, seconds, unit="images/s", against=contenders[0].name, places=1)
     gflop = 3e-9 * profiling.flops(case.build(CPU), case.image_size)
     for row in rows:
-        row |= {f"share of {name} products": round(row["images/s"] * gflop / rate, 2)
-                for name, rate in rates.items()}  # fmt: skip
+        row |= {f"share of {name} products": round(row["images/s"] * gflop / rate, 2) for name, rate in rates.items()}
     title = f"Training step: {case.title}, batch {case.batch_size}, 32 px"
-    return Section(f"step-{case.title}", title, rows, [
-        f"Square products here: {rates['fp32']:.0f} GFLOP/s in fp32, {rates['bf16']:.0f} in bf16. "
-        "A step counts as three forward passes.",
-        *([NO_BF16] if rates["bf16"] < 1.2 * rates["fp32"] else []),
-    ])  # fmt: skip
+    return Section(
+        f"step-{case.title}",
+        title,
+        rows,
+        [
+            f"Square products here: {rates['fp32']:.0f} GFLOP/s in fp32, {rates['bf16']:.0f} in bf16. "
+            "A step counts as three forward passes.",
+            *([NO_BF16] if rates["bf16"] < 1.2 * rates["fp32"] else []),
+        ],
+    )
 
 
 def plain_step(model, images, labels):
@@ -84,8 +86,9 @@ def plain_step(model, images, labels):
 
 def epochs(repeats: int, quick: bool) -> list[Section]:
     """Return whole epochs, data and bookkeeping included: `fit` beside the plain loop with PIL workers."""
-    return [_epoch_of(name, 512 if quick else 5120, repeats)
-            for name in (("lenet",) if quick else ("lenet", "resnet_tiny"))]  # fmt: skip
+    return [
+        _epoch_of(name, 512 if quick else 5120, repeats) for name in (("lenet",) if quick else ("lenet", "resnet_tiny"))
+    ]
 
 
 def _epoch_of(name: str, count: int, repeats: int) -> Section:
@@ -119,9 +122,11 @@ def _epoch_of(name: str, count: int, repeats: int) -> Section:
 
         return run
 
-    contenders = [Contender("plain loop, PIL, 0 workers", plain(0), count),
-                  Contender("plain loop, PIL, 2 workers", plain(2), count),
-                  Contender("labkit fit, checkpoint and record included", lab, count)]  # fmt: skip
+    contenders = [
+        Contender("plain loop, PIL, 0 workers", plain(0), count),
+        Contender("plain loop, PIL, 2 workers", plain(2), count),
+        Contender("labkit fit, checkpoint and record included", lab, count),
+    ]
     seconds = interleave(contenders, repeats=repeats)
     folder.cleanup()
     rows = table(contenders, seconds, unit="images/s", against=contenders[0].name)

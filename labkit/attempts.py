@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labkit.errors import Superseded
 
-ATTEMPT_VARIABLE = "LABKIT_ATTEMPT"     # "<number>:<run folder>", inherited by kernels and ranks
+ATTEMPT_VARIABLE = "LABKIT_ATTEMPT"  # "<number>:<run folder>", inherited by kernels and ranks
 
 
 def begin(folder: str | Path) -> int:

@@ -39,7 +39,7 @@ def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, A
         raise LabError(f"There is no checkpoint {path}; train first, or check the name.") from None
     except (PermissionError, IsADirectoryError) as error:
         raise LabError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
-    except Exception as error:      # torch raises pickle, system and runtime errors alike for a damaged file
+    except Exception as error:  # torch raises pickle, system and runtime errors alike for a damaged file
         raise LabError(f"The checkpoint {path} is damaged; delete it to start that training anew.") from error
 
 
@@ -118,8 +118,11 @@ class Keeper:
                 f"{self.last} began from other initial weights than this model has. Give this fit a name of "
                 "its own, build the model again with the same seed, or pass resume=False to start anew."
             )
-        changed = [f"{key} was {old!r}, is {self.setup.get(key)!r}" for key, old in state["setup"].items()
-                   if self.setup.get(key) != old]  # fmt: skip
+        changed = [
+            f"{key} was {old!r}, is {self.setup.get(key)!r}"
+            for key, old in state["setup"].items()
+            if self.setup.get(key) != old
+        ]
         if changed:
             raise LabError(
                 f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
@@ -157,8 +160,11 @@ def spelled(thing: Any) -> str:
     """
     if hasattr(thing, "__qualname__"):
         return thing.__qualname__
-    plain = {key: value for key, value in sorted(getattr(thing, "__dict__", {}).items()) if _is_plain(value)
-             and key != "training"}  # fmt: skip
+    plain = {
+        key: value
+        for key, value in sorted(getattr(thing, "__dict__", {}).items())
+        if _is_plain(value) and key != "training"
+    }
     return f"{type(thing).__name__}({', '.join(f'{key}={value!r}' for key, value in plain.items())})"
 
 

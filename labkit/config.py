@@ -39,18 +39,18 @@ class TrainConfig(Settings):
 
     epochs: Count | None = None
     max_steps: Count | None = None
-    batch_size: Count = 128                         # images per forward pass and process
+    batch_size: Count = 128  # images per forward pass and process
 
-    optimizer: str = "adamw"                        # a name of labkit.optimizers
+    optimizer: str = "adamw"  # a name of labkit.optimizers
     lr: Positive = 1e-3
     momentum: Fraction = 0.9
     weight_decay: NotNegative = 5e-4
-    grad_clip: Positive | None = None               # largest gradient norm
-    accumulate: Count = 1                           # batches per update (of one contrastive loss over all)
+    grad_clip: Positive | None = None  # largest gradient norm
+    accumulate: Count = 1  # batches per update (of one contrastive loss over all)
 
-    schedule: str = "cosine"                        # a name of labkit.schedules
+    schedule: str = "cosine"  # a name of labkit.schedules
     warmup_fraction: Fraction = 0.1
-    warmup_steps: Annotated[int, Field(ge=0)] | None = None     # wins over warmup_fraction
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None  # wins over warmup_fraction
     min_lr: NotNegative = 0.0
     milestones: tuple[Positive, ...] | None = None  # steps, or fractions of the run below 1
     gamma: Positive = 0.1
@@ -59,21 +59,21 @@ class TrainConfig(Settings):
     label_smoothing: Fraction = 0.0
     class_weights: Literal["balanced"] | tuple[NotNegative, ...] | None = None
     focal_gamma: NotNegative | None = None
-    hard_fraction: Annotated[float, Field(gt=0, le=1)] | None = None    # the worst part of a batch
+    hard_fraction: Annotated[float, Field(gt=0, le=1)] | None = None  # the worst part of a batch
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     channels_last: Literal["auto"] | bool = "auto"
     compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
 
-    target_accuracy: Fraction | None = None         # stop when `patience` evaluations in a row reach it
+    target_accuracy: Fraction | None = None  # stop when `patience` evaluations in a row reach it
     patience: Count = 2
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     deterministic: bool = True
-    evaluate_every: Count = 1                       # epochs
-    checkpoint_every: Count = 1                     # epochs; the best and the last one are always kept
+    evaluate_every: Count = 1  # epochs
+    checkpoint_every: Count = 1  # epochs; the best and the last one are always kept
     checkpoint_every_steps: Count | None = None
-    log_every: Count = 10                           # steps
+    log_every: Count = 10  # steps
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -87,9 +87,7 @@ class TrainConfig(Settings):
 S = TypeVar("S", bound=Settings)
 
 
-def load_config(
-    path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig
-) -> S:
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig) -> S:
     """Return the settings of a YAML file (or none) with overrides such as "lr=0.01" or "a.b=[1, 2]" applied.
 
     Raises LabError for a missing or unreadable file, an unknown key and a wrong type.

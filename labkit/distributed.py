@@ -63,9 +63,7 @@ def _device() -> torch.device:
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     if device.index >= torch.cuda.device_count():
-        raise LabError(
-            f"Local rank {device.index} finds {torch.cuda.device_count()} GPUs; start one rank per GPU."
-        )
+        raise LabError(f"Local rank {device.index} finds {torch.cuda.device_count()} GPUs; start one rank per GPU.")
     torch.cuda.set_device(device)
     return device
 

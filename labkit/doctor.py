@@ -89,7 +89,7 @@ def check_packages() -> list[Line]:
 def check_torch() -> list[Line]:
     try:
         import torch
-    except Exception as error:                   # a broken build raises OSError, not ImportError
+    except Exception as error:  # a broken build raises OSError, not ImportError
         return [Line("torch", "bad", f"cannot be imported ({error})", "pip install -r requirements.txt")]
     cuda = torch.version.cuda
     lines = [Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")]
@@ -110,8 +110,15 @@ def check_machine() -> list[Line]:
     if memory is None:
         return lines
     enough = memory >= 4
-    return [*lines, Line("Memory", "good" if enough else "note", f"{memory:g} GB",
-                         "" if enough else "Close other programs, and choose a smaller batch_size.")]
+    return [
+        *lines,
+        Line(
+            "Memory",
+            "good" if enough else "note",
+            f"{memory:g} GB",
+            "" if enough else "Close other programs, and choose a smaller batch_size.",
+        ),
+    ]
 
 
 def check_disk() -> list[Line]:
@@ -122,12 +129,24 @@ def check_disk() -> list[Line]:
         free = shutil.disk_usage(there).free / 1e9
         if not there.is_dir() or not os.access(there, os.W_OK):
             why = "cannot be written" if there.is_dir() else f"cannot be a folder: {there} is a file"
-            lines.append(Line(topic, "bad", f"{folder} {why}",
-                              "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE."))
+            lines.append(
+                Line(
+                    topic,
+                    "bad",
+                    f"{folder} {why}",
+                    "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE.",
+                )
+            )
         else:
             verdict = "bad" if free < 1 else "note" if free < 5 else "good"
-            lines.append(Line(topic, verdict, f"{free:,.0f} GB free in {folder}",
-                              "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>."))
+            lines.append(
+                Line(
+                    topic,
+                    verdict,
+                    f"{free:,.0f} GB free in {folder}",
+                    "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>.",
+                )
+            )
     return lines
 
 
@@ -140,8 +159,14 @@ def check_data() -> list[Line]:
         (there if is_present(name) else absent).append(name)
     lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
     if absent:
-        lines.append(Line("Data", "note", f"not in {folder}: {', '.join(absent)}",
-                          "labkit fetch NAME, on a cluster on a login node."))
+        lines.append(
+            Line(
+                "Data",
+                "note",
+                f"not in {folder}: {', '.join(absent)}",
+                "labkit fetch NAME, on a cluster on a login node.",
+            )
+        )
     return lines
 
 
@@ -150,8 +175,14 @@ def check_kernel() -> list[Line]:
     try:
         answer = asyncio.run(asyncio.wait_for(_kernel_answer(), KERNEL_START_S))
     except Exception as error:
-        return [Line("Jupyter", "bad", f"no kernel starts ({type(error).__name__}: {error})",
-                     "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.")]
+        return [
+            Line(
+                "Jupyter",
+                "bad",
+                f"no kernel starts ({type(error).__name__}: {error})",
+                "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.",
+            )
+        ]
     return [Line("Jupyter", "good", f"a kernel started and answered in {answer:.1f} s")]
 
 
@@ -169,7 +200,7 @@ def _controller() -> Line:
     from labkit.cluster.commands import Unreachable, command
 
     try:
-        nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())     # once per partition
+        nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())  # once per partition
     except Unreachable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
         return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
@@ -188,8 +219,14 @@ def check_site() -> list[Line]:
         return [Line("Site", "note", f"{site.name} needs an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")]
     if os.environ.get(SITE_VARIABLE):
         return [Line("Site", "good", f"{site.name}: {site.description}")]
-    return [Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)",
-                 f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file.")]
+    return [
+        Line(
+            "Site",
+            "note",
+            f"generic ({SITE_VARIABLE} is not set)",
+            f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file.",
+        )
+    ]
 
 
 def check_tokens() -> list[Line]:
@@ -202,8 +239,14 @@ def check_tokens() -> list[Line]:
         return [Line(".env", "bad", str(error), "cp .env.template .env, fill it in, chmod 600 .env")]
     for name in TOKENS:
         source = "environment" if os.environ.get(name) else ".env" if written.get(name) else ""
-        lines.append(Line(name, "good" if source else "note", f"present ({source})" if source else "absent",
-                          "Optional: cp .env.template .env, fill it in, chmod 600 .env."))
+        lines.append(
+            Line(
+                name,
+                "good" if source else "note",
+                f"present ({source})" if source else "absent",
+                "Optional: cp .env.template .env, fill it in, chmod 600 .env.",
+            )
+        )
     file = repo_root() / ".env"
     if file.is_file() and file.stat().st_mode & 0o077:
         lines.append(Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env"))
@@ -211,8 +254,15 @@ def check_tokens() -> list[Line]:
 
 
 CHECKS: list[Callable[[], list[Line]]] = [
-    check_python, check_packages, check_torch, check_machine, check_disk, check_data, check_kernel,
-    check_slurm, check_tokens,
+    check_python,
+    check_packages,
+    check_torch,
+    check_machine,
+    check_disk,
+    check_data,
+    check_kernel,
+    check_slurm,
+    check_tokens,
 ]
 
 
@@ -221,8 +271,14 @@ def _guarded(check: Callable[[], list[Line]]) -> list[Line]:
         return check()
     except Exception as error:
         topic = check.__name__.removeprefix("check_").capitalize()
-        return [Line(topic, "bad", f"the check itself failed ({type(error).__name__}: {error})",
-                     "Show this line to your teacher.")]
+        return [
+            Line(
+                topic,
+                "bad",
+                f"the check itself failed ({type(error).__name__}: {error})",
+                "Show this line to your teacher.",
+            )
+        ]
 
 
 async def _kernel_answer() -> float:
@@ -234,8 +290,9 @@ async def _kernel_answer() -> float:
     started = time.monotonic()
     with tempfile.TemporaryFile() as unheard:
         manager = PrivateKernelManager()
-        await manager.start_kernel(env=os.environ | private_environment(), stderr=unheard, stdout=unheard,
-                                   cwd=str(Path.cwd()))
+        await manager.start_kernel(
+            env=os.environ | private_environment(), stderr=unheard, stdout=unheard, cwd=str(Path.cwd())
+        )
         client = manager.client()
         client.start_channels()
         try:

@@ -51,7 +51,7 @@ __all__ = [
     "linear_probe",
     "most_confident",
     "state_digest",
-]  # fmt: skip
+]
 
 
 @contextmanager

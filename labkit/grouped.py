@@ -30,7 +30,7 @@ def contrast(
     wants it. around: number of the batch -> a context for its second run (several processes share the last).
     """
     states, parts = [], []
-    with torch.no_grad(), _same_buffers(model):          # the second run counts, for running averages too
+    with torch.no_grad(), _same_buffers(model):  # the second run counts, for running averages too
         for batch in batches:
             states.append(rng_state())
             parts.append(project(batch))
@@ -42,7 +42,7 @@ def contrast(
     for number, (batch, state, *forces) in enumerate(
         zip(batches, states, *(force.split(sizes) for force in pulls), strict=True)
     ):
-        set_rng_state(state)                             # dropout falls where it fell the first time
+        set_rng_state(state)  # dropout falls where it fell the first time
         with around(number):
             again = project(batch)
             sum((z * force).sum() for z, force in zip(again, forces, strict=True)).backward()

@@ -167,11 +167,7 @@ class SupervisedLoss(nn.Module):
     def __init__(self, *, weight: Tensor | None, label_smoothing: float, focal_gamma, hard_fraction):
         super().__init__()
         self.register_buffer("weight", weight)
-        self.label_smoothing, self.focal_gamma, self.hard_fraction = (
-            label_smoothing,
-            focal_gamma,
-            hard_fraction,
-        )
+        self.label_smoothing, self.focal_gamma, self.hard_fraction = (label_smoothing, focal_gamma, hard_fraction)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """logits: (B, K) of any float type; labels: (B,); -> scalar in fp32."""
@@ -223,15 +219,11 @@ def supervised_loss(
 def _class_weights(weights: str | Sequence[float], labels: Tensor | None, num_classes: int | None) -> Tensor:
     if isinstance(weights, str):
         if weights != "balanced" or labels is None or num_classes is None:
-            raise LabError(
-                f'class_weights={weights!r}: give "balanced" with labels and num_classes, or a list.'
-            )
+            raise LabError(f'class_weights={weights!r}: give "balanced" with labels and num_classes, or a list.')
         counts = torch.bincount(labels.cpu(), minlength=num_classes)
         if (counts == 0).any():
             empty = ", ".join(str(k) for k in (counts == 0).nonzero()[:, 0].tolist())
-            raise LabError(
-                f"Balanced class weights need samples of every class; there are none of class {empty}."
-            )
+            raise LabError(f"Balanced class weights need samples of every class; there are none of class {empty}.")
         return len(labels) / (num_classes * counts.float())
     if num_classes is not None and len(weights) != num_classes:
         raise LabError(f"{len(weights)} class weights for {num_classes} classes; give one number per class.")

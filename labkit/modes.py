@@ -22,9 +22,9 @@ class Mode:
     """One way to a representation, and how it is examined on the probe set."""
 
     weights: Literal["random", "pretrained"]
-    pretraining: Literal["none", "simclr", "supervised"]      # on the corpus
-    examination: Literal["probe", "end to end"]               # frozen features, or training of everything
-    published: float                                          # CIFAR-100 test accuracy of the original lab, %
+    pretraining: Literal["none", "simclr", "supervised"]  # on the corpus
+    examination: Literal["probe", "end to end"]  # frozen features, or training of everything
+    published: float  # CIFAR-100 test accuracy of the original lab, %
 
 
 MODES = {
@@ -50,27 +50,33 @@ class LabSettings(Settings):
     """What one run of the lab may vary; a preset is a filled-in one."""
 
     model: str = "resnet_tiny"
-    weights: str = ""                                   # a local model folder; "": what belongs to the model
+    weights: str = ""  # a local model folder; "": what belongs to the model
     image_size: Count = 32
     max_steps: Count = 320
-    batch_size: Annotated[int, Field(ge=2)] = 128       # a picture alone has no negatives
-    lr: Positive = 2e-3                                 # from random weights
-    gentle_lr: Positive = 5e-4                          # from pretrained ones, which more would undo
+    batch_size: Annotated[int, Field(ge=2)] = 128  # a picture alone has no negatives
+    lr: Positive = 2e-3  # from random weights
+    gentle_lr: Positive = 5e-4  # from pretrained ones, which more would undo
     weight_decay: NotNegative = 5e-4
     projection_dim: Count = 64
     hidden_dim: Count = 128
     temperature: Positive = 0.2
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"     # small models gain nothing by less
-    smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.5    # share of the picture's area
-    colour: NotNegative = 1.0                           # strength of the colour distortions; 0: none, no grey
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"  # small models gain nothing by less
+    smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.5  # share of the picture's area
+    colour: NotNegative = 1.0  # strength of the colour distortions; 0: none, no grey
     blur: bool = False
-    difficulty: Annotated[float, Field(ge=0, le=1)] = 0.4       # of `shapes`
+    difficulty: Annotated[float, Field(ge=0, le=1)] = 0.4  # of `shapes`
     probe_labels: Count = 2000
 
     def view(self, size: int, *, flip: float = 0.5) -> augment.Augmentation:
         """Return the random distortion that makes one view of a `size` x `size` image."""
-        return augment.simclr_view(size, strength=self.colour, area=(self.smallest_crop, 1.0), flip=flip,
-                                   gray=0.2 if self.colour else 0.0, blur=self.blur)
+        return augment.simclr_view(
+            size,
+            strength=self.colour,
+            area=(self.smallest_crop, 1.0),
+            flip=flip,
+            gray=0.2 if self.colour else 0.0,
+            blur=self.blur,
+        )
 
     def config(self, seed: int, mode: Mode | None = None) -> TrainConfig:
         """Return how long and with what any of the modes trains: the budget is the same for all."""
@@ -82,13 +88,35 @@ class LabSettings(Settings):
 
 PRESETS = {
     "tiny": LabSettings(),
-    "full": LabSettings(model="resnet18", max_steps=10_000, batch_size=512, lr=1e-3, projection_dim=128,
-                        hidden_dim=512, temperature=0.5, precision="auto", smallest_crop=0.2, colour=0.5,
-                        probe_labels=1_000_000),
-    "dinov3": LabSettings(model="dinov3_vits16", image_size=96, max_steps=10_000, batch_size=256, lr=2e-4,
-                          gentle_lr=1e-5, weight_decay=0.05, projection_dim=128, hidden_dim=384,
-                          temperature=0.5, precision="auto", smallest_crop=0.2, colour=0.5,
-                          probe_labels=1_000_000),      # 36 patches: small images are enlarged to 96 px
+    "full": LabSettings(
+        model="resnet18",
+        max_steps=10_000,
+        batch_size=512,
+        lr=1e-3,
+        projection_dim=128,
+        hidden_dim=512,
+        temperature=0.5,
+        precision="auto",
+        smallest_crop=0.2,
+        colour=0.5,
+        probe_labels=1_000_000,
+    ),
+    "dinov3": LabSettings(
+        model="dinov3_vits16",
+        image_size=96,
+        max_steps=10_000,
+        batch_size=256,
+        lr=2e-4,
+        gentle_lr=1e-5,
+        weight_decay=0.05,
+        projection_dim=128,
+        hidden_dim=384,
+        temperature=0.5,
+        precision="auto",
+        smallest_crop=0.2,
+        colour=0.5,
+        probe_labels=1_000_000,
+    ),  # 36 patches: small images are enlarged to 96 px
 }
 
 
@@ -104,8 +132,15 @@ def settings(preset: str, **changes) -> LabSettings:
     return PRESETS[preset].but(**{name: value for name, value in changes.items() if value is not None})
 
 
-def sources(name: str, *, settings: LabSettings, root: str | None = None, corpus: str = "",
-            corpus_root: str | None = None, seed: int = 0) -> tuple[Dataset, Dataset]:
+def sources(
+    name: str,
+    *,
+    settings: LabSettings,
+    root: str | None = None,
+    corpus: str = "",
+    corpus_root: str | None = None,
+    seed: int = 0,
+) -> tuple[Dataset, Dataset]:
     """Return the corpus (learnt from without labels) and the probe set (the examination).
 
     name, root: the probe set; corpus, corpus_root: another set to learn from. Without one, `shapes` has a
@@ -130,7 +165,7 @@ def sources(name: str, *, settings: LabSettings, root: str | None = None, corpus
 
 def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
     """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
-    seed_everything(derive(seed, 1))                  # equal first weights in every mode of one seed
+    seed_everything(derive(seed, 1))  # equal first weights in every mode of one seed
     shape = {"image_size": settings.image_size, "channels": channels}
     if mode.weights == "pretrained":
         return models.pretrained(settings.model, source=settings.weights, **shape)
@@ -149,8 +184,9 @@ class Task:
     val: Batches | None = None
 
 
-def pretraining(mode: Mode, encoder: nn.Module, corpus: Dataset, *, settings: LabSettings,
-                seed: int = 0) -> Task | None:
+def pretraining(
+    mode: Mode, encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, seed: int = 0
+) -> Task | None:
     """Return the training on the corpus that the mode asks for, or None. The encoder is trained in place."""
     if mode.pretraining == "none":
         return None
@@ -162,33 +198,38 @@ def _share(settings: LabSettings) -> dict[str, int]:
     """Return this process's part of every batch: the budget is the same on any number of ranks."""
     rank, ranks = distributed.rank(), distributed.world_size()
     if settings.batch_size % ranks:
-        raise LabError(f"A batch of {settings.batch_size} images does not part evenly among {ranks} ranks; "
-                       "start as many as divide it.")
+        raise LabError(
+            f"A batch of {settings.batch_size} images does not part evenly among {ranks} ranks; "
+            "start as many as divide it."
+        )
     return {"batch_size": settings.batch_size // ranks, "rank": rank, "world_size": ranks}
 
 
-def simclr_task(encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, mode: Mode | None = None,
-                seed: int = 0) -> Task:
+def simclr_task(
+    encoder: nn.Module, corpus: Dataset, *, settings: LabSettings, mode: Mode | None = None, seed: int = 0
+) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
-    seed_everything(derive(seed, 2))                  # the head's first weights
-    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim,
-                               hidden_dim=settings.hidden_dim)
+    seed_everything(derive(seed, 2))  # the head's first weights
+    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
     view = settings.view(corpus.image_size, flip=0.5 * corpus.mirrored)
-    views = Batches(corpus.train, augment=view, views=2, seed=seed, mean=corpus.mean, std=corpus.std,
-                    **_share(settings))
+    views = Batches(
+        corpus.train, augment=view, views=2, seed=seed, mean=corpus.mean, std=corpus.std, **_share(settings)
+    )
     return Task(model, views, settings.config(seed, mode), contrastive, NTXentLoss(settings.temperature))
 
 
-def supervised_task(encoder: nn.Module, source: Dataset, *, settings: LabSettings, mode: Mode | None = None,
-                    seed: int = 0) -> Task:
+def supervised_task(
+    encoder: nn.Module, source: Dataset, *, settings: LabSettings, mode: Mode | None = None, seed: int = 0
+) -> Task:
     """Return the training of an encoder and a fresh linear classifier on the labels of `source`."""
     if source.train.labels is None:
-        raise LabError(f"{source.name} has no labels, so nothing supervised can be learnt from it; "
-                       "choose mode=simclr_scratch or a labelled data set.")
+        raise LabError(
+            f"{source.name} has no labels, so nothing supervised can be learnt from it; "
+            "choose mode=simclr_scratch or a labelled data set."
+        )
     seed_everything(derive(seed, 2))
     model = models.SupervisedModel(encoder, source.num_classes)
-    crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0),
-                               flip=0.5 * source.mirrored)
+    crop = augment.simclr_view(source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=0.5 * source.mirrored)
     common = {"mean": source.mean, "std": source.std}
     share = _share(settings)
     train = Batches(source.train, augment=crop, seed=seed, **common, **share)

@@ -8,12 +8,7 @@ from torch import Tensor, nn
 from labkit.errors import LabError, unknown_name
 
 # The device types on which torch >= 2.11 has a kernel that updates all parameters in one launch.
-FUSED_DEVICES = {
-    "adagrad": {"cpu"},
-    "adam": {"cpu", "cuda"},
-    "adamw": {"cpu", "cuda"},
-    "sgd": {"cpu", "cuda"},
-}
+FUSED_DEVICES = {"adagrad": {"cpu"}, "adam": {"cpu", "cuda"}, "adamw": {"cpu", "cuda"}, "sgd": {"cpu", "cuda"}}
 
 
 class LARS(torch.optim.Optimizer):
@@ -24,9 +19,7 @@ class LARS(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr: float, *, momentum=0.9, weight_decay=0.0, eta=1e-3, adapt=True):
-        super().__init__(
-            params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, eta=eta, adapt=adapt)
-        )
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, eta=eta, adapt=adapt))
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
@@ -131,9 +124,7 @@ def build(
     _check_momentum(name, momentum)
     params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
     if not params:
-        raise LabError(
-            "Nothing to optimize: every parameter has requires_grad=False; unfreeze some."
-        )
+        raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
     options = {"weight_decay": weight_decay}
     available = has_fused_kernel(name, params)
     if fused and not available:

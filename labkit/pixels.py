@@ -46,9 +46,9 @@ class Scale:
         std = torch.ones(channels) if std is None else _per_channel(std, channels, "std")
         if not bool((std > 0).all()):
             raise LabError(f"Normalisation needs a positive std for every channel; got {std.tolist()}.")
-        self.slope = (1 / std).to(device)                 # (C,) for pixels in [0, 1]
-        self.offset = (-mean / std).to(device)            # (C,)
-        self.factor = self.slope * unit                   # (C,) for stored pixels
+        self.slope = (1 / std).to(device)  # (C,) for pixels in [0, 1]
+        self.offset = (-mean / std).to(device)  # (C,)
+        self.factor = self.slope * unit  # (C,) for stored pixels
         self._spread = {}
 
     def spread(self, area: int, channels_last: bool = False) -> tuple[Tensor, ...]:
@@ -87,7 +87,7 @@ def unit_of(images) -> float:
     if not images.dtype.is_floating_point:
         raise LabError(f"Images are uint8 (0..255) or floats in [0, 1]; got {images.dtype}: convert them.")
     low, high = map(float, torch.aminmax(images)) if isinstance(images, Tensor) else (0, 1)
-    if math.isnan(low):                                   # one of them is enough, for both
+    if math.isnan(low):  # one of them is enough, for both
         raise LabError("Float images lie in [0, 1]; these hold NaN: mend or drop the images that do.")
     if not 0 <= low <= high <= 1:
         raise LabError(f"Float images lie in [0, 1]; these reach from {low:g} to {high:g}: scale them first.")
@@ -163,7 +163,7 @@ class Plain(Augmentation):
 def stored(images: Tensor, index: Tensor) -> Tensor:
     """Return rows `index` of images (N, C, H, W), each flat in its own memory order: (B, C * H * W)."""
     flat = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
-    return flat.flatten(1).index_select(0, index)         # whole images: a memory copy each
+    return flat.flatten(1).index_select(0, index)  # whole images: a memory copy each
 
 
 def fill(store: Tensor, images, part_bytes: int = 2**25) -> Tensor:

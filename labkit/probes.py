@@ -84,9 +84,17 @@ class ProbeResult:
 
 
 def linear_probe(
-    train_f, train_y, val_f, val_y, test_f, test_y, *, l2: Sequence[float] = L2_GRID, max_iter: int = 200,
+    train_f,
+    train_y,
+    val_f,
+    val_y,
+    test_f,
+    test_y,
+    *,
+    l2: Sequence[float] = L2_GRID,
+    max_iter: int = 200,
     tolerance: float = 1e-4,
-) -> ProbeResult:  # fmt: skip
+) -> ProbeResult:
     """Return multinomial logistic regression on frozen features (N, D) with labels (N,), tested once.
 
     Minimises mean cross-entropy + l2/2 |W|^2 by full-batch L-BFGS on features standardised with the

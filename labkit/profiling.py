@@ -105,18 +105,18 @@ def model_table(
                 if names is not None or (name == chosen[-1] and not rows):
                     raise
                 continue
-            rows.append({
-                "model": name,
-                "parameters": parameter_count(model),
-                "forward_gflop": flops(model, image_size) / 1e9,
-                "activation_mb": activation_memory(model, image_size) / 1e6,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "model": name,
+                    "parameters": parameter_count(model),
+                    "forward_gflop": flops(model, image_size) / 1e9,
+                    "activation_mb": activation_memory(model, image_size) / 1e6,
+                }
+            )
     return rows
 
 
-def layer_shapes(
-    model: nn.Module, image_size: int = 32, *, channels: int | None = None
-) -> list[dict[str, object]]:
+def layer_shapes(model: nn.Module, image_size: int = 32, *, channels: int | None = None) -> list[dict[str, object]]:
     """Return a row per layer in the order they run: layer, kind, output (shape for one image), parameters.
 
     A layer is a module without parts or with parameters of its own: the rows' parameters sum to the model's.
@@ -183,9 +183,8 @@ class Timings:
 
 
 def time_calls(
-    function: Callable[[], object], *, warmup: int = 2, repeats: int = 5,
-    device: torch.device | str | None = None,
-) -> Timings:  # fmt: skip
+    function: Callable[[], object], *, warmup: int = 2, repeats: int = 5, device: torch.device | str | None = None
+) -> Timings:
     """Call the function warmup + repeats times, timing each call."""
     seconds = []
     for _ in range(warmup + repeats):
@@ -196,9 +195,13 @@ def time_calls(
 
 
 def throughput(
-    function: Callable[[], object], images: int, *, warmup: int = 2, repeats: int = 5,
+    function: Callable[[], object],
+    images: int,
+    *,
+    warmup: int = 2,
+    repeats: int = 5,
     device: torch.device | str | None = None,
-) -> float:  # fmt: skip
+) -> float:
     """Return images per second, `images` being handled by each call: the median call after the warm-up."""
     return images / time_calls(function, warmup=warmup, repeats=repeats, device=device).median_s
 
@@ -271,9 +274,14 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def throughput_by_batch(
-    make_step: Callable[[int], Callable[[], object]], batch_sizes: Iterable[int], *, warmup: int = 2,
-    repeats: int = 5, limit_bytes: int | None = None, device: torch.device | str | None = None,
-) -> list[dict[str, object]]:  # fmt: skip
+    make_step: Callable[[int], Callable[[], object]],
+    batch_sizes: Iterable[int],
+    *,
+    warmup: int = 2,
+    repeats: int = 5,
+    limit_bytes: int | None = None,
+    device: torch.device | str | None = None,
+) -> list[dict[str, object]]:
     """Return a row per batch size: batch_size, images_per_second, peak_bytes, note; ending where memory ends.
 
     make_step(batch_size) returns the function to call. The last row's note may be "out of memory" or, where

@@ -18,7 +18,7 @@ STATES = ("queued", "running", "done", "failed", "died", "timeout", "interrupted
 
 RUN_DIR_VARIABLE = "LABKIT_RUN_DIR"
 
-_serial = itertools.count()         # two threads that write one file need two temporary names
+_serial = itertools.count()  # two threads that write one file need two temporary names
 
 
 def atomic_write(path: str | Path, content: str | bytes) -> Path:
@@ -76,7 +76,7 @@ def plain(value: object) -> object:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None if math.isnan(value) else str(value)
-    if hasattr(value, "tolist"):            # a tensor, an array or one of their scalars
+    if hasattr(value, "tolist"):  # a tensor, an array or one of their scalars
         return plain(value.tolist())
     return str(value)
 
@@ -174,8 +174,10 @@ class RunFolder:
             for folder in (self.checkpoints, self.figures, self.logs):
                 folder.mkdir()
         except FileExistsError:
-            raise LabError(f"There is a run called {self.id!r} already, and a run is never overwritten. "
-                           "Choose another --name, or delete its folder.") from None
+            raise LabError(
+                f"There is a run called {self.id!r} already, and a run is never overwritten. "
+                "Choose another --name, or delete its folder."
+            ) from None
         except OSError as error:
             raise write_error(self.path, error) from error
         atomic_write(self.spec_file, to_json(spec))

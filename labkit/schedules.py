@@ -94,9 +94,7 @@ def build(
     if name not in REGISTRY:
         raise unknown_name("schedule", name, REGISTRY)
     if total_steps < 1 or not 0 <= warmup_steps <= total_steps:
-        raise LabError(
-            f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}."
-        )
+        raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
     if name == "one_cycle":
         return one_cycle(total_steps, warmup_steps=warmup_steps, min_factor=min_factor)
     options = {

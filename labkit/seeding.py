@@ -21,9 +21,9 @@ def seed_everything(seed: int, deterministic: bool = True) -> None:
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")    # read when cuBLAS starts
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False        # a debugging aid, one fill per tensor
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid, one fill per tensor
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
 
@@ -43,11 +43,16 @@ def rng_state() -> dict[str, Any]:
     numpy = np.random.get_state(legacy=False)
     return {
         "python": [version, list(words), gauss],
-        "numpy": numpy | {"state": {"key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
-                                    "pos": int(numpy["state"]["pos"])}},
+        "numpy": numpy
+        | {
+            "state": {
+                "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+                "pos": int(numpy["state"]["pos"]),
+            }
+        },
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }  # fmt: skip
+    }
 
 
 def set_rng_state(state: dict[str, Any]) -> None:

@@ -27,22 +27,22 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
     """Return the loss of one labelled batch, how many of its images were recognised, and of how many."""
-    logits = model(batch.images).float()                                    # (B, K)
+    logits = model(batch.images).float()  # (B, K)
     correct = (logits.argmax(dim=1) == batch.labels).sum()
     return {"loss": loss(logits, batch.labels), "correct": correct, "count": len(logits)}
 
 
 def contrastive(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
     """Return the loss of a batch of two views; `correct` counts first views nearest to their own second."""
-    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)                # one pass; (B, D) each
+    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)  # one pass; (B, D) each
     return {"loss": loss(z1, z2), "correct": _partners_found(z1.detach(), z2.detach()), "count": len(z1)}
 
 
 def _partners_found(z1: Tensor, z2: Tensor) -> Tensor:
     """Count the rows of z1 that lie nearest to their own row of z2, among all other rows of both."""
     z1, z2 = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
-    others = (z1 @ z1.T).fill_diagonal_(-2.0)                               # a cosine is never below -1
-    nearest = torch.cat([z1 @ z2.T, others], dim=1).argmax(dim=1)           # (B, 2B) -> (B,)
+    others = (z1 @ z1.T).fill_diagonal_(-2.0)  # a cosine is never below -1
+    nearest = torch.cat([z1 @ z2.T, others], dim=1).argmax(dim=1)  # (B, 2B) -> (B,)
     return (nearest == torch.arange(len(z1), device=z1.device)).sum()
 
 
@@ -65,8 +65,9 @@ def choose_losses(loss, step: Step, model: nn.Module, train, val, config: TrainC
         batch_checks.need_labels(batches.labels, num_classes, split)
     if loss is not None:
         return loss, loss
-    options = {key: getattr(config, key) for key in
-               ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")}  # fmt: skip
+    options = {
+        key: getattr(config, key) for key in ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
+    }
     return losses.supervised_loss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
 
 
@@ -130,9 +131,13 @@ class Learner:
                 return self.forward(torch.cat(self._laid_out(batch).images)).float().chunk(2)
 
         value, z1, z2 = grouped.contrast(
-            project, batches, loss, model=self.model, scale=self.scaler.scale,
+            project,
+            batches,
+            loss,
+            model=self.model,
+            scale=self.scaler.scale,
             around=lambda position: self._gradients_shared(position == len(batches) - 1),
-        )  # fmt: skip
+        )
         return {"loss": value, "correct": _partners_found(z1, z2), "count": len(z1)}
 
     def look(self, model: nn.Module, batch, step: Step, loss: Callable | None) -> Outcome:
@@ -171,7 +176,7 @@ class Learner:
 
     def _clip(self) -> None:
         if self.config.grad_clip is not None:
-            self.scaler.unscale_(self.optimizer)        # the limit is meant for true gradients
+            self.scaler.unscale_(self.optimizer)  # the limit is meant for true gradients
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
 
     def _laid_out(self, batch):
@@ -215,9 +220,7 @@ def choose_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
 
 
-def choose_layout(
-    wanted: str | bool, model: nn.Module, precision: str, device: torch.device
-) -> torch.memory_format:
+def choose_layout(wanted: str | bool, model: nn.Module, precision: str, device: torch.device) -> torch.memory_format:
     """Return the memory order of images: channels last for convnets on the kernels that gain by it."""
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
     gains = device.type == "cpu" or (device.type == "cuda" and precision != "fp32")

@@ -21,8 +21,8 @@ from torch import Tensor
 from labkit import distributed
 from labkit.records import RunFolder, atomic_write
 
-COUNTED = ("correct", "count")      # outcomes of a step that add up; of all others the mean is told
-WANDB_PATIENCE_S = 30               # how long to wait for W&B's server before going on without it
+COUNTED = ("correct", "count")  # outcomes of a step that add up; of all others the mean is told
+WANDB_PATIENCE_S = 30  # how long to wait for W&B's server before going on without it
 
 
 class Tally:
@@ -84,7 +84,6 @@ class Tally:
         names = {"correct": "accuracy"}
         return {prefix + names.get(key, key): value / count for key, value in total.items()}
 
-
     def state_dict(self) -> dict:
         self.drain()
         return {"epoch": self.epoch, "recent": self.recent}
@@ -99,7 +98,7 @@ def _read(outcomes: Sequence[dict[str, Tensor | int]]) -> list[dict[str, float]]
         return []
     keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
     rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
-    columns = zip(*torch.stack(rows).tolist(), strict=True)                 # n times one value of each key
+    columns = zip(*torch.stack(rows).tolist(), strict=True)  # n times one value of each key
     plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
     return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]
 
@@ -152,12 +151,15 @@ class Tracker:
         """Let a mirror act; one that fails is switched off, with a warning."""
         try:
             action()
-        except Exception as error:      # whatever a tracker raises, the run folder has the numbers
+        except Exception as error:  # whatever a tracker raises, the run folder has the numbers
             if mirror in self._mirrors:
                 self._mirrors.remove(mirror)
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            warnings.warn(f"A tracker failed and is off from here on ({reason}); training goes on and "
-                          f"{self.run.metrics_log} has every number.", stacklevel=3)  # fmt: skip
+            warnings.warn(
+                f"A tracker failed and is off from here on ({reason}); training goes on and "
+                f"{self.run.metrics_log} has every number.",
+                stacklevel=3,
+            )
 
 
 class TensorBoard:
@@ -187,12 +189,18 @@ class WeightsAndBiases:
             raise ImportError("Weights & Biases needs its package: pip install wandb") from error
         group, attempt = _next_segment(run, fit)
         self.run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "labkit"), dir=str(run.logs), mode=mode, group=group,
-            id=f"{group}-{re.sub('[^A-Za-z0-9_-]', '-', fit)}-{attempt}", name=f"{run.id} {fit} #{attempt}",
-            config=settings | {"resumed_after_step": step}, reinit="create_new",
-            settings=wandb.Settings(silent=True, console="off", 
-                                    init_timeout=WANDB_PATIENCE_S, login_timeout=WANDB_PATIENCE_S),
-        )  # fmt: skip
+            project=os.environ.get("WANDB_PROJECT", "labkit"),
+            dir=str(run.logs),
+            mode=mode,
+            group=group,
+            id=f"{group}-{re.sub('[^A-Za-z0-9_-]', '-', fit)}-{attempt}",
+            name=f"{run.id} {fit} #{attempt}",
+            config=settings | {"resumed_after_step": step},
+            reinit="create_new",
+            settings=wandb.Settings(
+                silent=True, console="off", init_timeout=WANDB_PATIENCE_S, login_timeout=WANDB_PATIENCE_S
+            ),
+        )
         self.run.define_metric("*", step_metric="step")
 
     def log(self, numbers: dict[str, float], step: int) -> None:
@@ -234,7 +242,7 @@ class Progress:
         """Tell how an epoch went, in one line."""
         place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
         line = f"{place}: {_told(row)} ({seconds:.1f} s)"
-        stream = sys.stdout if _in_jupyter() else sys.stderr       # a notebook colours stderr like an error
+        stream = sys.stdout if _in_jupyter() else sys.stderr  # a notebook colours stderr like an error
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
             self.bar.write(line, file=stream)
@@ -253,8 +261,11 @@ def say_finished(name: str, step: int, *, show: bool | None = None) -> None:
     """Tell that a fit was finished before, so that nobody takes its old record for a new training."""
     if show is not False and distributed.is_main():
         stream = sys.stdout if _in_jupyter() else sys.stderr
-        print(f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)",
-              file=stream, flush=True)  # fmt: skip
+        print(
+            f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)",
+            file=stream,
+            flush=True,
+        )
 
 
 def _told(row: dict[str, Any]) -> str:
@@ -284,5 +295,5 @@ def _bar(name: str, total: int, step: int):
     except ImportError:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")         # tqdm tells about a missing ipywidgets on each bar
+        warnings.simplefilter("ignore")  # tqdm tells about a missing ipywidgets on each bar
         return tqdm(total=total, initial=step, desc=name, unit="step", dynamic_ncols=True, mininterval=0.2)

@@ -27,13 +27,13 @@ class History:
     name: str
     best_by: str = "val_accuracy"
     precision: str = ""
-    epochs: list[dict] = field(default_factory=list)    # train_loss, train_accuracy, lr, val_loss, ...
-    steps: list[dict] = field(default_factory=list)     # loss, accuracy: means since the row before; lr
-    stopped_because: str = ""                           # "epochs", "max_steps" or "target"; "" while running
-    step: int = 0                                       # updates done
-    epoch: int = 0                                      # epochs done
-    batch: int = 0                                      # batches done of the running epoch
-    images: int = 0                                     # images trained on by this process
+    epochs: list[dict] = field(default_factory=list)  # train_loss, train_accuracy, lr, val_loss, ...
+    steps: list[dict] = field(default_factory=list)  # loss, accuracy: means since the row before; lr
+    stopped_because: str = ""  # "epochs", "max_steps" or "target"; "" while running
+    step: int = 0  # updates done
+    epoch: int = 0  # epochs done
+    batch: int = 0  # batches done of the running epoch
+    images: int = 0  # images trained on by this process
     seconds: float = field(default=0.0, compare=False)  # spent training, evaluation left out
     epoch_seconds: list[float] = field(default_factory=list, compare=False)
     clock: float = field(default=0.0, compare=False, repr=False)
@@ -48,7 +48,7 @@ class History:
         """The epoch with the best value of `best_by`, the earliest of equals; None where there is none."""
         key, sign = self.best_by.removeprefix("-"), -1 if self.best_by.startswith("-") else 1
         rows = [row for row in self.epochs if not math.isnan(row.get(key, math.nan))]
-        return max(rows, key=lambda row: sign * row[key])["epoch"] if rows else None    # max keeps the first
+        return max(rows, key=lambda row: sign * row[key])["epoch"] if rows else None  # max keeps the first
 
     def column(self, key: str) -> list[float]:
         """Return one quantity over the epochs in which it was measured."""
@@ -217,8 +217,12 @@ def _setup(config: TrainConfig, train, step: Step, loss: Callable | None) -> dic
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
     ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
-    return config.model_dump(exclude=free) | data | {"processes": world_size()} | {
-        name: spelled(way) for name, way in ways.items()}  # fmt: skip
+    return (
+        config.model_dump(exclude=free)
+        | data
+        | {"processes": world_size()}
+        | {name: spelled(way) for name, way in ways.items()}
+    )
 
 
 def _begin(keeper: Keeper, history: History, run: RunFolder, resume: bool) -> None:
@@ -249,7 +253,7 @@ def _require_finite(tally: Tally, keeper: Keeper, config: TrainConfig) -> None:
 def _require_choice(best_by: str, row: dict, evaluated: bool) -> None:
     """Raise LabError where the number that was to choose the best epoch is not measured."""
     key = best_by.removeprefix("-")
-    if evaluated and key not in row and best_by != "val_accuracy":      # without val there is no best epoch
+    if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
         raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
 
 

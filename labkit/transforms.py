@@ -6,8 +6,18 @@ from torchvision.transforms import InterpolationMode, v2
 from labkit.errors import LabError
 
 
-def get_simclr_transform(size, *, strength=1.0, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), flip=0.5, jitter=0.8,
-                         gray=0.2, blur=False, interpolation="bicubic") -> v2.Compose:  # fmt: skip
+def get_simclr_transform(
+    size,
+    *,
+    strength=1.0,
+    area=(0.08, 1.0),
+    aspect=(3 / 4, 4 / 3),
+    flip=0.5,
+    jitter=0.8,
+    gray=0.2,
+    blur=False,
+    interpolation="bicubic",
+) -> v2.Compose:
     """Return the transform that makes one SimCLR view of an image (Chen et al. 2020, appendix A).
 
     Takes a PIL image or a uint8 tensor (C, H, W); returns float32 (C, size, size) in [0, 1]. size: side in

@@ -11,7 +11,7 @@ import re
 from labkit.errors import LabError
 from labkit.records import RunFolder, atomic_write, to_json
 
-SENT = "wandb_sent.json"        # in the run's logs: the ids of what has gone up
+SENT = "wandb_sent.json"  # in the run's logs: the ids of what has gone up
 
 
 def send(run: RunFolder, *, mode: str = "online") -> list[str]:
@@ -41,20 +41,31 @@ def _send(run: RunFolder, fit: str, rows: list[dict], mode: str) -> str:
     name = re.sub("[^A-Za-z0-9_-]", "-", f"{run.id}-{fit}")
     try:
         whole = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "labkit"), dir=str(run.logs), mode=mode, id=name,
-            group=run.id, name=f"{run.id} {fit}", config=run.read_spec().get("values", {}),
-            reinit="create_new", settings=wandb.Settings(silent=True, console="off"),
-        )  # fmt: skip
+            project=os.environ.get("WANDB_PROJECT", "labkit"),
+            dir=str(run.logs),
+            mode=mode,
+            id=name,
+            group=run.id,
+            name=f"{run.id} {fit}",
+            config=run.read_spec().get("values", {}),
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off"),
+        )
         whole.define_metric("*", step_metric="step")
         for row in rows:
-            numbers = {f"{row.get('kind', 'value')}/{key}": value for key, value in row.items()
-                       if key != "step" and isinstance(value, int | float)}
+            numbers = {
+                f"{row.get('kind', 'value')}/{key}": value
+                for key, value in row.items()
+                if key != "step" and isinstance(value, int | float)
+            }
             whole.log(numbers | {"step": row.get("step", 0)})
         whole.summary.update({key: value for key, value in run.read_summary().items() if key != "main"})
         whole.finish()
-    except Exception as error:      # wandb raises errors of many kinds for a network that is away
-        raise LabError(f"W&B did not take {run.id} ({type(error).__name__}: {error}); nothing is lost, send "
-                       "it again where there is a network.") from error
+    except Exception as error:  # wandb raises errors of many kinds for a network that is away
+        raise LabError(
+            f"W&B did not take {run.id} ({type(error).__name__}: {error}); nothing is lost, send "
+            "it again where there is a network."
+        ) from error
     return name
 
 

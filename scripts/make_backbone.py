@@ -21,8 +21,9 @@ from labkit.train import fit
 
 def train(options: argparse.Namespace):
     """Return the trained classifier, the share of unseen glyphs that it gets right, and its training set."""
-    glyphs = data.load("shapes", classes_set="glyphs", n_train=options.images, difficulty=options.difficulty,
-                       seed=options.seed)  # fmt: skip
+    glyphs = data.load(
+        "shapes", classes_set="glyphs", n_train=options.images, difficulty=options.difficulty, seed=options.seed
+    )
     seed_everything(options.seed)
     encoder = models.build("resnet_tiny", num_classes=None)
     model = models.SupervisedModel(encoder, glyphs.num_classes)
@@ -32,14 +33,7 @@ def train(options: argparse.Namespace):
     config = TrainConfig(max_steps=options.steps, lr=2e-3, seed=options.seed, precision="fp32")
     run = RunFolder(Path(options.runs) / f"backbone-{time.strftime('%Y%m%d-%H%M%S')}")
     run.create({"notebook": None, "kind": "shipped backbone"}, state="running")
-    fit(
-        model,
-        batches,
-        val=Batches.evaluation(glyphs.val, 500, **normal),
-        config=config,
-        run=run,
-        name="glyphs",
-    )
+    fit(model, batches, val=Batches.evaluation(glyphs.val, 500, **normal), config=config, run=run, name="glyphs")
     test = evaluate.evaluate(model, Batches.evaluation(glyphs.test, 500, **normal))
     run.summarize(main="test_accuracy", test_accuracy=test.accuracy)
     run.write_status("done")
@@ -47,9 +41,7 @@ def train(options: argparse.Namespace):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3850, help="updates with 256 images each (3850)")
     parser.add_argument("--images", type=int, default=60_000, help="rendered scenes, train and val (60000)")
     parser.add_argument("--difficulty", type=float, default=0.7, help="of the scenes, 0 to 1 (0.7)")
@@ -64,14 +56,16 @@ def main() -> None:
         f"--difficulty {options.difficulty} --seed {options.seed}"
     )
     facts = {
-        "command": command, "classes": str(glyphs.num_classes), "test_accuracy": f"{accuracy:.4f}",
-        "seconds": f"{time.perf_counter() - began:.0f}", "date": time.strftime("%Y-%m-%d"),
-        "torch": torch.__version__, "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-    }  # fmt: skip
+        "command": command,
+        "classes": str(glyphs.num_classes),
+        "test_accuracy": f"{accuracy:.4f}",
+        "seconds": f"{time.perf_counter() - began:.0f}",
+        "date": time.strftime("%Y-%m-%d"),
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+    }
     shipped.save(encoder.cpu(), facts, options.out)
-    print(
-        f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, {100 * accuracy:.1f} % of unseen glyphs"
-    )
+    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, {100 * accuracy:.1f} % of unseen glyphs")
 
 
 if __name__ == "__main__":

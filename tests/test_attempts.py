@@ -29,20 +29,23 @@ def test_attempts_count_from_one_and_the_number_is_taken_by_one_process_only(run
     assert attempts.begin(run.path) == 8
 
 
-@pytest.mark.parametrize("write", [
-    lambda run: run.append_metrics({"fit": "net", "step": 9}),
-    lambda run: run.truncate_metrics("net", 0),
-    lambda run: run.summarize(accuracy=0.0),
-    lambda run: run.record_timings(seconds=1.0),
-    lambda run: run.write_status("failed", message="from beyond"),
-    lambda run: atomic_write(run.checkpoints / "last.pt", b"older"),
-    lambda run: atomic_write(run.notebook, "{}"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda run: run.append_metrics({"fit": "net", "step": 9}),
+        lambda run: run.truncate_metrics("net", 0),
+        lambda run: run.summarize(accuracy=0.0),
+        lambda run: run.record_timings(seconds=1.0),
+        lambda run: run.write_status("failed", message="from beyond"),
+        lambda run: atomic_write(run.checkpoints / "last.pt", b"older"),
+        lambda run: atomic_write(run.notebook, "{}"),
+    ],
+)
 def test_an_older_attempt_changes_no_file_of_the_run(run, write, monkeypatch):
     run.append_metrics({"fit": "net", "step": 1})
     (run.checkpoints / "last.pt").write_bytes(b"newer")
     attempts.begin(run.path)
-    write(run)                                              # as the newest it may
+    write(run)  # as the newest it may
     attempts.begin(run.path)
     before = contents(run)
     be(run, 1, monkeypatch)
@@ -57,10 +60,10 @@ def test_what_belongs_to_no_attempt_may_write_and_so_may_one_at_another_run(run,
     attempts.begin(run.path)
     attempts.begin(run.path)
     monkeypatch.delenv(ATTEMPT_VARIABLE)
-    run.write_status("cancelled")                           # a person's `labkit cancel`
+    run.write_status("cancelled")  # a person's `labkit cancel`
     assert not attempts.superseded()
     be(run, 1, monkeypatch)
-    other = RunFolder(tmp_path / "run-2").create({})        # whose path begins with the same letters
+    other = RunFolder(tmp_path / "run-2").create({})  # whose path begins with the same letters
     other.append_metrics({"step": 1})
     assert attempts.superseded()
 

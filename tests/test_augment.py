@@ -81,16 +81,22 @@ def test_jitter_leaves_places_alone_and_changes_every_image_differently():
 @pytest.mark.parametrize("cubic", [False, True])
 @pytest.mark.parametrize(
     ("image", "size", "crop"),
-    [((32, 32), (32, 32), (3, 5, 20, 17)), ((32, 32), (32, 32), (0, 0, 32, 32)),
-     ((40, 52), (16, 24), (2, 1, 37, 50)), ((48, 20), (32, 32), (7, 0, 41, 9)),
-     ((32, 32), (32, 32), (31, 0, 1, 4))],
-)  # fmt: skip
+    [
+        ((32, 32), (32, 32), (3, 5, 20, 17)),
+        ((32, 32), (32, 32), (0, 0, 32, 32)),
+        ((40, 52), (16, 24), (2, 1, 37, 50)),
+        ((48, 20), (32, 32), (7, 0, 41, 9)),
+        ((32, 32), (32, 32), (31, 0, 1, 4)),
+    ],
+)
 def test_two_products_are_torchvisions_resized_crop(image, size, crop, cubic):
     pixels = torch.rand(2, 3, *image, generator=seeded())
     top, left, height, width = (torch.tensor([float(value)] * 2) for value in crop)
     mirror = torch.tensor([False, True])
-    axes = (Axis(top, height, sides=(image[0], size[0]), cubic=cubic),
-            Axis(left, width, sides=(image[1], size[1]), cubic=cubic, mirror=mirror))  # fmt: skip
+    axes = (
+        Axis(top, height, sides=(image[0], size[0]), cubic=cubic),
+        Axis(left, width, sides=(image[1], size[1]), cubic=cubic, mirror=mirror),
+    )
     out = resized(pixels.flatten(1), 3, axes, slice(0, 2)).view(2, 3, *size)
     mode = v2.InterpolationMode.BICUBIC if cubic else v2.InterpolationMode.BILINEAR
     expected = tv.resized_crop(pixels, *crop, size=list(size), interpolation=mode, antialias=True)
@@ -129,7 +135,7 @@ def recoloured(images, colour):
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_one_matrix_is_torchvisions_adjustments_in_any_order(order):
-    images = 0.35 + 0.3 * torch.rand(8, 3, 12, 12, generator=seeded())     # no step leaves [0, 1] and clamps
+    images = 0.35 + 0.3 * torch.rand(8, 3, 12, 12, generator=seeded())  # no step leaves [0, 1] and clamps
     b, c, s = 0.8 + 0.4 * torch.rand(3, 8, generator=seeded(1))
     out = recoloured(images, distortion(b, c, s, torch.zeros(8)))
     for row in range(8):
@@ -137,7 +143,7 @@ def test_one_matrix_is_torchvisions_adjustments_in_any_order(order):
         expected = images[row]
         for step, factor in (steps[k] for k in order):
             expected = step(expected, float(factor[row]))
-        torch.testing.assert_close(out[row], expected, atol=2e-4, rtol=0)    # torchvision's gray weighs .9999
+        torch.testing.assert_close(out[row], expected, atol=2e-4, rtol=0)  # torchvision's gray weighs .9999
 
 
 def test_gray_images_and_one_channel_agree():
@@ -154,7 +160,7 @@ def test_hue_turns_chroma_and_keeps_luma():
     torch.testing.assert_close((out * luma).sum(1), (images * luma).sum(1))
     gray = (images * luma).sum(1, keepdim=True)
     torch.testing.assert_close(out[0], images[0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(out[1], (2 * gray - images)[1], atol=1e-6, rtol=0)       # half a circle
+    torch.testing.assert_close(out[1], (2 * gray - images)[1], atol=1e-6, rtol=0)  # half a circle
     back = recoloured(out, distortion(one, one, one, -torch.tensor([0.0, 0.5, 0.2])))
     torch.testing.assert_close(back, images, atol=1e-5, rtol=0)
 
@@ -222,19 +228,21 @@ def test_a_gpu_renders_what_a_cpu_does(make):
 
 @pytest.mark.parametrize(
     ("call", "words"),
-    [(lambda: supervised(64)(pictures(2), seeded()), "does not fit"),
-     (lambda: supervised(32, pad=-1), "not negative"),
-     (lambda: supervised(32, cutout=8, exact=True), "crop and flip only"),
-     (lambda: supervised(0), "at least 1"),
-     (lambda: simclr_view(32, strength=-1), "strength"),
-     (lambda: simclr_view(32, gray=2), "probability"),
-     (lambda: simclr_view(32, area=(0.5, 0.1)), "area"),
-     (lambda: simclr_view(32, interpolation="lanczos"), "bilinear"),
-     (lambda: simclr_view(32)(pictures(2, 4), seeded()), "1 or 3 channels"),
-     (lambda: simclr_view(32)(pictures(2)[0], seeded()), "batch"),
-     (lambda: simclr_view(32)(pictures(2).int(), seeded()), "uint8"),
-     (lambda: supervised(32)(pictures(2).float(), seeded()), "scale them")],
-)  # fmt: skip
+    [
+        (lambda: supervised(64)(pictures(2), seeded()), "does not fit"),
+        (lambda: supervised(32, pad=-1), "not negative"),
+        (lambda: supervised(32, cutout=8, exact=True), "crop and flip only"),
+        (lambda: supervised(0), "at least 1"),
+        (lambda: simclr_view(32, strength=-1), "strength"),
+        (lambda: simclr_view(32, gray=2), "probability"),
+        (lambda: simclr_view(32, area=(0.5, 0.1)), "area"),
+        (lambda: simclr_view(32, interpolation="lanczos"), "bilinear"),
+        (lambda: simclr_view(32)(pictures(2, 4), seeded()), "1 or 3 channels"),
+        (lambda: simclr_view(32)(pictures(2)[0], seeded()), "batch"),
+        (lambda: simclr_view(32)(pictures(2).int(), seeded()), "uint8"),
+        (lambda: supervised(32)(pictures(2).float(), seeded()), "scale them"),
+    ],
+)
 def test_mistakes_are_explained(call, words):
     with pytest.raises(LabError, match=words):
         call()

@@ -74,8 +74,12 @@ def test_flip_gray_and_jitter_come_as_often_as_asked():
     n = 20_000
     drawn = simclr_view(32, flip=0.3, gray=0.2, jitter=0.8, blur=0.4).draw(n, seeded(), image=(32, 32))
     both, cos, sin, added = drawn[:, 6:].T
-    seen = [(0.3, drawn[:, 4] == 1), (0.4, drawn[:, 5] > 0), (0.2, (cos == 0) & (sin == 0)),
-            (0.8, (both != 1) | (added != 0))]  # fmt: skip
+    seen = [
+        (0.3, drawn[:, 4] == 1),
+        (0.4, drawn[:, 5] > 0),
+        (0.2, (cos == 0) & (sin == 0)),
+        (0.8, (both != 1) | (added != 0)),
+    ]
     for probability, happened in seen:
         assert abs(happened.float().mean() - probability) < 4 * math.sqrt(probability * (1 - probability) / n)
 
@@ -94,7 +98,7 @@ def test_views_have_torchvisions_moments(options, mean, between, within):
     transform = get_simclr_transform(32, **({"interpolation": "bilinear"} | options))
     torch.manual_seed(0)
     theirs = torch.stack([transform(image) for _ in range(10) for image in images])
-    means, their_means = ours.mean((2, 3)), theirs.mean((2, 3))                            # (views, C)
+    means, their_means = ours.mean((2, 3)), theirs.mean((2, 3))  # (views, C)
     assert (means.mean(0) - their_means.mean(0)).abs().max() < mean
     torch.testing.assert_close(means.std(0), their_means.std(0), rtol=between, atol=0)
     spreads, their_spreads = (views.std((2, 3)).mean(0) for views in (ours, theirs))

@@ -66,7 +66,7 @@ def test_a_picture_alone_has_no_negatives(tmp_path, options):
 
 def test_pictures_that_meet_in_a_group_or_on_other_ranks_are_not_alone(tmp_path):
     history = train(tmp_path, batches(2, 1), step=contrastive, accumulate=4)
-    assert history.epochs[0]["train_loss"] > 0.5                     # ln 7 by chance; alone it would be 0
+    assert history.epochs[0]["train_loss"] > 0.5  # ln 7 by chance; alone it would be 0
     with pytest.raises(LabError, match="alone"):
         train(tmp_path / "alone", batches(2, 1), step=contrastive)
     need_pairs({"training": batches(2, 1, rank=1, world_size=2)}, accumulate=1)

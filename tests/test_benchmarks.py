@@ -48,10 +48,7 @@ def test_results_keep_what_was_not_measured_again(tmp_path):
     rows = [{"": "labkit Batches, default", "images/s": 10, "ratio": 3.0}]
     results.save([Section("inputs", "Inputs", rows, ["a note"])], tmp_path, command="one", gpu=None)
     results.save(
-        [Section("probe", "Probe", [{"": "labkit linear_probe", "ratio": 5.0}], [])],
-        tmp_path,
-        command="two",
-        gpu=None,
+        [Section("probe", "Probe", [{"": "labkit linear_probe", "ratio": 5.0}], [])], tmp_path, command="two", gpu=None
     )
     text = (tmp_path / "RESULTS.md").read_text()
     assert "## Inputs" in text and "## Probe" in text and "`one`" in text and "`two`" in text
@@ -75,13 +72,19 @@ def test_a_later_run_keeps_what_was_measured_on_a_gpu(tmp_path):
 
 def test_one_seed_has_the_interval_of_its_test_images_and_several_that_of_the_seeds():
     def result(seed, accuracy):
-        return {"model": "cnn", "epochs": 6, "seed": seed, "test_images": 10_000, "test_accuracy": accuracy,
-                "training_s": 60.0}  # fmt: skip
+        return {
+            "model": "cnn",
+            "epochs": 6,
+            "seed": seed,
+            "test_images": 10_000,
+            "test_accuracy": accuracy,
+            "training_s": 60.0,
+        }
 
     (one,) = real_images.summary([result(0, 0.4235)])
     assert one["95 % interval"] == "41.4 to 43.3 (of 10,000 test images, not of training again)"
     (three,) = real_images.summary([result(0, 0.40), result(1, 0.42), result(2, 0.44)])
-    assert three["95 % interval"] == "37.0 to 47.0 (of 3 seeds)"      # 4.303 * 2 / sqrt(3)
+    assert three["95 % interval"] == "37.0 to 47.0 (of 3 seeds)"  # 4.303 * 2 / sqrt(3)
 
 
 def test_a_table_has_every_column_that_any_row_has():
@@ -103,16 +106,9 @@ def test_every_section_runs_in_its_short_form(tmp_path):
     done = run("benchmarks", "--quick", "--repeats", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr[-2000:]
     known = json.loads((tmp_path / "results.json").read_text())
-    assert {
-        "inputs",
-        "views",
-        "ntxent-128",
-        "step-cnn",
-        "probe",
-        "epoch-lenet",
-        "defaults",
-        "profile-cnn",
-    } <= set(known)
+    assert {"inputs", "views", "ntxent-128", "step-cnn", "probe", "epoch-lenet", "defaults", "profile-cnn"} <= set(
+        known
+    )
     inputs_row = known["inputs"]["rows"]
     assert all(row["images/s"] for row in inputs_row) and known["inputs"]["machine"]["processor"]
     assert "![Times as fast" in (tmp_path / "RESULTS.md").read_text()

@@ -11,16 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.checkpoint import (
-    Keeper,
-    all_finite,
-    describe,
-    load,
-    require_same_model,
-    same_weights,
-    save,
-    sketch,
-)
+from labkit.checkpoint import Keeper, all_finite, describe, load, require_same_model, same_weights, save, sketch
 from labkit.errors import LabError
 from labkit.records import RunFolder
 from labkit.seeding import rng_state

@@ -19,15 +19,30 @@ HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", 
 NOTEBOOK = {
     "cells": [
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A lesson\n## First part"},
-        {"cell_type": "code", "id": "b", "metadata": {"tags": ["parameters"]}, "outputs": [],
-         "execution_count": None, "source": "lr = 0.1\nmode = 'good'\nseed = 0"},
-        {"cell_type": "code", "id": "c", "metadata": {}, "outputs": [], "execution_count": None, "source":
-         "from labkit.records import current_run\nfrom labkit.errors import LabError\nprint('spoken', lr)\n"
-         "if mode == 'bad': raise LabError('Choose a good mode.')\n"
-         "current_run().summarize(main='lr', lr=lr)"},
+        {
+            "cell_type": "code",
+            "id": "b",
+            "metadata": {"tags": ["parameters"]},
+            "outputs": [],
+            "execution_count": None,
+            "source": "lr = 0.1\nmode = 'good'\nseed = 0",
+        },
+        {
+            "cell_type": "code",
+            "id": "c",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": "from labkit.records import current_run\nfrom labkit.errors import LabError\n"
+            "print('spoken', lr)\n"
+            "if mode == 'bad': raise LabError('Choose a good mode.')\n"
+            "current_run().summarize(main='lr', lr=lr)",
+        },
     ],
-    "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
-}  # fmt: skip
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
 
 
 @pytest.fixture
@@ -41,8 +56,9 @@ def lab(tmp_path, monkeypatch):
 
 
 def labkit(lab, *arguments, **options):
-    return subprocess.run([sys.executable, "-m", "labkit.cli", *arguments], cwd=lab, text=True,
-                          capture_output=True, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "labkit.cli", *arguments], cwd=lab, text=True, capture_output=True, **options
+    )
 
 
 def make(lab, name, state="done", **fields):
@@ -66,41 +82,44 @@ def test_no_command_shows_the_help_and_fails(lab):
     assert shown.returncode == 2 and "labkit doctor" in shown.stdout
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["run", "lesson.ipynb", "-p", "lrr=1"], "Unknown parameter 'lrr'. Did you mean lr"),
-    (["run", "lesson.ipynb", "-p", "lr=abc"], "lr must be float, got 'abc'."),
-    (["run", "lesson.ipynb", "-p", "lr"], "name=value"),
-    (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
-    (["run", "lesson.ipynb", "--timeout", "-1"], "--timeout is wrong"),
-    (["run", "lesson.ipynb", "--name", "../up"], "name"),
-    (["run"], "Missing argument 'NOTEBOOK'"),
-    (["sweep", "lesson.ipynb"], "list of values"),
-    (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
-    (["sweep", "lesson.ipynb", "-g", "lr"], "for example -g lr=0.1,0.2."),
-    (["sweep", "lesson.ipynb"], "for example -g lr=0.1,0.2."),
-    (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", "../../x"], "--name is wrong: may hold"),
-    (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", ""], "--name is wrong: may hold"),
-    (["sweep", "lesson.ipynb", "-g", "lr=.1", "-g", "lr=.2"], "lr is given twice: keep one."),
-    (["sweep", "--failed", "s", "-g", "lr=.2"], "leave out the notebook"),
-    (["run", "lesson.ipynb", "-p", "lr=1", "-p", "lr=2"], "lr is given twice: keep one."),
-    (["run", "lesson.ipynb", "-p", "seed=1", "--seed", "2"], "seed is given twice: keep one."),
-    (["status", "-n", "0"], "Invalid value for '-n'"),
-    (["run", "lesson.ipynb", "--executor", "local", "--site", "byu"], "--executor local takes no --site"),
-    (["run", "lesson.ipynb", "--site", "biu", "--dry-run"], "Unknown site 'biu'. Did you mean byu"),
-    (["run", "lesson.ipynb", "--time", "soon", "--dry-run"], "time is wrong: must be a time limit such as"),
-    (["sweep", "-g", "lr=1"], "Name the notebook"),
-    (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing': there is none yet."),
-    (["logs", "nothing"], "no run yet"),
-    (["cancel", "nothing"], "no run yet"),
-    (["resume", "nothing"], "no run yet"),
-    (["status", "--state", "runing"], "Did you mean running"),
-    (["fetch", "cifar11"], "Did you mean cifar1"),
-    (["models", "resnet81"], "Did you mean resnet18"),
-    (["grade", "lab03", "no/such.zip"], "There is no no/such.zip, so nothing was graded"),
-    (["grade", "lab03", "no/such", "--out", "book.csv"], "There is no no/such, so nothing was graded"),
-    (["check", "lab03", "no/such.zip"], "There is no no/such.zip. Give the path"),
-    (["frobnicate"], "No such command"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "lesson.ipynb", "-p", "lrr=1"], "Unknown parameter 'lrr'. Did you mean lr"),
+        (["run", "lesson.ipynb", "-p", "lr=abc"], "lr must be float, got 'abc'."),
+        (["run", "lesson.ipynb", "-p", "lr"], "name=value"),
+        (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
+        (["run", "lesson.ipynb", "--timeout", "-1"], "--timeout is wrong"),
+        (["run", "lesson.ipynb", "--name", "../up"], "name"),
+        (["run"], "Missing argument 'NOTEBOOK'"),
+        (["sweep", "lesson.ipynb"], "list of values"),
+        (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
+        (["sweep", "lesson.ipynb", "-g", "lr"], "for example -g lr=0.1,0.2."),
+        (["sweep", "lesson.ipynb"], "for example -g lr=0.1,0.2."),
+        (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", "../../x"], "--name is wrong: may hold"),
+        (["sweep", "lesson.ipynb", "-g", "lr=1", "--name", ""], "--name is wrong: may hold"),
+        (["sweep", "lesson.ipynb", "-g", "lr=.1", "-g", "lr=.2"], "lr is given twice: keep one."),
+        (["sweep", "--failed", "s", "-g", "lr=.2"], "leave out the notebook"),
+        (["run", "lesson.ipynb", "-p", "lr=1", "-p", "lr=2"], "lr is given twice: keep one."),
+        (["run", "lesson.ipynb", "-p", "seed=1", "--seed", "2"], "seed is given twice: keep one."),
+        (["status", "-n", "0"], "Invalid value for '-n'"),
+        (["run", "lesson.ipynb", "--executor", "local", "--site", "byu"], "--executor local takes no --site"),
+        (["run", "lesson.ipynb", "--site", "biu", "--dry-run"], "Unknown site 'biu'. Did you mean byu"),
+        (["run", "lesson.ipynb", "--time", "soon", "--dry-run"], "time is wrong: must be a time limit such as"),
+        (["sweep", "-g", "lr=1"], "Name the notebook"),
+        (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing': there is none yet."),
+        (["logs", "nothing"], "no run yet"),
+        (["cancel", "nothing"], "no run yet"),
+        (["resume", "nothing"], "no run yet"),
+        (["status", "--state", "runing"], "Did you mean running"),
+        (["fetch", "cifar11"], "Did you mean cifar1"),
+        (["models", "resnet81"], "Did you mean resnet18"),
+        (["grade", "lab03", "no/such.zip"], "There is no no/such.zip, so nothing was graded"),
+        (["grade", "lab03", "no/such", "--out", "book.csv"], "There is no no/such, so nothing was graded"),
+        (["check", "lab03", "no/such.zip"], "There is no no/such.zip. Give the path"),
+        (["frobnicate"], "No such command"),
+    ],
+)
 def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):
     done = labkit(lab, *arguments)
     assert done.returncode == 2
@@ -120,8 +139,9 @@ def test_a_sweep_asks_for_the_data_of_every_point_before_any_starts(lab):
     places = [lab / "a", lab / "b"]
     for place in places:
         place.mkdir()
-    done = labkit(lab, "sweep", "sets.ipynb", "-g", f"data_dir={places[0]},{places[1]}", "-p",
-                  "dataset=folder", "--name", "two")
+    done = labkit(
+        lab, "sweep", "sets.ipynb", "-g", f"data_dir={places[0]},{places[1]}", "-p", "dataset=folder", "--name", "two"
+    )
     assert done.returncode == 0, done.stderr
     assert f"folder {places[1]}" in (lab / "runs" / "two-2" / "logs" / "run.log").read_text()
 
@@ -134,9 +154,11 @@ def test_the_debugging_variable_shows_the_traceback(lab):
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["logs", "r"], ["--help"]])
 def test_quick_commands_load_no_heavy_library(lab, arguments):
     make(lab, "r", seconds=3).log_file.write_text("x\n")
-    code = ("import sys, labkit.cli\nsys.argv = ['labkit', *sys.argv[1:]]\n"
-            "try: labkit.cli.main()\nexcept SystemExit as left: assert not left.code, left.code\n"
-            f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)")
+    code = (
+        "import sys, labkit.cli\nsys.argv = ['labkit', *sys.argv[1:]]\n"
+        "try: labkit.cli.main()\nexcept SystemExit as left: assert not left.code, left.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=lab, capture_output=True, text=True)
     assert done.stderr.strip() == "[]", done.stderr
 
@@ -161,8 +183,9 @@ def test_logs_show_the_end_and_follow_until_the_run_has_ended(lab):
     run = make(lab, "talks", "running", **process.identity())
     run.log_file.write_text("one\ntwo\nthree\n")
     assert labkit(lab, "logs", "tal", "-n", "2").stdout == "two\nthree\n"
-    follower = subprocess.Popen([sys.executable, "-m", "labkit.cli", "logs", "-f", "talks"], text=True,
-                                stdout=subprocess.PIPE)
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "labkit.cli", "logs", "-f", "talks"], text=True, stdout=subprocess.PIPE
+    )
     assert [follower.stdout.readline() for _ in range(3)] == ["one\n", "two\n", "three\n"]
     with open(run.log_file, "a") as log:
         log.write("four\n")
@@ -183,8 +206,9 @@ def test_a_word_that_fits_no_run_is_not_no_run_at_all(lab):
     assert "No run fits" in labkit(lab, "status", "x").stdout
 
 
-@pytest.mark.parametrize("arguments", [["run", "lesson.ipynb"], ["sweep", "lesson.ipynb", "-g", "lr=1"],
-                                       ["collect"], ["status"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "lesson.ipynb"], ["sweep", "lesson.ipynb", "-g", "lr=1"], ["collect"], ["status"]]
+)
 def test_a_runs_folder_that_is_a_file_is_one_true_sentence(lab, arguments):
     (lab / "runs").write_text("")
     done = labkit(lab, *arguments)
@@ -195,6 +219,7 @@ def test_a_runs_folder_that_is_a_file_is_one_true_sentence(lab, arguments):
 def test_what_the_system_refuses_is_one_sentence(monkeypatch, capsys):
     def refused(**_):
         raise PermissionError(13, "Permission denied", "/somewhere")
+
     monkeypatch.setattr(cli.labkit, "main", refused)
     with pytest.raises(SystemExit) as left:
         cli.main()
@@ -254,11 +279,11 @@ def test_a_signal_to_the_foreground_command_reaches_the_run(lab):
     notebook["cells"][2]["source"] = (
         "from labkit.records import current_run\nimport time\nrun = current_run()\n"
         "(run.path / 'here').touch()\nwhile not run.stop_requested(): time.sleep(.05)\n"
-        "from labkit.errors import Interrupted\nraise Interrupted('Saved at step 7.')")
+        "from labkit.errors import Interrupted\nraise Interrupted('Saved at step 7.')"
+    )
     (lab / "waits.ipynb").write_text(json.dumps(notebook))
     arguments = [sys.executable, "-m", "labkit.cli", "run", "waits.ipynb", "--name", "w"]
-    command = subprocess.Popen(arguments, cwd=lab, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
+    command = subprocess.Popen(arguments, cwd=lab, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (lab / "runs" / "w" / "here").exists():
         assert time.monotonic() < deadline and command.poll() is None

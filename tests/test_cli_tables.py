@@ -30,7 +30,7 @@ def collect(*arguments):
 
 
 def test_tensorboard_holds_means_table_and_figure_once(runs):
-    for _ in range(2):                                          # the second call replaces the first
+    for _ in range(2):  # the second call replaces the first
         collect("-q", "--track")
     events = EventAccumulator(str(runs / "tables" / "Modes-compared-mode-preset=tiny"))
     events.Reload()
@@ -54,7 +54,18 @@ def test_wandb_gets_table_and_figure_when_asked(runs, monkeypatch):
 
 
 def test_long_titles_get_folders_of_their_own(runs):
-    rows = [{"setting": "b", "runs": 1, "of": 1, "metric": "accuracy", "mean": 0.5, "half": None,
-             "seconds": None, "images": None, "steps": None}]
+    rows = [
+        {
+            "setting": "b",
+            "runs": 1,
+            "of": 1,
+            "metric": "accuracy",
+            "mean": 0.5,
+            "half": None,
+            "seconds": None,
+            "images": None,
+            "steps": None,
+        }
+    ]
     folders = list(track({"x" * 200 + "1": rows, "x" * 200 + "2": rows, "empty": []}))
     assert len(set(folders)) == 2 and all(len(folder.name) <= 80 for folder in folders)

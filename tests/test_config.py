@@ -68,7 +68,7 @@ def test_a_training_without_a_length_is_refused():
 def test_yaml_and_overrides_become_one_configuration(yaml_file):
     path = yaml_file("epochs: 3\nlr: 1e-3\noptimizer: sgd\nmilestones: [0.5, 90]\n")
     config = load_config(path, ["lr=5e-2", "class_weights=[1, 2.5]", "target_accuracy=.9", "grad_clip=null"])
-    assert (config.epochs, config.lr, config.optimizer) == (3, 0.05, "sgd")     # YAML reads 1e-3 as a word
+    assert (config.epochs, config.lr, config.optimizer) == (3, 0.05, "sgd")  # YAML reads 1e-3 as a word
     assert config.milestones == (0.5, 90) and config.class_weights == (1.0, 2.5)
     assert config.target_accuracy == 0.9 and config.grad_clip is None
 
@@ -95,8 +95,7 @@ def test_a_wrong_override_is_told_in_one_sentence(overrides, told):
 
 
 @pytest.mark.parametrize(
-    "text, told",
-    [("- 1\n- 2\n", "holds a list"), ("epochs: [1\n", "not valid YAML"), ("1: 2\n", "holds a dict")],
+    "text, told", [("- 1\n- 2\n", "holds a list"), ("epochs: [1\n", "not valid YAML"), ("1: 2\n", "holds a dict")]
 )
 def test_a_file_that_is_no_mapping_is_refused(yaml_file, text, told):
     with pytest.raises(LabError, match=told):
@@ -128,6 +127,4 @@ def test_it_survives_a_round_trip_through_plain_values():
 
 
 def test_importing_it_does_not_import_torch():
-    subprocess.run(
-        [sys.executable, "-c", "import sys, labkit.config; sys.exit('torch' in sys.modules)"], check=True
-    )
+    subprocess.run([sys.executable, "-c", "import sys, labkit.config; sys.exit('torch' in sys.modules)"], check=True)

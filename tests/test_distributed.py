@@ -79,11 +79,7 @@ def ranks(tmp_path_factory):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={RANKS}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [*launch, str(folder / "ranks.py"), str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
+        [*launch, str(folder / "ranks.py"), str(folder)], env=environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     return [SimpleNamespace(**torch.load(folder / f"rank{r}.pt")) for r in range(RANKS)]

@@ -30,12 +30,28 @@ def course(tmp_path, monkeypatch):
 
 @pytest.mark.integration
 def test_a_healthy_machine_passes_and_a_kernel_really_answers(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "labkit.cli", "doctor", "--json"], capture_output=True,
-                          text=True, env=os.environ | {"LABKIT_RUNS": str(tmp_path / "runs")})
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit.cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"LABKIT_RUNS": str(tmp_path / "runs")},
+    )
     found = {line["topic"]: line for line in json.loads(done.stdout)}
     assert done.returncode == 0, done.stdout
-    assert {"Python", "Packages", "torch", "Devices", "Processor", "Memory", "Data", "Jupyter", "Slurm",
-            "HF_TOKEN", "WANDB_API_KEY", "Disk: runs"} <= set(found)
+    assert {
+        "Python",
+        "Packages",
+        "torch",
+        "Devices",
+        "Processor",
+        "Memory",
+        "Data",
+        "Jupyter",
+        "Slurm",
+        "HF_TOKEN",
+        "WANDB_API_KEY",
+        "Disk: runs",
+    } <= set(found)
     assert "answered in" in found["Jupyter"]["found"]
 
 
@@ -102,7 +118,7 @@ def test_data_sets_in_the_folder_are_named(course):
     assert "cifar10," in absent.found and "labkit fetch" in absent.advice
     folder = course / "data" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
-    assert "cifar10," in doctor.check_data()[1].found           # half there is not there
+    assert "cifar10," in doctor.check_data()[1].found  # half there is not there
     (folder / STAMP).write_text(ARCHIVES["cifar10"][0].md5)
     there, absent = doctor.check_data()
     assert "cifar10" in there.found and "cifar10," not in absent.found
@@ -111,6 +127,7 @@ def test_data_sets_in_the_folder_are_named(course):
 def test_a_check_that_breaks_is_a_finding_not_a_traceback(monkeypatch):
     def check_weather():
         raise OSError("rain")
+
     monkeypatch.setattr(doctor, "CHECKS", [check_weather])
     (line,) = doctor.examine()
     assert line.topic == "Weather" and line.verdict == "bad" and "rain" in line.found
@@ -119,6 +136,7 @@ def test_a_check_that_breaks_is_a_finding_not_a_traceback(monkeypatch):
 def test_a_kernel_that_does_not_start_is_red(monkeypatch):
     async def never():
         raise RuntimeError("Kernel died before replying")
+
     monkeypatch.setattr(doctor, "_kernel_answer", never)
     (line,) = doctor.check_kernel()
     assert line.verdict == "bad" and "Kernel died" in line.found

@@ -195,8 +195,11 @@ def pictures():
 def test_the_linear_head_is_that_of_the_probe_on_extracted_features(pictures):
     encoder, probe = pictures
     exam = lab.evaluate_linear_head(encoder, probe)
-    every = [t for name in ("train", "val", "test")
-             for t in (getattr(probe, name).images.flatten(1) / 255, getattr(probe, name).labels)]
+    every = [
+        t
+        for name in ("train", "val", "test")
+        for t in (getattr(probe, name).images.flatten(1) / 255, getattr(probe, name).labels)
+    ]
     assert exam.linear.accuracy == lab.linear_probe(*every).accuracy == 1.0
     assert exam.knn.accuracy == lab.knn_probe(*every).accuracy
     torch.testing.assert_close(exam.features["val"][0], every[2])
@@ -206,15 +209,18 @@ def test_features_are_computed_once_for_the_same_question_only(pictures, tmp_pat
     encoder, probe = pictures
     first = lab.evaluate_linear_head(encoder, probe, cache=tmp_path)
     asked = encoder.asked
-    assert asked == 90 and lab.evaluate_linear_head(encoder, probe, cache=tmp_path).linear.accuracy == \
-        first.linear.accuracy and encoder.asked == asked
+    assert (
+        asked == 90
+        and lab.evaluate_linear_head(encoder, probe, cache=tmp_path).linear.accuracy == first.linear.accuracy
+        and encoder.asked == asked
+    )
     with torch.no_grad():
-        encoder.scale *= 2                                       # other weights,
+        encoder.scale *= 2  # other weights,
     lab.evaluate_linear_head(encoder, probe, cache=tmp_path)
     assert encoder.asked == asked + 90
-    lab.evaluate_linear_head(encoder, probe, cache=tmp_path, mean=torch.full((3,), 0.5))     # normalisation,
+    lab.evaluate_linear_head(encoder, probe, cache=tmp_path, mean=torch.full((3,), 0.5))  # normalisation,
     assert encoder.asked == asked + 180
-    probe.test.images[0, 0, 0, 0] ^= 1                                                       # or one bit
+    probe.test.images[0, 0, 0, 0] ^= 1  # or one bit
     lab.evaluate_linear_head(encoder, probe, cache=tmp_path, mean=torch.full((3,), 0.5))
     assert encoder.asked == asked + 195
 
@@ -232,7 +238,7 @@ def test_a_torn_cache_file_is_computed_again(pictures, tmp_path):
 def test_a_cache_keeps_its_newest_files_and_never_loses_the_last(tmp_path):
     for age, name in enumerate("abcd"):
         (tmp_path / f"{name}.pt").write_bytes(bytes(100))
-        os.utime(tmp_path / f"{name}.pt", (1000 - age, 1000 - age))              # a is the newest
+        os.utime(tmp_path / f"{name}.pt", (1000 - age, 1000 - age))  # a is the newest
     (tmp_path / "note.txt").write_bytes(bytes(1000))
     for limit, left in ((400, "abcd"), (399, "abc"), (200, "ab"), (50, "a")):
         lab.keep_newest(tmp_path, limit)
@@ -244,7 +250,7 @@ def test_extracting_features_bounds_their_cache(pictures, tmp_path):
     encoder, probe = pictures
     normal = {"mean": probe.mean, "std": probe.std, "cache": tmp_path}
     with open(tmp_path / "old.pt", "wb") as file:
-        file.truncate(lab.CACHE_BYTES)                                           # a hole: no disk is filled
+        file.truncate(lab.CACHE_BYTES)  # a hole: no disk is filled
     os.utime(tmp_path / "old.pt", (0, 0))
     lab.cached_features(encoder, probe.val, **normal)
     assert len(list(tmp_path.glob("*.pt"))) == 1 and not (tmp_path / "old.pt").exists()

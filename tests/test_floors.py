@@ -12,14 +12,12 @@ LABKIT = Path(__file__).parents[1] / "labkit"
 FLOORS = [
     {"errors", "paths"},
     {"distributed", "intervals", "attempts"},
-    {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses",
-     "models", "pixels", "transforms"},
-    {"augment", "data", "tracking", "checkpoint", "probes", "grouped", "upload", "stopping",
-     "batch_checks"},
+    {"records", "config", "seeding", "metrics", "schedules", "optimizers", "losses", "models", "pixels", "transforms"},
+    {"augment", "data", "tracking", "checkpoint", "probes", "grouped", "upload", "stopping", "batch_checks"},
     {"steps", "evaluate", "profiling"},
     {"train", "modes", "scaling", "plots"},
     {"cli", "doctor"},
-]  # fmt: skip
+]
 TOWER = {"cluster"}
 TOWER_MAY_IMPORT = {"errors", "paths", "attempts", "records", "config", "intervals"}
 
@@ -87,9 +85,7 @@ def test_the_check_itself_sees_a_climbing_import():
     assert faults("steps", {"losses", "data"}) == set()
 
 
-@pytest.mark.parametrize(
-    "module", ["labkit", "labkit.records", "labkit.paths", "labkit.cluster", "labkit.cli"]
-)
+@pytest.mark.parametrize("module", ["labkit", "labkit.records", "labkit.paths", "labkit.cluster", "labkit.cli"])
 def test_light_rooms_import_without_torch_or_pandas(module):
     heavy = {"torch", "pandas", "papermill", "matplotlib"}
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
@@ -105,8 +101,23 @@ steps checkpoint config seeding metrics schedules optimizers tracking
 
 def test_the_training_core_needs_only_torch_torchvision_numpy_and_pydantic():
     """It must run in a bare GPU image, so everything else is imported where it is used."""
-    banned = ["tqdm", "yaml", "h5py", "tensorboard", "wandb", "sklearn", "pandas", "matplotlib", "kornia",
-              "transformers", "torchmetrics", "papermill", "IPython", "rich", "click"]  # fmt: skip
+    banned = [
+        "tqdm",
+        "yaml",
+        "h5py",
+        "tensorboard",
+        "wandb",
+        "sklearn",
+        "pandas",
+        "matplotlib",
+        "kornia",
+        "transformers",
+        "torchmetrics",
+        "papermill",
+        "IPython",
+        "rich",
+        "click",
+    ]
     code = (
         "import sys\n"
         "class Refuse:\n"

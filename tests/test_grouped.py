@@ -60,7 +60,7 @@ def test_plain_accumulation_would_be_another_loss():
     views, model = two_views(16), network()
     parts = [contrastive(model, batch, nt_xent) for batch in cut(views, [8, 8])]
     whole = contrastive(model, Batch(views), nt_xent)["loss"]
-    assert merge(parts)["loss"] < whole - 0.3            # half of the negatives: an easier question
+    assert merge(parts)["loss"] < whole - 0.3  # half of the negatives: an easier question
 
 
 def test_dropout_falls_where_it_fell_and_the_generator_goes_on():
@@ -76,7 +76,7 @@ def test_dropout_falls_where_it_fell_and_the_generator_goes_on():
     assert torch.equal(torch.rand(1), after)
     nt_xent(*(torch.cat(z) for z in zip(*halves, strict=True))).backward()
     stepped = torch.cat([(p - p.grad).detach().flatten() for p in twin.parameters()])
-    torch.testing.assert_close(weights(model), stepped, atol=2e-3, rtol=0)     # weight decay: lr * 5e-4
+    torch.testing.assert_close(weights(model), stepped, atol=2e-3, rtol=0)  # weight decay: lr * 5e-4
 
 
 def test_batchnorm_counts_each_image_once():

@@ -20,9 +20,7 @@ def test_interval_over_seeds_matches_scipy():
     values = [0.912, 0.905, 0.921, 0.899]
     interval = intervals.mean_interval(values)
     low, high = scipy.stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=scipy.stats.sem(values))
-    assert (interval.mean - interval.half_width, interval.mean + interval.half_width) == pytest.approx(
-        (low, high)
-    )
+    assert (interval.mean - interval.half_width, interval.mean + interval.half_width) == pytest.approx((low, high))
     assert str(interval) == "0.9093 ± 0.015 (n=4)"
 
 

@@ -16,8 +16,7 @@ from labkit.losses import NTXentLoss, focal_loss, hard_example_loss, nt_xent, su
 def views(batch, *, dim=8, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     return [
-        torch.randn(batch, dim, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
-        for _ in range(2)
+        torch.randn(batch, dim, generator=generator, dtype=torch.float64).to(dtype).requires_grad_() for _ in range(2)
     ]
 
 
@@ -43,9 +42,7 @@ def test_loss_and_gradient_match_the_papers_algorithm(batch, temperature, chunk_
     z = views(batch)
     loss, oracle = nt_xent(*z, temperature, chunk_size=chunk_size), nt_xent_loops(*z, temperature)
     torch.testing.assert_close(loss, oracle, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(
-        torch.autograd.grad(loss, z), torch.autograd.grad(oracle, z), rtol=1e-8, atol=1e-12
-    )
+    torch.testing.assert_close(torch.autograd.grad(loss, z), torch.autograd.grad(oracle, z), rtol=1e-8, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 17, 64])
@@ -171,9 +168,7 @@ WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.1, 3.0])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_focal_with_gamma_zero_is_cross_entropy(weight):
     logits, labels = samples(dtype=torch.float32)
-    torch.testing.assert_close(
-        focal_loss(logits, labels, 0.0, weight=weight), F.cross_entropy(logits, labels, weight)
-    )
+    torch.testing.assert_close(focal_loss(logits, labels, 0.0, weight=weight), F.cross_entropy(logits, labels, weight))
 
 
 def test_focal_matches_the_formula_in_loops():
@@ -195,17 +190,13 @@ def test_hard_examples_are_the_largest_losses(fraction):
     logits, labels = samples(dtype=torch.float32)
     each = sorted(F.cross_entropy(logits, labels, reduction="none").tolist(), reverse=True)
     kept = each[: max(1, math.ceil(fraction * len(each)))]
-    assert hard_example_loss(logits, labels, fraction).item() == pytest.approx(
-        sum(kept) / len(kept), rel=1e-6
-    )
+    assert hard_example_loss(logits, labels, fraction).item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
 
 
 def test_options_left_at_rest_give_cross_entropy():
     logits, labels = samples(dtype=torch.float32)
     loss = supervised_loss(label_smoothing=0.1, class_weights=WEIGHT.tolist(), num_classes=5)
-    torch.testing.assert_close(
-        loss(logits, labels), F.cross_entropy(logits, labels, WEIGHT, label_smoothing=0.1)
-    )
+    torch.testing.assert_close(loss(logits, labels), F.cross_entropy(logits, labels, WEIGHT, label_smoothing=0.1))
     assert supervised_loss()(logits.bfloat16(), labels).dtype == torch.float32
 
 

@@ -19,11 +19,24 @@ LENET = ("--mode", "simclr_scratch", "--model", "lenet", "--max-steps", "4")  # 
 
 def launch(folder, ranks, *words):
     """Run the program on so many ranks in a run folder; return (exit code, what was said, run)."""
-    environment = os.environ | {"LABKIT_RUN_DIR": str(folder), "OMP_NUM_THREADS": "1",
-                                "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone",
-                           f"--nproc-per-node={ranks}", "-m", "labkit.cli.train_ranks", *words],
-                          cwd=ROOT, env=environment, text=True, capture_output=True, timeout=280)  # fmt: skip
+    environment = os.environ | {"LABKIT_RUN_DIR": str(folder), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={ranks}",
+            "-m",
+            "labkit.cli.train_ranks",
+            *words,
+        ],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        capture_output=True,
+        timeout=280,
+    )
     return done.returncode, done.stdout + done.stderr, RunFolder(folder)
 
 
@@ -43,7 +56,7 @@ def losses(run):
 
 def test_two_ranks_contrast_as_one_process(runs):
     one, two = losses(runs[1]), losses(runs[2])
-    assert one and two == pytest.approx(one, rel=1e-4)      # half the negatives would lower it by log 2
+    assert one and two == pytest.approx(one, rel=1e-4)  # half the negatives would lower it by log 2
 
 
 def test_both_are_examined_alike(runs):
@@ -60,10 +73,13 @@ def test_a_wrong_mode_is_one_sentence(tmp_path):
     assert run.read_status()["state"] == "failed"
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["--mode", "scratch", "--lr", "0.1"], "--lr has no effect here; a mode's budget is its preset's."),
-    (["--max-steps", "3"], "--max-steps has no effect here; it belongs to a mode: add --mode."),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--mode", "scratch", "--lr", "0.1"], "--lr has no effect here; a mode's budget is its preset's."),
+        (["--max-steps", "3"], "--max-steps has no effect here; it belongs to a mode: add --mode."),
+    ],
+)
 def test_an_option_without_effect_is_refused(words, said, capsys):
     with pytest.raises(SystemExit) as left:
         train_ranks.main(words)
@@ -72,6 +88,6 @@ def test_an_option_without_effect_is_refused(words, said, capsys):
 
 def test_one_channel_is_trained_on(tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_RUN_DIR", str(tmp_path / "digits"))
-    monkeypatch.setenv("LABKIT_ATTEMPT", "")            # what it sets is taken back
+    monkeypatch.setenv("LABKIT_ATTEMPT", "")  # what it sets is taken back
     assert train_ranks.main(["--dataset", "digits", "--epochs", "1", "--model", "lenet"]) == 0
     assert RunFolder(tmp_path / "digits").read_summary()["main"] == "val_accuracy"

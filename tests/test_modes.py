@@ -43,9 +43,15 @@ def test_the_name_says_what_the_mode_does(name):
 def test_published_figures_are_in_the_published_order():
     order = sorted(modes.MODES, key=lambda name: -modes.MODES[name].published)
     assert order == [
-        "cifar_supervised_pretrained", "pretrained", "supervised_pretrained", "simclr_pretrained",
-        "cifar_supervised_scratch", "supervised_scratch", "simclr_scratch", "scratch",
-    ]  # fmt: skip
+        "cifar_supervised_pretrained",
+        "pretrained",
+        "supervised_pretrained",
+        "simclr_pretrained",
+        "cifar_supervised_scratch",
+        "supervised_scratch",
+        "simclr_scratch",
+        "scratch",
+    ]
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -102,11 +108,15 @@ def test_pretraining_is_what_the_table_says(shapes):
         steps[name] = task and (task.step, task.train.views, task.config)
     budget, gentle = settings.config(0), settings.config(0).but(lr=settings.gentle_lr)
     assert steps == {
-        "scratch": None, "pretrained": None,
-        "cifar_supervised_scratch": None, "cifar_supervised_pretrained": None,
-        "simclr_scratch": (contrastive, 2, budget), "simclr_pretrained": (contrastive, 2, gentle),
-        "supervised_scratch": (supervised, 1, budget), "supervised_pretrained": (supervised, 1, gentle),
-    }  # fmt: skip
+        "scratch": None,
+        "pretrained": None,
+        "cifar_supervised_scratch": None,
+        "cifar_supervised_pretrained": None,
+        "simclr_scratch": (contrastive, 2, budget),
+        "simclr_pretrained": (contrastive, 2, gentle),
+        "supervised_scratch": (supervised, 1, budget),
+        "supervised_pretrained": (supervised, 1, gentle),
+    }
 
 
 def test_another_corpus_may_be_named(tmp_path):
@@ -166,7 +176,7 @@ def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):
     flat = images.float().mean(dim=(2, 3), keepdim=True).expand_as(images).round().to(torch.uint8)
     plain = modes.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
     jittered = modes.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)      # a crop of one colour
+    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one colour
     assert (jittered - flat / 255).abs().mean() > 0.05
 
 

@@ -9,12 +9,7 @@ from labkit.records import RunFolder
 from labkit.train import fit
 
 STEPS = 160  # half of the tiny preset's: the gaps are wide long before its end
-GAPS = {
-    "scratch": 0.0,
-    "simclr_scratch": 0.08,
-    "supervised_scratch": 0.08,
-    "pretrained": 0.1,
-}  # over the one before
+GAPS = {"scratch": 0.0, "simclr_scratch": 0.08, "supervised_scratch": 0.08, "pretrained": 0.1}  # over the one before
 
 
 @pytest.mark.integration
@@ -30,15 +25,7 @@ def test_each_way_of_learning_is_clearly_better_than_the_one_before(seed, tmp_pa
         task = modes.pretraining(plan, encoder, corpus, settings=settings, seed=seed)
         if task is not None:
             run = RunFolder(tmp_path / name).create({"notebook": None})
-            fit(
-                task.model,
-                task.train,
-                config=task.config,
-                step=task.step,
-                loss=task.loss,
-                run=run,
-                progress=False,
-            )
+            fit(task.model, task.train, config=task.config, step=task.step, loss=task.loss, run=run, progress=False)
         scores[name] = evaluate.evaluate_linear_head(encoder, probe, **normal).linear.accuracy
     names = list(GAPS)
     for before, name in pairwise(names):

@@ -14,11 +14,14 @@ def test_the_root_is_the_folder_that_holds_labkit():
     assert (paths.repo_root() / "labkit" / "paths.py").samefile(paths.__file__)
 
 
-@pytest.mark.parametrize(("variable", "function", "default"), [
-    ("LABKIT_DATA", paths.data_dir, "data"),
-    ("LABKIT_RUNS", paths.runs_dir, "runs"),
-    ("LABKIT_CACHE", paths.cache_dir, ".cache"),
-])
+@pytest.mark.parametrize(
+    ("variable", "function", "default"),
+    [
+        ("LABKIT_DATA", paths.data_dir, "data"),
+        ("LABKIT_RUNS", paths.runs_dir, "runs"),
+        ("LABKIT_CACHE", paths.cache_dir, ".cache"),
+    ],
+)
 def test_a_variable_moves_each_folder(monkeypatch, tmp_path, variable, function, default):
     monkeypatch.delenv(variable, raising=False)
     assert function() == paths.repo_root() / default
@@ -46,6 +49,8 @@ def test_a_persons_own_setting_is_kept_but_never_for_kernels(monkeypatch):
 
 
 def test_importing_the_ground_floor_loads_no_heavy_library():
-    code = ("import sys, labkit, labkit.paths, labkit.records;"
-            "print([m for m in ('torch', 'numpy', 'pydantic', 'pandas', 'rich') if m in sys.modules])")
+    code = (
+        "import sys, labkit, labkit.paths, labkit.records;"
+        "print([m for m in ('torch', 'numpy', 'pydantic', 'pandas', 'rich') if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -14,12 +14,9 @@ from labkit.records import RunFolder
 
 # Machado, Oliveira and Fernandes (2009), severity 1: what a dichromat sees of linear RGB.
 DICHROMATS = {
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-                   [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-                     [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
-                   [0.004733, 0.691367, 0.303900]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
     "full vision": np.eye(3).tolist(),
 }
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -27,7 +24,7 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 
 def lab_colour(code: str, eye: str) -> np.ndarray:
     """Return the CIE L*a*b* coordinates in which `eye` sees a colour written #RRGGBB."""
-    rgb = np.array([int(code[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+    rgb = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     seen = np.clip(np.array(DICHROMATS[eye]) @ linear, 0, 1)
     x, y, z = np.cbrt(XYZ @ seen / (XYZ @ np.ones(3)))
@@ -36,9 +33,11 @@ def lab_colour(code: str, eye: str) -> np.ndarray:
 
 @pytest.mark.parametrize("eye", DICHROMATS)
 def test_colours_are_told_apart_by_every_eye(eye):
-    distances = {(a, b): np.linalg.norm(lab_colour(a, eye) - lab_colour(b, eye))
-                 for a, b in itertools.combinations(plots.PALETTE, 2)}
-    assert min(distances.values()) > 8, min(distances, key=distances.get)       # 2.3 is just noticeable
+    distances = {
+        (a, b): np.linalg.norm(lab_colour(a, eye) - lab_colour(b, eye))
+        for a, b in itertools.combinations(plots.PALETTE, 2)
+    }
+    assert min(distances.values()) > 8, min(distances, key=distances.get)  # 2.3 is just noticeable
 
 
 @pytest.fixture
@@ -51,17 +50,31 @@ def images():
     return torch.randint(0, 256, (7, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-ROWS = [{"epoch": e + 1, "train_loss": 2.0 - 0.5 * e, "val_loss": 2.1 - 0.4 * e, "train_accuracy": 0.2 * e,
-         "val_accuracy": (0.1, 0.4, 0.3)[e]} for e in range(3)]
+ROWS = [
+    {
+        "epoch": e + 1,
+        "train_loss": 2.0 - 0.5 * e,
+        "val_loss": 2.1 - 0.4 * e,
+        "train_accuracy": 0.2 * e,
+        "val_accuracy": (0.1, 0.4, 0.3)[e],
+    }
+    for e in range(3)
+]
 
 CHARTS = {
-    "lines": lambda: plots.plot_lines({"a": ([1, 2, 4], [1, 2, 3]), "b": ([1, 2, 4], [2, 1, 5])}, log_x=2,
-                                      x_label="Batch size (images)", y_label="Throughput (images/s)"),
-    "groups": lambda: plots.plot_groups({"train": {"cat": 3, "dog": 4}, "val": {"cat": 1, "dog": 2}},
-                                        x_label="Class", y_label="Images"),
+    "lines": lambda: plots.plot_lines(
+        {"a": ([1, 2, 4], [1, 2, 3]), "b": ([1, 2, 4], [2, 1, 5])},
+        log_x=2,
+        x_label="Batch size (images)",
+        y_label="Throughput (images/s)",
+    ),
+    "groups": lambda: plots.plot_groups(
+        {"train": {"cat": 3, "dog": 4}, "val": {"cat": 1, "dog": 2}}, x_label="Class", y_label="Images"
+    ),
     "histogram": lambda: plots.plot_histogram({"red": [0.1, 0.2, 0.2]}, x_label="Pixel value (0 to 1)"),
-    "scatter": lambda: plots.plot_scatter(np.eye(2), [0, 1], classes=["cat", "dog"], x_label="First axis",
-                                          y_label="Second axis"),
+    "scatter": lambda: plots.plot_scatter(
+        np.eye(2), [0, 1], classes=["cat", "dog"], x_label="First axis", y_label="Second axis"
+    ),
     "heatmap": lambda: plots.plot_heatmap(np.eye(3), x_label="View", y_label="View", unit="Cosine"),
     "curves": lambda: plots.plot_curves({"cnn": ROWS, "vit": ROWS}),
     "confusion": lambda: plots.plot_confusion([[3, 1], [0, 4]], classes=["cat", "dog"]),
@@ -116,11 +129,12 @@ def test_confusion_shows_counts_and_colours_shares_of_the_true_class():
 def drawn(fig):
     """The pictures of a grid with the (column, row) place of their left upper corners, and its texts."""
     ax = fig.axes[0]
-    corners = [image.get_extent()[::3] for image in ax.images]                # left, top
+    corners = [image.get_extent()[::3] for image in ax.images]  # left, top
     columns, rows = (sorted({corner[i] for corner in corners}) for i in (0, 1))
     places = [(rows.index(top), columns.index(left)) for left, top in corners]
-    return dict(zip(places, (image.get_array() for image in ax.images), strict=True)), \
-        [text.get_text() for text in ax.texts]
+    return dict(zip(places, (image.get_array() for image in ax.images), strict=True)), [
+        text.get_text() for text in ax.texts
+    ]
 
 
 def pixels(image):
@@ -170,8 +184,7 @@ def test_pairs_put_the_original_left_of_each_change(images):
 
 def test_predictions_say_right_and_wrong_in_words(images):
     probabilities = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
-    fig = plots.plot_predictions(images[:2], torch.tensor([0, 0]), probabilities=probabilities,
-                                 classes=["cat", "dog"])
+    fig = plots.plot_predictions(images[:2], torch.tensor([0, 0]), probabilities=probabilities, classes=["cat", "dog"])
     assert drawn(fig)[1] == ["right: cat\n90%", "wrong: dog\n70%, is cat"]
 
 
@@ -188,6 +201,7 @@ def test_show_displays_picture_and_alt_text_to_a_notebook(run, tmp_path):
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
     from traitlets.config import Config
+
     quiet = Config({"HistoryManager": {"enabled": False}})
     InteractiveShell.instance(ipython_dir=str(tmp_path), config=quiet)
     try:
@@ -195,14 +209,15 @@ def test_show_displays_picture_and_alt_text_to_a_notebook(run, tmp_path):
             plots.show(CHARTS["heatmap"](), "one", alt="Ones on the diagonal.", run=run)
     finally:
         InteractiveShell.clear_instance()
-    output, = captured.outputs
+    (output,) = captured.outputs
     assert output.metadata["image/png"]["alt"] == "Ones on the diagonal."
     data, file = output.data["image/png"], (run.figures / "one.png").read_bytes()
     assert (base64.b64decode(data) if isinstance(data, str) else data) == file
 
 
-@pytest.mark.parametrize(("name", "alt"), [("../evil", "A line that rises."), ("", "A line that rises."),
-                                           ("fine", ""), ("fine", "plot")])
+@pytest.mark.parametrize(
+    ("name", "alt"), [("../evil", "A line that rises."), ("", "A line that rises."), ("fine", ""), ("fine", "plot")]
+)
 def test_show_refuses_a_path_as_name_and_a_missing_description(run, name, alt):
     with pytest.raises(LabError):
         plots.show(CHARTS["heatmap"](), name, alt=alt, run=run)

@@ -44,9 +44,7 @@ def test_probe_matches_scikit_learns_logistic_regression(l2):
     train, val, test = blobs(400, 0), blobs(100, 1), blobs(500, 2)
     ours = lab.linear_probe(*train, *val, *test, l2=[l2], tolerance=1e-6)
     x, y = torch.cat([train[0], val[0]]).double(), torch.cat([train[1], val[1]])
-    reference = make_pipeline(
-        StandardScaler(), LogisticRegression(C=1 / (l2 * len(y)), tol=1e-8, max_iter=5000)
-    )
+    reference = make_pipeline(StandardScaler(), LogisticRegression(C=1 / (l2 * len(y)), tol=1e-8, max_iter=5000))
     reference.fit(x, y)
     theirs = torch.from_numpy(reference[-1].coef_).T.float()
     assert (ours.weight - theirs).norm() / theirs.norm() < 5e-3

@@ -113,9 +113,7 @@ def test_costs_of_the_tiny_dinov3():
     width, patches, layers = 64, 64, 3
     tokens = patches + 1 + 4
     linear = tokens * (4 * width**2 + 2 * width * 4 * width) + 2 * tokens**2 * width  # of one layer
-    assert row["forward_gflop"] == pytest.approx(
-        2 * (layers * linear + patches * width * 4 * 4 * 3 + width * 10) / 1e9
-    )
+    assert row["forward_gflop"] == pytest.approx(2 * (layers * linear + patches * width * 4 * 4 * 3 + width * 10) / 1e9)
     assert row["parameters"] == 154_442 and row["activation_mb"] > 0
 
 
@@ -207,8 +205,10 @@ def test_the_sweep_ends_where_memory_ends():
 
     rows = profiling.throughput_by_batch(make_step, [1, 2, 4, 8], warmup=0, repeats=1)
     assert [(r["batch_size"], r["peak_bytes"], r["note"]) for r in rows] == [
-        (1, 4000, ""), (2, 8000, ""), (4, None, "out of memory")
-    ]  # fmt: skip
+        (1, 4000, ""),
+        (2, 8000, ""),
+        (4, None, "out of memory"),
+    ]
     assert rows[1]["images_per_second"] > 0 and rows[2]["images_per_second"] is None
 
 

@@ -22,8 +22,10 @@ def run(tmp_path):
 
 def strict(text):
     """Parse as the JSON standard says: NaN and Infinity are refused."""
+
     def refuse(name):
         raise ValueError(name)
+
     return json.loads(text, parse_constant=refuse)
 
 
@@ -76,7 +78,12 @@ def test_truncation_drops_only_the_later_rows_of_that_fit(run):
     run.append_metrics({"note": "no fit"})
     run.truncate_metrics("a", 1)
     assert [(r.get("fit"), r.get("step")) for r in run.read_metrics()] == [
-        ("a", 1), ("b", 1), ("b", 2), ("b", 3), (None, None)]
+        ("a", 1),
+        ("b", 1),
+        ("b", 2),
+        ("b", 3),
+        (None, None),
+    ]
 
 
 def test_summaries_merge_and_equal_values_give_equal_files(tmp_path):
@@ -106,12 +113,14 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path):
     """A file-size limit is the disk that is full: the kernel refuses the write half-way."""
     target = tmp_path / "status.json"
     atomic_write(target, "old")
-    code = ("import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-            "from labkit.records import atomic_write\n"
-            "from labkit.errors import LabError\n"
-            "try: atomic_write(sys.argv[1], 'x' * 100_000)\n"
-            "except LabError as error: print(error)")
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from labkit.records import atomic_write\n"
+        "from labkit.errors import LabError\n"
+        "try: atomic_write(sys.argv[1], 'x' * 100_000)\n"
+        "except LabError as error: print(error)"
+    )
     said = subprocess.check_output([sys.executable, "-c", code, str(target)], text=True)
     assert "full" in said and str(target) in said
     assert target.read_text() == "old"
@@ -121,8 +130,10 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path):
 def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path):
     target = tmp_path / "f.json"
     atomic_write(target, json.dumps(["x" * 200_000]))
-    code = ("import sys\nfrom labkit.records import atomic_write\nprint(flush=True)\n"
-            "while True: atomic_write(sys.argv[1], '[\"' + 'y' * 200_000 + '\"]')")
+    code = (
+        "import sys\nfrom labkit.records import atomic_write\nprint(flush=True)\n"
+        "while True: atomic_write(sys.argv[1], '[\"' + 'y' * 200_000 + '\"]')"
+    )
     for delay in (0.01, 0.02, 0.05):
         writer = subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE)
         writer.stdout.readline()
@@ -136,6 +147,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path):
 def test_a_read_only_folder_is_one_sentence(monkeypatch, tmp_path):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
+
     monkeypatch.setattr(records.os, "replace", refuse)
     with pytest.raises(LabError, match="read-only"):
         atomic_write(tmp_path / "f", "text")
@@ -145,6 +157,7 @@ def test_a_read_only_folder_is_one_sentence(monkeypatch, tmp_path):
 def test_readers_never_see_a_missing_or_empty_status(run):
     def write(number):
         run.write_status("running", number=number)
+
     with ThreadPoolExecutor(1) as pool:
         writes = [pool.submit(write, n) for n in range(50)]
         while not writes[-1].done():
@@ -158,13 +171,14 @@ def test_the_current_run_is_the_runners_folder(monkeypatch, tmp_path):
 
 
 def test_outside_a_run_there_is_one_fresh_folder_per_process(tmp_path):
-    code = ("from labkit.records import current_run\n"
-            "run = current_run(); assert run is current_run()\n"
-            "print(run.path, run.read_status()['state'])")
+    code = (
+        "from labkit.records import current_run\n"
+        "run = current_run(); assert run is current_run()\n"
+        "print(run.path, run.read_status()['state'])"
+    )
     environment = {k: v for k, v in os.environ.items() if k != "LABKIT_RUN_DIR"}
     environment["LABKIT_RUNS"] = str(tmp_path)
-    said = [subprocess.check_output([sys.executable, "-c", code], text=True, env=environment).split()
-            for _ in range(2)]
+    said = [subprocess.check_output([sys.executable, "-c", code], text=True, env=environment).split() for _ in range(2)]
     assert said[0][0] != said[1][0] and said[0][1] == "running"
     assert RunFolder(said[0][0]).read_status()["state"] == "done"
 
@@ -185,9 +199,14 @@ def test_a_record_that_is_no_dict_or_cannot_be_read_counts_as_none(run):
 
 def test_an_interactive_session_says_which_process_it_is(tmp_path):
     code = "from labkit.records import current_run; import os; print(current_run().path); os._exit(9)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "LABKIT_RUNS": str(tmp_path), "LABKIT_RUN_DIR": ""})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LABKIT_RUNS": str(tmp_path), "LABKIT_RUN_DIR": ""},
+    )
     status = RunFolder(done.stdout.strip()).read_status()
     assert {"host", "pid", "pid_started"} <= set(status)
     from labkit.cluster.state import observe
+
     assert observe(RunFolder(done.stdout.strip()))["state"] == "died"

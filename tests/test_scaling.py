@@ -31,9 +31,7 @@ def ring_in_steps(size, n, link):
 
 @pytest.mark.parametrize(("size", "n"), itertools.product([4, 10**6], [2, 3, 8]))
 def test_time_equals_the_sum_over_the_rings_steps(size, n):
-    assert scaling.allreduce_time(size, world_size=n, link=LINK) == pytest.approx(
-        ring_in_steps(size, n, LINK)
-    )
+    assert scaling.allreduce_time(size, world_size=n, link=LINK) == pytest.approx(ring_in_steps(size, n, LINK))
 
 
 def test_fit_finds_the_link_again_through_noise():
@@ -68,9 +66,7 @@ def test_a_step_is_bound_by_the_slower_of_computing_and_sending():
     assert scaling.predict_step_time(**parts, buckets=[10**9], world_size=1, link=LINK) == pytest.approx(3.6)
     fast = scaling.predict_step_time(**parts, buckets=[10**3] * 4, world_size=2, link=Link(0, 1e12))
     assert fast == pytest.approx(3.6)
-    slow = scaling.predict_step_time(
-        **parts, buckets=[10**9] * 4, world_size=2, link=Link(0, 1e8), first_bucket_s=0.5
-    )
+    slow = scaling.predict_step_time(**parts, buckets=[10**9] * 4, world_size=2, link=Link(0, 1e8), first_bucket_s=0.5)
     assert slow == pytest.approx(0.1 + 1.0 + 0.5 + 4 * 10.0 + 0.5)
 
 
@@ -83,9 +79,14 @@ def test_two_buckets_agree_with_a_simulated_timeline():
         for ready, size in zip((first, backward), buckets, strict=True):
             sent = max(sent, ready) + ring_in_steps(size, 3, LINK)
         predicted = scaling.predict_step_time(
-            forward_s=0.3, backward_s=backward, optimizer_s=0.2, buckets=buckets, world_size=3, link=LINK,
+            forward_s=0.3,
+            backward_s=backward,
+            optimizer_s=0.2,
+            buckets=buckets,
+            world_size=3,
+            link=LINK,
             first_bucket_s=first,
-        )  # fmt: skip
+        )
         assert predicted == pytest.approx(0.3 + sent + 0.2)
 
 
@@ -98,9 +99,12 @@ def result():
     """Two cores; strong scaling at 80 %, weak at 90 %, threads at 75 %."""
     parts = {"input_s": 0.0, "forward_s": 0.2, "backward_s": 0.29, "optimizer_s": 0.01}
     rows = [
-        row("strong", 1, 1, 64, 1.0), row("strong", 1, 2, 64, 1 / 1.5), row("local", 1, 1, 32, 0.5, parts),
-        row("strong", 2, 1, 32, 1.0 / 1.6), row("weak", 2, 1, 64, 1.0 / 0.9),
-    ]  # fmt: skip
+        row("strong", 1, 1, 64, 1.0),
+        row("strong", 1, 2, 64, 1 / 1.5),
+        row("local", 1, 1, 32, 0.5, parts),
+        row("strong", 2, 1, 32, 1.0 / 1.6),
+        row("weak", 2, 1, 64, 1.0 / 0.9),
+    ]
     times = {2: {s: ring_in_steps(s, 2, LINK) for s in (10**4, 10**6, 10**8)}}
     return Scaling("net", "shapes", "cpu", "fp32", 2, 1, [40_000_000, 400], rows, times)
 
@@ -108,18 +112,10 @@ def result():
 def test_strong_and_weak_tables_keep_their_own_definitions(result):
     one, two = scaling.scaling_table(result, kind="strong")
     assert (one["speedup"], one["efficiency"]) == (1, 1)
-    assert (two["speedup"], two["efficiency"], two["global_batch"]) == (
-        pytest.approx(1.6),
-        pytest.approx(0.8),
-        64,
-    )
+    assert (two["speedup"], two["efficiency"], two["global_batch"]) == (pytest.approx(1.6), pytest.approx(0.8), 64)
     assert two["over_all_cores"] == pytest.approx(1.6 / 1.5)
     one, two = scaling.scaling_table(result, kind="weak")
-    assert (two["speedup"], two["efficiency"], two["global_batch"]) == (
-        pytest.approx(1.8),
-        pytest.approx(0.9),
-        128,
-    )
+    assert (two["speedup"], two["efficiency"], two["global_batch"]) == (pytest.approx(1.8), pytest.approx(0.9), 128)
     assert two["images_per_s"] / one["images_per_s"] == pytest.approx(two["speedup"])
     with pytest.raises(LabError, match="Did you mean strong"):
         scaling.scaling_table(result, kind="stronk")
@@ -154,9 +150,15 @@ def test_one_and_two_real_ranks_are_measured():
     if _cores() < 2:
         pytest.skip("needs two cores")
     found = measure(
-        (1, 2), batch_size=16, model="lenet", windows=3, steps_per_window=1, limit=200,
-        allreduce_bytes=(4096, 2**20), timeout_s=240,
-    )  # fmt: skip
+        (1, 2),
+        batch_size=16,
+        model="lenet",
+        windows=3,
+        steps_per_window=1,
+        limit=200,
+        allreduce_bytes=(4096, 2**20),
+        timeout_s=240,
+    )
     assert found.device == "cpu" and sum(found.parameter_bytes) == 4 * 83_126
     cases = {(m.scaling, m.ranks, m.batch_size) for m in found.measurements}
     assert cases == {("strong", 1, 16), ("local", 1, 8), ("strong", 2, 8), ("weak", 2, 16)}
@@ -199,9 +201,7 @@ def _state(pid):
 def test_a_dying_rank_is_shown_with_its_last_words_and_takes_the_others_along(tmp_path):
     (tmp_path / "rank.py").write_text(RANK)
     with pytest.raises(LabError, match="Rank 1 of 2 failed") as caught:
-        scaling.torchrun(
-            [str(tmp_path / "rank.py"), str(tmp_path), "1", "300"], ranks=2, threads=3, timeout_s=120
-        )
+        scaling.torchrun([str(tmp_path / "rank.py"), str(tmp_path), "1", "300"], ranks=2, threads=3, timeout_s=120)
     assert "my memory is full" in str(caught.value) and "rank 1 of 2 with 3 threads" in str(caught.value)
     assert not ranks_alive(tmp_path)
 

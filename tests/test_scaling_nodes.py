@@ -23,13 +23,31 @@ REPORT = """{task}: Root Cause (first observed failure):
 def test_one_torchrun_per_node_meets_on_the_first_and_none_outlives_a_dead_rank():
     words = srun(["program.py", "a b"], TWO, ranks=4, log_dir=Path("/runs/04/ranks-1"))
     assert words == [
-        "srun", "--export=ALL", "--overlap", "--nodes=2", "--ntasks=2", "--ntasks-per-node=1",
-        "--cpus-per-task=3", "--kill-on-bad-exit=1", "--label",
-        sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=2", "--max-restarts=0",
-        "--rdzv-backend=c10d", "--rdzv-id=ranks-1", "--rdzv-endpoint=127.0.0.1:20012",
-        "--rdzv-conf=join_timeout=60,timeout=60", "--local-addr=127.0.0.1", "--tee=3",
-        "--log-dir=/runs/04/ranks-1", "program.py", "a b",
-    ]  # fmt: skip
+        "srun",
+        "--export=ALL",
+        "--overlap",
+        "--nodes=2",
+        "--ntasks=2",
+        "--ntasks-per-node=1",
+        "--cpus-per-task=3",
+        "--kill-on-bad-exit=1",
+        "--label",
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nnodes=2",
+        "--nproc-per-node=2",
+        "--max-restarts=0",
+        "--rdzv-backend=c10d",
+        "--rdzv-id=ranks-1",
+        "--rdzv-endpoint=127.0.0.1:20012",
+        "--rdzv-conf=join_timeout=60,timeout=60",
+        "--local-addr=127.0.0.1",
+        "--tee=3",
+        "--log-dir=/runs/04/ranks-1",
+        "program.py",
+        "a b",
+    ]
     away = Nodes(count=2, address="gpu07", port=20_012, cpus=3, folder=Path("/runs"))
     assert not [w for w in srun(["p"], away, ranks=2, log_dir=Path("/l")) if w.startswith("--local-addr")]
 
@@ -63,13 +81,15 @@ def test_a_job_of_two_nodes_inside_a_container_is_one_sentence(monkeypatch, tmp_
 
 
 def test_of_two_nodes_that_report_the_first_death_is_shown_with_its_own_words():
-    log = "\n".join([
-        "0: [default0]:connection reset by peer",
-        "1: [default0]:fine here",
-        "1: [default1]:my memory is full",
-        REPORT.format(task=0, time="2026-11-21_20:00:05", host="node1", rank=0, local=0),
-        REPORT.format(task=1, time="2026-11-21_20:00:04", host="node2", rank=3, local=1),
-    ])  # fmt: skip
+    log = "\n".join(
+        [
+            "0: [default0]:connection reset by peer",
+            "1: [default0]:fine here",
+            "1: [default1]:my memory is full",
+            REPORT.format(task=0, time="2026-11-21_20:00:05", host="node1", rank=0, local=0),
+            REPORT.format(task=1, time="2026-11-21_20:00:04", host="node2", rank=3, local=1),
+        ]
+    )
     assert last_words(log) == (3, "[rank 3] my memory is full")
 
 

@@ -32,19 +32,11 @@ def follow(make, steps=STEPS):
         ("constant", {}, lambda o: oracle.ConstantLR(o, factor=1.0)),
         ("step", {"step_size": 10, "gamma": 0.5}, lambda o: oracle.StepLR(o, 10, gamma=0.5)),
         ("step", {}, lambda o: oracle.StepLR(o, 13)),
-        (
-            "multistep",
-            {"milestones": [5, 30], "gamma": 0.2},
-            lambda o: oracle.MultiStepLR(o, [5, 30], gamma=0.2),
-        ),
+        ("multistep", {"milestones": [5, 30], "gamma": 0.2}, lambda o: oracle.MultiStepLR(o, [5, 30], gamma=0.2)),
         ("multistep", {}, lambda o: oracle.MultiStepLR(o, [18, 28])),
         ("cosine", {"min_factor": 0.05}, lambda o: oracle.CosineAnnealingLR(o, STEPS, eta_min=0.05)),
         ("linear", {"min_factor": 0.1}, lambda o: oracle.LinearLR(o, 1.0, 0.1, total_iters=STEPS)),
-        (
-            "one_cycle",
-            {},
-            lambda o: oracle.OneCycleLR(o, 1.0, STEPS, final_div_factor=1e12, cycle_momentum=False),
-        ),
+        ("one_cycle", {}, lambda o: oracle.OneCycleLR(o, 1.0, STEPS, final_div_factor=1e12, cycle_momentum=False)),
     ],
 )
 def test_follows_torch(name, options, make):
@@ -73,9 +65,7 @@ def test_warm_up_comes_before_any_schedule(name, after):
 
 def test_warm_up_of_one_cycle_is_its_own_rise():
     def torch_one_cycle(optimizer):
-        return oracle.OneCycleLR(
-            optimizer, 1.0, 40, pct_start=8 / 40, final_div_factor=1e12, cycle_momentum=False
-        )
+        return oracle.OneCycleLR(optimizer, 1.0, 40, pct_start=8 / 40, final_div_factor=1e12, cycle_momentum=False)
 
     multiplier = schedules.build("one_cycle", total_steps=40, warmup_steps=8)
     assert [multiplier(s) for s in range(40)] == pytest.approx(follow(torch_one_cycle, 40), abs=1e-9)

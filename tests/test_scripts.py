@@ -13,9 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 def bash(command: str, *, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
     env = {**os.environ, **environment}
-    return subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=300
-    )
+    return subprocess.run(["bash", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 def one_sentence(result: subprocess.CompletedProcess) -> str:
@@ -84,9 +82,13 @@ def test_one_mode_goes_on_only_where_its_own_job_was_queued_again(copy, fake):
     for name in ("there", ""):
         said = {}
         for restarts in ("0", "1"):
-            done = bash(f"scripts/sbatch_one.sh --mode=scratch {name and '--run-name=' + name}", cwd=copy,
-                        SLURM_JOB_ID="7", SLURM_RESTART_COUNT=restarts,
-                        LABKIT_PYTHON=fake("python", 'echo "does: $*"'))  # fmt: skip
+            done = bash(
+                f"scripts/sbatch_one.sh --mode=scratch {name and '--run-name=' + name}",
+                cwd=copy,
+                SLURM_JOB_ID="7",
+                SLURM_RESTART_COUNT=restarts,
+                LABKIT_PYTHON=fake("python", 'echo "does: $*"'),
+            )
             said[restarts] = done.stdout.partition("does: -m labkit.cli ")[2].strip()
         assert said["0"].endswith(f"--name {name or 'scratch-7-2'}") and said["0"].startswith("run ")
         assert said["1"] == f"resume {name or 'scratch-7'} --executor local"
@@ -95,11 +97,23 @@ def test_one_mode_goes_on_only_where_its_own_job_was_queued_again(copy, fake):
 @pytest.mark.parametrize("dataset", ["folder", "medium_imagenet"])
 def test_a_data_set_at_a_path_gets_it_as_a_parameter(copy, fake, dataset, tmp_path):
     python = fake("python", 'echo "does: $* data=$LABKIT_DATA"')
-    said = bash(f"'{copy}/scripts/sbatch_one.sh' --mode=scratch", cwd=tmp_path, LABKIT_PYTHON=python,
-                DATASET=dataset, DATA_DIR="mine", LABKIT_DATA="").stdout  # fmt: skip
+    said = bash(
+        f"'{copy}/scripts/sbatch_one.sh' --mode=scratch",
+        cwd=tmp_path,
+        LABKIT_PYTHON=python,
+        DATASET=dataset,
+        DATA_DIR="mine",
+        LABKIT_DATA="",
+    ).stdout
     assert f"-p data_dir={tmp_path}/mine -p dataset={dataset} " in said and "data=\n" in said
-    said = bash(f"'{copy}/scripts/sbatch_one.sh' --mode=scratch", cwd=tmp_path, LABKIT_PYTHON=python,
-                DATASET="cifar10", DATA_DIR="mine", LABKIT_DATA="").stdout  # fmt: skip
+    said = bash(
+        f"'{copy}/scripts/sbatch_one.sh' --mode=scratch",
+        cwd=tmp_path,
+        LABKIT_PYTHON=python,
+        DATASET="cifar10",
+        DATA_DIR="mine",
+        LABKIT_DATA="",
+    ).stdout
     assert "data_dir" not in said and f"data={tmp_path}/mine\n" in said
 
 
@@ -139,9 +153,7 @@ def test_a_full_disk_names_the_next_step(copy, tmp_path):
 def test_a_disk_that_fills_up_while_pip_works_is_told(copy):
     log = copy / "pip.log"
     log.write_text("Collecting torch\nERROR: Could not install: [Errno 28] No space left on device\n")
-    assert "disk is full" in one_sentence(
-        bash(f"source scripts/environment.sh; explain_pip '{log}'", cwd=copy)
-    )
+    assert "disk is full" in one_sentence(bash(f"source scripts/environment.sh; explain_pip '{log}'", cwd=copy))
 
 
 def test_a_second_set_up_does_nothing(copy):

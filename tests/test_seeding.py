@@ -46,7 +46,7 @@ def test_deterministic_kernels_are_chosen_and_given_up():
 
 def test_a_state_saved_as_data_goes_on_exactly():
     seed_everything(3)
-    draw()                                  # leaves half of a Gaussian pair behind in two of the generators
+    draw()  # leaves half of a Gaussian pair behind in two of the generators
     file = io.BytesIO()
     torch.save(rng_state(), file)
     expected = draw()
@@ -71,7 +71,7 @@ def test_derived_seeds_never_change():
 
 def test_derived_seeds_look_random():
     bits = np.array([[derive(0, k) >> b & 1 for b in range(63)] for k in range(2000)])
-    assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.06      # 5 standard deviations of a fair coin
+    assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.06  # 5 standard deviations of a fair coin
 
 
 class Noise(torch.utils.data.Dataset):

@@ -13,16 +13,7 @@ from labkit import models
 from labkit.config import TrainConfig
 from labkit.errors import LabError
 from labkit.losses import nt_xent
-from labkit.steps import (
-    Learner,
-    choose_layout,
-    choose_losses,
-    choose_precision,
-    contrastive,
-    groups,
-    merge,
-    supervised,
-)
+from labkit.steps import Learner, choose_layout, choose_losses, choose_precision, contrastive, groups, merge, supervised
 
 CPU = torch.device("cpu")
 
@@ -142,8 +133,12 @@ def test_groups_keep_order_and_end_ragged():
 
 
 def test_merged_outcomes_add_counts_and_average_the_rest():
-    seen = merge([{"loss": torch.tensor(1.0), "correct": torch.tensor(3), "count": 6},
-                  {"loss": torch.tensor(4.0), "correct": torch.tensor(1), "count": 2}])  # fmt: skip
+    seen = merge(
+        [
+            {"loss": torch.tensor(1.0), "correct": torch.tensor(3), "count": 6},
+            {"loss": torch.tensor(4.0), "correct": torch.tensor(1), "count": 2},
+        ]
+    )
     assert {k: float(v) for k, v in seen.items()} == {"loss": 1.75, "correct": 4, "count": 8}
 
 
@@ -221,14 +216,12 @@ def test_labels_are_checked_before_the_first_step(train_labels, val_labels, told
 
 def test_balanced_weights_come_from_the_training_labels():
     model = SimpleNamespace(num_classes=2)
-    loss, val_loss = choose_losses(
-        None, supervised, model, *splits((0, 0, 0, 1)), CONFIG.but(class_weights="balanced")
-    )
+    loss, val_loss = choose_losses(None, supervised, model, *splits((0, 0, 0, 1)), CONFIG.but(class_weights="balanced"))
     logits, labels = torch.randn(4, 2), torch.tensor([0, 0, 0, 1])
     each = F.cross_entropy(logits, labels, reduction="none")
-    expected = (each[:3].mean() + each[3]) / 2              # both classes weigh alike
+    expected = (each[:3].mean() + each[3]) / 2  # both classes weigh alike
     assert loss(logits, labels).item() == pytest.approx(expected.item())
-    assert val_loss(logits, labels).item() == pytest.approx(each.mean().item())      # comparable
+    assert val_loss(logits, labels).item() == pytest.approx(each.mean().item())  # comparable
 
 
 def test_an_empty_class_cannot_be_balanced():

@@ -15,9 +15,7 @@ SOURCES = [f for f in TRACKED if f.endswith(".py") and (ROOT / f).exists() and n
 
 
 def test_ruff_finds_nothing():
-    result = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
 
 

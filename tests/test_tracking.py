@@ -27,8 +27,10 @@ def run(tmp_path, monkeypatch):
 def outcomes(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.randint(1, 9, (count,), generator=generator).tolist()
-    return [{"loss": torch.rand((), generator=generator), "correct": torch.tensor(size // 2), "count": size}
-            for size in sizes]  # fmt: skip
+    return [
+        {"loss": torch.rand((), generator=generator), "correct": torch.tensor(size // 2), "count": size}
+        for size in sizes
+    ]
 
 
 def test_means_weigh_every_image_alike():
@@ -36,10 +38,12 @@ def test_means_weigh_every_image_alike():
     for number, outcome in enumerate(seen):
         tally.add(number, outcome)
     images = sum(o["count"] for o in seen)
-    assert tally.epoch_means("train_") == pytest.approx({
-        "train_loss": sum(o["loss"].item() * o["count"] for o in seen) / images,
-        "train_accuracy": sum(o["count"] // 2 for o in seen) / images,
-    })  # fmt: skip
+    assert tally.epoch_means("train_") == pytest.approx(
+        {
+            "train_loss": sum(o["loss"].item() * o["count"] for o in seen) / images,
+            "train_accuracy": sum(o["count"] // 2 for o in seen) / images,
+        }
+    )
 
 
 def test_recent_means_begin_anew_and_epoch_means_do_not():
@@ -89,7 +93,7 @@ def test_tensorboard_reads_back_what_the_run_folder_holds(run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     write(run, rows(1, 6))
-    run.truncate_metrics("net", 3)                          # an attempt ended at step 5, its checkpoint at 3
+    run.truncate_metrics("net", 3)  # an attempt ended at step 5, its checkpoint at 3
     write(run, rows(4, 8, offset=0.5), after=3)
     events = EventAccumulator(str(run.logs / "tensorboard" / "net")).Reload()
     points = [(point.step, point.value) for point in events.Scalars("step/loss")]
@@ -102,7 +106,7 @@ def wandb_history(folder):
     from wandb.proto.wandb_internal_pb2 import Record
 
     data, place, history = next(folder.glob("*.wandb")).read_bytes(), 7, []
-    assert len(data) < 2**15                            # one block: no record is split
+    assert len(data) < 2**15  # one block: no record is split
     while place + 7 <= len(data):
         length, kind = struct.unpack_from("<HB", data, place + 4)
         record = Record.FromString(data[place + 7 : place + 7 + length])
@@ -120,7 +124,7 @@ def test_wandb_offline_keeps_a_segment_for_each_attempt(run, monkeypatch):
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(run.path / name.lower()))
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)         # a tracker that fails would warn
+        warnings.simplefilter("error", UserWarning)  # a tracker that fails would warn
         write(run, rows(1, 4), wandb="offline", tensorboard=False)
         write(run, rows(4, 6), after=3, wandb="offline", tensorboard=False)
     kept = json.loads((run.logs / "wandb.json").read_text())
@@ -128,7 +132,7 @@ def test_wandb_offline_keeps_a_segment_for_each_attempt(run, monkeypatch):
     segments = sorted((run.logs / "wandb").glob("offline-run-*"), key=lambda p: p.name[-1])
     assert [s.name.endswith(f"{kept['id']}-net-{n}") for n, s in enumerate(segments, 1)] == [True, True]
     expected = [[(1, 1), (2, 2), (3, 3)], [(4, 4), (5, 5)]]
-    for _ in range(100):                        # W&B's own process writes, and may be late on a busy machine
+    for _ in range(100):  # W&B's own process writes, and may be late on a busy machine
         seen = [[(row["step"], row["step/loss"]) for row in wandb_history(segment)] for segment in segments]
         if seen == expected:
             break
@@ -137,7 +141,7 @@ def test_wandb_offline_keeps_a_segment_for_each_attempt(run, monkeypatch):
 
 
 def test_wandb_is_off_unless_asked_for(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)         # importing it would fail, and warn
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would fail, and warn
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         write(run, rows(1, 3), tensorboard=False)
@@ -207,7 +211,7 @@ def test_a_terminal_gets_a_bar_unless_a_runner_watches(tmp_path, quiet):
     subprocess.run([sys.executable, "-c", IN_TERMINAL], stderr=theirs, env=environment, check=True)
     os.close(theirs)
     shown = b""
-    with contextlib.suppress(OSError):                  # the end of a pseudo-terminal is an error
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal is an error
         while chunk := os.read(ours, 4096):
             shown += chunk
     os.close(ours)

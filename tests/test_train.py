@@ -105,7 +105,7 @@ def test_equal_seeds_write_equal_files_and_other_seeds_do_not(tmp_path):
         train(convnet(), folder, config=settings(seed=seed), val=evaluation())
         logs.append(folder.metrics_log.read_bytes())
     assert logs[0] == logs[1] != logs[2]
-    assert b"second" not in logs[0]                 # no wall-clock in the record
+    assert b"second" not in logs[0]  # no wall-clock in the record
 
 
 def test_validation_counts_every_image_once_in_eval_mode(run):
@@ -134,9 +134,14 @@ def test_accumulating_two_halves_equals_the_whole_batch(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wanted, steps", [({"epochs": 3}, 12), ({"max_steps": 5}, 5), ({"epochs": 3, "max_steps": 7}, 7),
-                      ({"epochs": 1, "max_steps": 7}, 4)]
-)  # fmt: skip
+    "wanted, steps",
+    [
+        ({"epochs": 3}, 12),
+        ({"max_steps": 5}, 5),
+        ({"epochs": 3, "max_steps": 7}, 7),
+        ({"epochs": 1, "max_steps": 7}, 4),
+    ],
+)
 def test_the_smaller_of_epochs_and_steps_wins(wanted, steps):
     assert count_steps(TrainConfig(accumulate=3, **wanted), 10) == steps
 
@@ -157,8 +162,9 @@ def scripted(values, key="val_accuracy"):
 
 def test_it_stops_when_patience_evaluations_in_a_row_meet_the_target(run):
     seen = [0.5, 0.9, 0.7, 0.9, 0.95, 0.99]
-    history = train(linear(), run, config=settings(epochs=6, target_accuracy=0.9), val=evaluation(),
-                    monitor=scripted(seen))  # fmt: skip
+    history = train(
+        linear(), run, config=settings(epochs=6, target_accuracy=0.9), val=evaluation(), monitor=scripted(seen)
+    )
     assert history.column("val_accuracy") == seen[:5]
     assert (history.stopped_because, history.epoch) == ("target", 5)
 
@@ -266,13 +272,20 @@ def test_settings_that_cannot_work_are_refused(run, changes, told):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"class_weights": "balanced"}, {"focal_gamma": 2.0}, {"hard_fraction": 0.5},
-                {"label_smoothing": 0.1}, {"optimizer": "lars", "lr": 1.0}, {"schedule": "one_cycle"}]
-)  # fmt: skip
+    "changes",
+    [
+        {"class_weights": "balanced"},
+        {"focal_gamma": 2.0},
+        {"hard_fraction": 0.5},
+        {"label_smoothing": 0.1},
+        {"optimizer": "lars", "lr": 1.0},
+        {"schedule": "one_cycle"},
+    ],
+)
 def test_every_way_of_training_learns_the_toy(run, changes):
     config = settings(epochs=6, **{"lr": 1e-2} | changes)
     history = train(convnet(), run, config=config, val=evaluation())
-    assert history.epochs[-1]["val_accuracy"] > 0.6                # 1/3 by chance
+    assert history.epochs[-1]["val_accuracy"] > 0.6  # 1/3 by chance
 
 
 def test_contrastive_training_brings_partners_together(run):
@@ -281,10 +294,11 @@ def test_contrastive_training_brings_partners_together(run):
     augment = simclr_view(8, area=(0.8, 1.0), strength=0.2, gray=0.0)
     data = batches(views=2, augment=augment, batch_size=32)
     val = Batches(toy_split(64, 1), 32, views=2, augment=augment, shuffle=False, device="cpu")
-    history = train(model, run, data=data, val=val, config=settings(epochs=8, lr=1e-2), step=contrastive,
-                    loss=NTXentLoss(0.2))  # fmt: skip
+    history = train(
+        model, run, data=data, val=val, config=settings(epochs=8, lr=1e-2), step=contrastive, loss=NTXentLoss(0.2)
+    )
     losses = history.column("train_loss")
-    assert losses[-1] < losses[0] - 0.1 < math.log(63)              # ln 63: every candidate looks alike
+    assert losses[-1] < losses[0] - 0.1 < math.log(63)  # ln 63: every candidate looks alike
     assert history.epochs[-1]["val_accuracy"] > 5 / 63
 
 
@@ -299,7 +313,7 @@ def test_a_finished_training_comes_back_at_once_with_weights_and_generators(run)
             raise AssertionError("a finished training read a batch")
 
     again = convnet()
-    again.num_classes = 3                      # else the loop looks at one output to count them
+    again.num_classes = 3  # else the loop looks at one output to count them
     data = Unread(toy_split(), 16, device="cpu")
     assert train(again, run, config=settings(), data=data, val=evaluation()) == history
     assert torch.equal(weights(again), weights(first)) and not again.training
@@ -358,7 +372,7 @@ def test_a_log_gets_one_line_per_epoch(run, capsys):
 
 def test_the_stop_button_saves_and_the_same_cell_goes_on(tmp_path):
     """The same model object, half trained, meets its own checkpoint: that is no other model."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)      # a shell's background job ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
 
     class Pressed(Batches):
         def epoch(self, e, start=0):

@@ -73,8 +73,18 @@ def probe(model):
 def train(network, run, data=None, *, name="model", best_by="val_accuracy", **settings):
     config = TrainConfig(**{"epochs": 3, "log_every": 2, "lr": 0.01, "precision": "fp32"} | settings)
     val = Batches.evaluation(split(40, 1), 16, device="cpu")
-    return fit(network, data or Watched(), config=config, val=val, run=run, name=name, monitor=probe,
-               best_by=best_by, progress=False, tracker=Tracker(run, tensorboard=False))  # fmt: skip
+    return fit(
+        network,
+        data or Watched(),
+        config=config,
+        val=val,
+        run=run,
+        name=name,
+        monitor=probe,
+        best_by=best_by,
+        progress=False,
+        tracker=Tracker(run, tensorboard=False),
+    )
 
 
 def everything(network, run, history, name="model"):
@@ -94,7 +104,7 @@ def everything(network, run, history, name="model"):
 
 WAYS = {
     "adamw": {},
-    "accumulated": {"accumulate": 4},                                   # 6 batches: groups of 4 and 2
+    "accumulated": {"accumulate": 4},  # 6 batches: groups of 4 and 2
     "sgd_cosine": {"optimizer": "sgd", "schedule": "cosine", "warmup_steps": 4, "lr": 0.1},
     "by_steps": {"epochs": None, "max_steps": 15},
     "clipped_bf16": {"grad_clip": 0.5, "precision": "bf16"},
@@ -130,13 +140,13 @@ def test_stopped_again_and_again_equals_uninterrupted(folder):
     run = folder("stuttering")
     for _ in range(17):
         with pytest.raises(Interrupted):
-            train(model(), run, Watched({3: run.stop_flag.touch}))       # 1 is a look at one output; 2 trains
+            train(model(), run, Watched({3: run.stop_flag.touch}))  # 1 is a look at one output; 2 trains
         run.stop_flag.unlink()
     network = model()
     data = Watched()
     history = train(network, run, data)
     assert everything(network, run, history) == expected
-    assert data.fetched == 2                                            # 17 of 18 steps were made before
+    assert data.fetched == 2  # 17 of 18 steps were made before
 
 
 def kill():
@@ -180,7 +190,7 @@ def test_a_notebook_of_two_fits_stopped_in_the_second_equals_uninterrupted(folde
         torch.manual_seed(0)
         body, head = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Dropout(0.2)), nn.Linear(8, 3)
         first = train(nn.Sequential(body, head), run, name="pretrain")
-        second = nn.Sequential(body, nn.ReLU(), nn.Linear(8, 3))        # drawn after the first fit
+        second = nn.Sequential(body, nn.ReLU(), nn.Linear(8, 3))  # drawn after the first fit
         return second, first, train(second, run, data, name="finetune")
 
     run = folder("straight")
@@ -213,14 +223,25 @@ def contrasted(run, *, temperature=0.2, strength=1.0, **options):
     encoder.num_features = 8
     network = SimCLRModel(encoder, projection_dim=4)
     config = TrainConfig(max_steps=2, precision="fp32", lr=0.01)
-    return fit(network, views, config=config, run=run, step=contrastive, loss=NTXentLoss(temperature),
-               tracker=Tracker(run, tensorboard=False), **options)  # fmt: skip
+    return fit(
+        network,
+        views,
+        config=config,
+        run=run,
+        step=contrastive,
+        loss=NTXentLoss(temperature),
+        tracker=Tracker(run, tensorboard=False),
+        **options,
+    )
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"temperature": 1.0}, r"loss was 'NTXentLoss\(.*temperature=0.2\)', is 'NTXentLoss\(.*temperature=1.0"),
-    ({"strength": 0.0}, "augment was 'SimCLRView"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"temperature": 1.0}, r"loss was 'NTXentLoss\(.*temperature=0.2\)', is 'NTXentLoss\(.*temperature=1.0"),
+        ({"strength": 0.0}, "augment was 'SimCLRView"),
+    ],
+)
 def test_a_cell_run_again_with_another_loss_or_view_is_no_old_result(folder, change, said):
     run = folder("cell")
     contrasted(run)

@@ -56,9 +56,14 @@ class ResNet18(nn.Module):
 
 
 def throughput(
-    step: Callable[[], object], batch_size: int, *, warmup: int, repeats: int, clock: Callable[[], float],
+    step: Callable[[], object],
+    batch_size: int,
+    *,
+    warmup: int,
+    repeats: int,
+    clock: Callable[[], float],
     wait: Callable[[], None],
-) -> float:  # fmt: skip
+) -> float:
     """Return images per second over `repeats` steps, after `warmup` steps that do not count. 2 points.
 
     step(): hands the device the work on one batch and may return before it is done; wait(): returns once the
@@ -68,9 +73,7 @@ def throughput(
     raise NotImplementedError("lab02, throughput: see section 4 of the handout")
 
 
-def epoch_throughput(
-    epoch_seconds: Sequence[float], num_images: int, batch_size: int, drop_last: bool
-) -> float:
+def epoch_throughput(epoch_seconds: Sequence[float], num_images: int, batch_size: int, drop_last: bool) -> float:
     """Return images per second of training: an epoch's images over the median epoch. 1 point.
 
     The first epoch is left out where there is more than one; drop_last: an incomplete batch is not trained

@@ -63,9 +63,7 @@ def fit(
     raise NotImplementedError("lab05, fit: see section 3 of the handout")
 
 
-def train_probe(
-    backbone: nn.Module, head: nn.Module, optimizer: Optimizer, batches: Iterable[Batch]
-) -> float:
+def train_probe(backbone: nn.Module, head: nn.Module, optimizer: Optimizer, batches: Iterable[Batch]) -> float:
     """Train `head` for one epoch on the features of a frozen backbone, head(backbone(images)). (2 points)
 
     One update per batch. Returns the mean loss over all images. The backbone works in eval mode and is

@@ -45,11 +45,15 @@ LAB = Lab(
 
 # Counts
 
+
 def counts(student: Student, labels: Tensor, classes: int) -> list[int]:
     got, after = student.helper.with_arguments(student.class_counts, labels, classes)
     expect(isinstance(got, Tensor), f"class_counts must return a tensor; yours returns {named(got)}.")
-    expect(got.shape == (classes,), f"With {classes} classes the counts have the shape ({classes},), also "
-           f"where a class has no label; yours have {tuple(got.shape)}.")
+    expect(
+        got.shape == (classes,),
+        f"With {classes} classes the counts have the shape ({classes},), also "
+        f"where a class has no label; yours have {tuple(got.shape)}.",
+    )
     whole = not got.is_floating_point() and got.dtype != torch.bool
     expect(whole, f"Counts are whole numbers (int64); yours are {got.dtype}.", keep=0.5)
     expect(torch.equal(after, labels), "class_counts must leave the labels as they are.")
@@ -58,7 +62,7 @@ def counts(student: Student, labels: Tensor, classes: int) -> list[int]:
 
 @check(1, "class_counts: a small example", visible=True)
 def test_counts_of_an_example(student, draw):
-    classes = draw.permutation(4).tolist()       # which class has 3, 2, 1 and no labels
+    classes = draw.permutation(4).tolist()  # which class has 3, 2, 1 and no labels
     labels = torch.tensor([classes[0]] * 3 + [classes[1]] * 2 + [classes[2]])[draw.permutation(6)]
     wanted = [{classes[0]: 3, classes[1]: 2, classes[2]: 1}.get(k, 0) for k in range(4)]
     got = counts(student, labels, 4)
@@ -77,14 +81,17 @@ def test_counts(student, draw):
 
 # Mean and standard deviation
 
+
 def statistics(student: Student, images: Tensor) -> tuple[Tensor, Tensor]:
     got, after = student.helper.with_arguments(student.channel_mean_std, images)
     pair = isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(one, Tensor) for one in got)
     expect(pair, f"channel_mean_std must return two tensors (mean, std); yours returns {named(got)}.")
     channels = images.shape[1]
     for name, one in zip(("mean", "std"), got, strict=True):
-        expect(one.shape == (channels,), f"The {name} of {channels} channels has the shape ({channels},); "
-               f"yours has {tuple(one.shape)}.")
+        expect(
+            one.shape == (channels,),
+            f"The {name} of {channels} channels has the shape ({channels},); yours has {tuple(one.shape)}.",
+        )
         expect(one.is_floating_point() and one.isfinite().all(), f"The {name} must be finite floats.")
     expect(torch.equal(after, images), "channel_mean_std must leave the images as they are.")
     return got[0].double(), got[1].double()
@@ -102,8 +109,11 @@ def compare_statistics(student: Student, images: Tensor, what: str) -> None:
         if not torch.allclose(one, true, rtol=1e-3, atol=1e-7):
             hint = right.diagnose_mean_std(images, *got)
             k = int((one - true).abs().argmax())
-            expect(False, f"{what}: the {name} of channel {k} is {true[k]:.6f}; yours is "
-                   f"{one[k]:.6f}{': ' + hint if hint else ''}.")
+            expect(
+                False,
+                f"{what}: the {name} of channel {k} is {true[k]:.6f}; yours is "
+                f"{one[k]:.6f}{': ' + hint if hint else ''}.",
+            )
 
 
 @check(1, "channel_mean_std: black and white images", visible=True)
@@ -115,8 +125,11 @@ def test_statistics_of_black_and_white(student, draw):
     mean, std = statistics(student, images)
     wanted = [0.5, level / 255, 0.5], [0.5, 0.0, 0.5]
     for name, got, true in zip(("mean", "std"), (mean, std), wanted, strict=True):
-        expect((got - torch.tensor(true)).abs().max() < 1e-4, f"The {name} should be "
-               f"{[round(one, 4) for one in true]}; yours is {[round(one, 4) for one in got.tolist()]}.")
+        expect(
+            (got - torch.tensor(true)).abs().max() < 1e-4,
+            f"The {name} should be "
+            f"{[round(one, 4) for one in true]}; yours is {[round(one, 4) for one in got.tolist()]}.",
+        )
 
 
 @check(3, "channel_mean_std: over all pixels of all images, per channel")
@@ -136,6 +149,7 @@ def test_statistics_of_flat_images(student, draw):
 
 
 # The split
+
 
 def labelled(draw: Draw) -> Tensor:
     """Return shuffled labels of classes of very different sizes."""
@@ -157,8 +171,10 @@ def split_of(student: Student, labels: Tensor, fraction: float, seed: int) -> tu
     rows = torch.cat(parts).long().sort().values
     doubled = len(rows) - len(rows.unique())
     expect(doubled == 0, f"{doubled} rows appear twice: train and val must not share a row.")
-    expect(torch.equal(rows, torch.arange(len(labels))), f"train and val together must hold each of the "
-           f"{len(labels)} rows once; yours hold {len(rows)}.")
+    expect(
+        torch.equal(rows, torch.arange(len(labels))),
+        f"train and val together must hold each of the {len(labels)} rows once; yours hold {len(rows)}.",
+    )
     expect(torch.equal(after, labels), "stratified_split must leave the labels as they are.")
     return parts[0].long(), parts[1].long()
 
@@ -171,8 +187,11 @@ def shares(labels: Tensor, val: Tensor, fraction: float) -> None:
     for k in labels.unique().tolist():
         size, got = int((labels == k).sum()), int((labels[val] == k).sum())
         near = abs(got - fraction * size) < 1 + size / len(labels)
-        expect(near, f"Class {k} has {size} rows: val should take {fraction:.0%} of "
-               f"them, {fraction * size:.1f} rounded down or up; yours takes {got}.")
+        expect(
+            near,
+            f"Class {k} has {size} rows: val should take {fraction:.0%} of "
+            f"them, {fraction * size:.1f} rounded down or up; yours takes {got}.",
+        )
 
 
 @check(2, "stratified_split: each row once, each class in proportion", visible=True)
@@ -219,23 +238,31 @@ def test_split_leaves_the_global_generator_alone(student, draw):
     different = split_of(student, labels, 0.4, seed + 1)[1].sort().values
     same = torch.equal(split_of(student, labels, 0.4, seed)[1].sort().values, different)
     expect(not same, "Different seeds must give different splits.")
-    expect(isinstance(after, Tensor) and torch.equal(after, plain), "The split changes torch's global random "
-           "state (manual_seed, or a shuffle without a generator of its own).")
+    expect(
+        isinstance(after, Tensor) and torch.equal(after, plain),
+        "The split changes torch's global random state (manual_seed, or a shuffle without a generator of its own).",
+    )
 
 
 # The grid
+
 
 def grid_of(student: Student, images: Tensor, columns: int, padding: int, value: float) -> Tensor:
     """Return the grid, checked for type, shape and dtype."""
     got, after = student.helper.with_arguments(student.image_grid, images, columns, padding, value)
     expect(isinstance(got, Tensor), f"image_grid must return a tensor; yours returns {named(got)}.")
     number, channels, height, width = images.shape
-    shape = (channels, -(-number // columns) * (height + padding) + padding,
-             columns * (width + padding) + padding)  # fmt: skip
-    expect(got.shape == shape, f"{number} images {channels}x{height}x{width} in {columns} columns with "
-           f"{padding} px of padding make {shape}; yours is {tuple(got.shape)}.")
-    expect(got.dtype == images.dtype, f"The grid of {images.dtype} images is {images.dtype}; yours is "
-           f"{got.dtype}.", keep=0.5)
+    shape = (channels, -(-number // columns) * (height + padding) + padding, columns * (width + padding) + padding)
+    expect(
+        got.shape == shape,
+        f"{number} images {channels}x{height}x{width} in {columns} columns with "
+        f"{padding} px of padding make {shape}; yours is {tuple(got.shape)}.",
+    )
+    expect(
+        got.dtype == images.dtype,
+        f"The grid of {images.dtype} images is {images.dtype}; yours is {got.dtype}.",
+        keep=0.5,
+    )
     expect(torch.equal(after, images), "image_grid must leave the images as they are.")
     return got
 
@@ -265,6 +292,9 @@ def test_grid(student, draw):
         wanted = right.image_grid(images, columns, padding, value)
         if not torch.equal(got, wanted):
             hint = right.diagnose_grid(images, columns, padding, value, got)
-            expect(False, f"{number} images of {channels} channels in {columns} columns, padding {padding}, "
-                   f"background {value}: {int((got != wanted).sum())} numbers differ"
-                   f"{'; ' + hint if hint else ''}.")
+            expect(
+                False,
+                f"{number} images of {channels} channels in {columns} columns, padding {padding}, "
+                f"background {value}: {int((got != wanted).sum())} numbers differ"
+                f"{'; ' + hint if hint else ''}.",
+            )

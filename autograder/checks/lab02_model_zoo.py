@@ -30,15 +30,20 @@ def logits(student: Student, model, images: Tensor, classes: int) -> None:
     """Expect finite logits (B, K), the same twice, others for other images, each image on its own."""
     first, second = (run(student, model, images, classes) for _ in range(2))
     spread, largest = (first - first.mean(0)).abs().max(), first.abs().max()
-    expect((first - second).abs().max() <= 1e-4 * largest, "In eval mode the same images give other logits "
-           "the second time: is dropout always on?")
+    expect(
+        (first - second).abs().max() <= 1e-4 * largest,
+        "In eval mode the same images give other logits the second time: is dropout always on?",
+    )
     expect(spread > 1e-5 * largest, "The logits are the same for different images.")
     alone = run(student, model, images[:1], classes)
-    expect((alone - first[:1]).abs().max() < 0.02 * spread + 1e-5 * largest, "In eval mode an image's logits "
-           "must not depend on the other images of the batch.")
+    expect(
+        (alone - first[:1]).abs().max() < 0.02 * spread + 1e-5 * largest,
+        "In eval mode an image's logits must not depend on the other images of the batch.",
+    )
 
 
 # AlexNet
+
 
 def alexnet_table(size: int, classes: int) -> list[tuple[str, list[int]]]:
     """Return what the handout's table gives at each convolution, max-pooling and linear layer."""
@@ -62,8 +67,10 @@ def test_alexnet_table(student, draw):
     classes, size = draw.integer(11, 40), draw.integer(70, 110)
     traced = watched(student, student.AlexNet.keep(classes), draw.normal(2, 3, size, size))
     tracing.follow(traced, alexnet_table(size, classes), f"AlexNet at {size} px")
-    reasons = {-4096 * 35 * 256: "the first linear layer takes 256 numbers, not 256 * 6 * 6",
-               -9344 - classes: "the biases are missing"}  # fmt: skip
+    reasons = {
+        -4096 * 35 * 256: "the first linear layer takes 256 numbers, not 256 * 6 * 6",
+        -9344 - classes: "the biases are missing",
+    }
     tracing.counted(traced, 57_003_840 + 4097 * classes, reasons)
 
 
@@ -73,7 +80,7 @@ def test_alexnet_values(student, draw):
 
     classes = draw.integer(5, 30)
     model, layers, seen = student.AlexNet.keep(classes), right.alexnet_layers(classes), []
-    for size in (draw.integer(159, 170), 70):    # a last map of 4x4 tells poolings apart, 1x1 does not
+    for size in (draw.integer(159, 170), 70):  # a last map of 4x4 tells poolings apart, 1x1 does not
         images = draw.normal(2, 3, size, size)
         if not seen:
             traced = watched(student, model, images)
@@ -85,28 +92,43 @@ def test_alexnet_values(student, draw):
     for size, images, got in seen:
         off = right.far(got, right.no_gradients(right.alexnet, weights, images))
         hint = right.no_gradients(right.diagnose_alexnet, weights, images, got) if off > 2e-3 else ""
-        expect(off < 2e-3, f"At {size} px, with the same weights, your logits are off by {off:.2g} of the "
-               f"largest{': ' + hint if hint else ''}.", keep=0.0 if size != 70 else 0.5)
+        expect(
+            off < 2e-3,
+            f"At {size} px, with the same weights, your logits are off by {off:.2g} of the "
+            f"largest{': ' + hint if hint else ''}.",
+            keep=0.0 if size != 70 else 0.5,
+        )
 
 
 @check(1, "AlexNet: dropout 0.5 before the first and the second linear layer, in train mode alone")
 def test_alexnet_dropout(student, draw):
     seen = student.helper.linear_inputs(student.AlexNet.keep(4), draw.uniform(4, 3, 70, 70) + 0.1)
     shapes = [[list(one.shape) for one in mode] for mode in seen] if isinstance(seen, list) else []
-    expect(shapes == [[[4, 9216], [4, 4096], [4, 4096]]] * 2, "Dropout is judged at the inputs of three "
-           "linear layers (9216, 4096 and 4096 wide); yours has others.")
+    expect(
+        shapes == [[[4, 9216], [4, 4096], [4, 4096]]] * 2,
+        "Dropout is judged at the inputs of three linear layers (9216, 4096 and 4096 wide); yours has others.",
+    )
     for name, quiet, noisy, rate in zip(("first", "second", "last"), *seen, (0.5, 0.5, 0.0), strict=True):
         calm, share = float((quiet == 0).double().mean()), float((noisy == 0).double().mean())
-        expect(calm < 0.02, f"In eval mode {calm:.0%} of the {name} linear layer's inputs are zero: dropout "
-               "must be off.")
-        expect(abs(share - rate) < 0.05, f"In train mode dropout sets {share:.0%} of the {name} linear "
-               f"layer's inputs to zero; it should be {rate:.0%}.")
+        expect(
+            calm < 0.02, f"In eval mode {calm:.0%} of the {name} linear layer's inputs are zero: dropout must be off."
+        )
+        expect(
+            abs(share - rate) < 0.05,
+            f"In train mode dropout sets {share:.0%} of the {name} linear "
+            f"layer's inputs to zero; it should be {rate:.0%}.",
+        )
         ratio = float(noisy.double().mean() / quiet.double().mean())
-        expect(0.8 < ratio < 1.25, f"Dropout changes the mean of the {name} linear layer's inputs by a "
-               f"factor {ratio:.2f}: what stays is multiplied by 1/(1 - p).")
+        expect(
+            0.8 < ratio < 1.25,
+            f"Dropout changes the mean of the {name} linear layer's inputs by a "
+            f"factor {ratio:.2f}: what stays is multiplied by 1/(1 - p).",
+        )
     mixed = (seen[1][0].unflatten(1, (256, 36)) == 0).double().mean(2)
-    expect(((mixed > 0) & (mixed < 1)).double().mean() > 0.9, "Dropout must drop single numbers, not whole "
-           "maps, after the pooling to 6x6.")
+    expect(
+        ((mixed > 0) & (mixed < 1)).double().mean() > 0.9,
+        "Dropout must drop single numbers, not whole maps, after the pooling to 6x6.",
+    )
 
 
 @check(1, "AlexNet: gradients reach every parameter")
@@ -119,6 +141,7 @@ def test_alexnet_gradients(student, draw):
 
 
 # The residual block
+
 
 def block_of(student: Student, draw: Draw, kind: int):
     """Return (block, in width, width, stride): nothing changes, more channels, a stride, or both."""
@@ -135,10 +158,11 @@ def test_block_shapes(student, draw):
         out = student.kit.forward(block, draw.normal(3, before, size, size))
         expect(isinstance(out, Tensor), f"The block must return a tensor; it returns {named(out)}.")
         shape = (3, width, size // stride, size // stride)
-        expect(out.shape == shape, f"ResNetBlock({before}, {width}, {stride}) at {size} px must give "
-               f"{shape}; yours gives {tuple(out.shape)}.")
-        expect(out.isfinite().all() and out.min() >= 0, "The block ends in a ReLU; yours gives negative "
-               "numbers.")
+        expect(
+            out.shape == shape,
+            f"ResNetBlock({before}, {width}, {stride}) at {size} px must give {shape}; yours gives {tuple(out.shape)}.",
+        )
+        expect(out.isfinite().all() and out.min() >= 0, "The block ends in a ReLU; yours gives negative numbers.")
         expect((out - out[:1]).abs().max() > 1e-6, "The block gives the same for different images.")
 
 
@@ -153,16 +177,23 @@ def compare_blocks(student: Student, draw: Draw, *, train: bool) -> None:
         weights = share_weights(student, block, traced, layers, draw.seed + kind)
         got, after = student.helper.forward_and_input(block, images, train)
         true = right.no_gradients(right.block, weights, images, stride, train=train)
-        expect(isinstance(got, Tensor) and got.shape == true.shape, f"In {mode} mode the block's output must "
-               f"have the shape {tuple(true.shape)}.")
+        expect(
+            isinstance(got, Tensor) and got.shape == true.shape,
+            f"In {mode} mode the block's output must have the shape {tuple(true.shape)}.",
+        )
         off = right.far(got, true)
         if off > 1e-3:
             hint = right.no_gradients(right.diagnose_block, weights, images, got, stride, train)
-            expect(False, f"ResNetBlock({before}, {width}, {stride}) in {mode} mode, with the same weights, "
-                   f"is off by {off:.2g} of its largest value{': ' + hint if hint else ''}.")
+            expect(
+                False,
+                f"ResNetBlock({before}, {width}, {stride}) in {mode} mode, with the same weights, "
+                f"is off by {off:.2g} of its largest value{': ' + hint if hint else ''}.",
+            )
         whole(traced, layers)
-        expect(torch.equal(after, images), "The block changes the tensor that it is given (an operation "
-               "in place: += or relu_ on x).")
+        expect(
+            torch.equal(after, images),
+            "The block changes the tensor that it is given (an operation in place: += or relu_ on x).",
+        )
 
 
 @check(2, "ResNetBlock: the same weights give the same maps in eval mode")
@@ -187,6 +218,7 @@ def test_block_gradients(student, draw):
 
 # ResNet18
 
+
 def resnet_table(size: int, classes: int) -> list[tuple[str, list[int]]]:
     """Return what the 20 convolutions and the linear layer give; a shortcut's map equals its block's."""
     maps, side = [[64, size, size]], size
@@ -204,9 +236,11 @@ def test_resnet_table(student, draw):
     traced = watched(student, model, images)
     tracing.follow(traced, resnet_table(size, classes), f"ResNet18 at {size} px")
     reasons = {
-        4800: "the convolutions have biases (BatchNorm's shift makes them idle)", -1792: "the shortcuts lack "
-        "BatchNorm", 896: "the shortcuts' convolutions have biases", 64: "the first convolution has a bias",
-    }  # fmt: skip
+        4800: "the convolutions have biases (BatchNorm's shift makes them idle)",
+        -1792: "the shortcuts lack BatchNorm",
+        896: "the shortcuts' convolutions have biases",
+        64: "the first convolution has a bias",
+    }
     tracing.counted(traced, 11_168_832 + 513 * classes, reasons)
 
 
@@ -219,12 +253,16 @@ def test_resnet_values(student, draw):
     images = draw.normal(4, 3, size, size)
     traced = watched(student, model, images)
     weights = share_weights(student, model, traced, layers, draw.seed)
-    for train in (False, True):                  # eval first: a pass in train mode moves the statistics
+    for train in (False, True):  # eval first: a pass in train mode moves the statistics
         got = run(student, model, images, classes, train=train)
         off = right.far(got, right.no_gradients(right.resnet18, weights, images, train=train))
         hint = right.no_gradients(right.diagnose_resnet, weights, images, got, train) if off > 5e-3 else ""
-        expect(off < 5e-3, f"In {'train' if train else 'eval'} mode, with the same weights, your logits are "
-               f"off by {off:.2g} of the largest{': ' + hint if hint else ''}.", keep=0.5 * train)
+        expect(
+            off < 5e-3,
+            f"In {'train' if train else 'eval'} mode, with the same weights, your logits are "
+            f"off by {off:.2g} of the largest{': ' + hint if hint else ''}.",
+            keep=0.5 * train,
+        )
     whole(traced, layers)
 
 
@@ -238,6 +276,7 @@ def test_resnet_gradients(student, draw):
 
 
 # Throughput
+
 
 def positive(value) -> float:
     if isinstance(value, Tensor) and value.numel() == 1:
@@ -257,28 +296,37 @@ def test_epoch_throughput(student, draw):
             got = positive(student.epoch_throughput(epochs, images, batch, drop_last))
             median = statistics.median(epochs[1:] or epochs)
             true = (batch * steps if drop_last else images) / median
-            known = {batch / median: "that is one batch per epoch: an epoch sees all images", images / median:
-                     "drop_last leaves the last images out", steps / median: "that is steps per second",
-                     images / statistics.fmean(epochs): "leave the first epoch out, take the others' "
-                     "median"}  # fmt: skip
+            known = {
+                batch / median: "that is one batch per epoch: an epoch sees all images",
+                images / median: "drop_last leaves the last images out",
+                steps / median: "that is steps per second",
+                images / statistics.fmean(epochs): "leave the first epoch out, take the others' median",
+            }
             hint = next((text for value, text in known.items() if abs(got / value - 1) < 1e-4), "")
-            expect(abs(got - true) < 1e-4 * true, f"{images} images, batch {batch}, drop_last {drop_last}, "
-                   f"median epoch {median:.3f} s: {true:.3f} images per second; yours "
-                   f"{got:.3f}{'; ' + hint if hint else ''}.")
+            expect(
+                abs(got - true) < 1e-4 * true,
+                f"{images} images, batch {batch}, drop_last {drop_last}, "
+                f"median epoch {median:.3f} s: {true:.3f} images per second; yours "
+                f"{got:.3f}{'; ' + hint if hint else ''}.",
+            )
 
 
 @check(1, "throughput: equal steps on a device that works behind the clock's back", visible=True)
 def test_throughput_of_equal_steps(student, draw):
     batch, warmup, repeats, each = draw.integer(3, 300), 2, draw.integer(4, 9), draw.real(0.01, 0.2)
     got, steps = student.helper.timed(student.throughput, batch, warmup, repeats, [each], 0.001)
-    expect(steps == warmup + repeats, f"step() must run warmup + repeats = {warmup + repeats} times, not "
-           f"{steps}.")
+    expect(steps == warmup + repeats, f"step() must run warmup + repeats = {warmup + repeats} times, not {steps}.")
     got = positive(got)
-    expect(got < 1.5 * batch / each, f"{got:.0f} images per second is more than the device can do "
-           f"({batch / each:.0f}): it was still at work. Call wait() before you read the clock.")
+    expect(
+        got < 1.5 * batch / each,
+        f"{got:.0f} images per second is more than the device can do "
+        f"({batch / each:.0f}): it was still at work. Call wait() before you read the clock.",
+    )
     wanted = [batch / each, batch / (each + 0.001)]
-    expect(0.98 * min(wanted) < got < 1.02 * max(wanted), f"{batch} images take {each:.4f} s: "
-           f"{batch / each:.1f} images per second; yours {got:.1f}.")
+    expect(
+        0.98 * min(wanted) < got < 1.02 * max(wanted),
+        f"{batch} images take {each:.4f} s: {batch / each:.1f} images per second; yours {got:.1f}.",
+    )
 
 
 @check(1, "throughput: slow first steps and what they left in the queue do not count")
@@ -291,6 +339,9 @@ def test_throughput_after_warmup(student, draw):
         durations = slow + [draw.real(0.05, 0.3) for _ in range(repeats)]
         got, _ = student.helper.timed(student.throughput, batch, warmup, repeats, durations, launch)
         true, hint = right.throughput(positive(got), batch, slow, durations[warmup:], launch)
-        expect(abs(got - true) < 1e-4 * true, f"After {warmup} slow steps, {repeats} steps of {batch} images "
-               f"have a throughput of {true:.3f} images per second; yours is "
-               f"{got:.3f}{': ' + hint if hint else ''}.")
+        expect(
+            abs(got - true) < 1e-4 * true,
+            f"After {warmup} slow steps, {repeats} steps of {batch} images "
+            f"have a throughput of {true:.3f} images per second; yours is "
+            f"{got:.3f}{': ' + hint if hint else ''}.",
+        )

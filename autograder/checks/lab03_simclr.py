@@ -24,6 +24,7 @@ LAB = Lab(
 
 # The loss
 
+
 def number(value) -> float:
     """Return a loss as a float. A shape of (1,) is as good as a scalar; a vector is not."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -72,8 +73,10 @@ def test_loss_of_equal_rows(student, draw):
         loss, wanted = loss_of(student, batch, draw.real(0.1, 1.0)), math.log(2 * batch - 1)
         row = draw.normal(1, 16).expand(batch, 16).contiguous()
         got = number(loss(row, 3 * row))
-        expect(close(got, wanted, 1e-3), f"With {batch} equal pairs the loss is log(2*{batch} - 1) = "
-               f"{wanted:.4f}; yours is {got:.4f}.")
+        expect(
+            close(got, wanted, 1e-3),
+            f"With {batch} equal pairs the loss is log(2*{batch} - 1) = {wanted:.4f}; yours is {got:.4f}.",
+        )
 
 
 @check(1, "Loss: lower for true pairs, the same for swapped views and for any scale", visible=True)
@@ -84,13 +87,14 @@ def test_loss_behaves(student, draw):
     z_i = draw.normal(batch, width)
     z_j = z_i + 0.3 * draw.normal(batch, width)
     true, strangers = number(loss(z_i, z_j)), number(loss(z_i, z_j.roll(1, 0)))
-    expect(strangers > true + 0.2, f"True pairs must cost less ({true:.4f}) than wrong ones "
-           f"({strangers:.4f}).")
+    expect(strangers > true + 0.2, f"True pairs must cost less ({true:.4f}) than wrong ones ({strangers:.4f}).")
     swapped = number(loss(z_j, z_i))
     expect(close(swapped, true), f"Swapping the views changes your loss from {true:.4f} to {swapped:.4f}.")
     scaled = number(loss(z_i * (0.1 + 5 * draw.uniform(batch, 1)), z_j))
-    expect(close(scaled, true), f"Longer rows of z change your loss from {true:.4f} to {scaled:.4f}; cosine "
-           "similarity ignores length.")
+    expect(
+        close(scaled, true),
+        f"Longer rows of z change your loss from {true:.4f} to {scaled:.4f}; cosine similarity ignores length.",
+    )
 
 
 @check(2, "Loss: the paper's value at many temperatures")
@@ -118,8 +122,10 @@ def test_loss_of_ragged_batches(student, draw):
     z_i, z_j = pairs(draw, 1, 12)
     for pair, small in (((z_i, z_j), temperature), ((z_i, -z_i), 0.05)):
         single = number(loss_of(student, announced, small)(*pair))
-        expect(abs(single) < 1e-4, "With one pair there is one candidate, so the loss is 0, for opposite "
-               f"views too; yours is {single:.4f}.")
+        expect(
+            abs(single) < 1e-4,
+            f"With one pair there is one candidate, so the loss is 0, for opposite views too; yours is {single:.4f}.",
+        )
 
 
 @check(2, "Loss: the gradient of both views")
@@ -133,15 +139,22 @@ def test_loss_gradients(student, draw):
         number(value)
         wanted = right.gradients(z_i, z_j, temperature)[1:]
         for name, got, true in zip(("z_i", "z_j"), grads, wanted, strict=True):
-            expect(isinstance(got, Tensor) and got.shape == true.shape, f"No gradient reaches {name}: the "
-                   "graph is cut (detach, item, no_grad, or a new tensor made of numbers).")
+            expect(
+                isinstance(got, Tensor) and got.shape == true.shape,
+                f"No gradient reaches {name}: the "
+                "graph is cut (detach, item, no_grad, or a new tensor made of numbers).",
+            )
             off = float((got.double() - true).norm() / true.norm())
             ratio = float((got.double() * true).sum() / (true * true).sum())
-            expect(off < 2e-3, f"At T = {temperature:.3g} the gradient of {name} is off by {off:.1%} of its "
-                   f"length (along the right direction it is {ratio:.3f} of what it should be).")
+            expect(
+                off < 2e-3,
+                f"At T = {temperature:.3g} the gradient of {name} is off by {off:.1%} of its "
+                f"length (along the right direction it is {ratio:.3f} of what it should be).",
+            )
 
 
 # The model
+
 
 def model_of(student: Student, draw: Draw):
     """Return (model, backbone, size, projection_dim) of drawn sizes, the backbone's weights drawn too."""
@@ -174,13 +187,17 @@ def test_model_reads_the_class_token(student, draw):
     upper = torch.cat([other[:, :, : size // 2], images[:, :, size // 2 :]], 2)
     z, moved, followed = (run(student, model, one, dim) for one in (images, lower, upper))
     tall = z.abs().max()
-    expect((z - moved).abs().max() < 1e-4 * tall, "z changes with tokens that are not the class token; take "
-           "last_hidden_state[:, 0].")
-    expect((z - followed).abs().amax(1).min() > 1e-3 * tall, "z does not follow the class token, "
-           "last_hidden_state[:, 0].")
-    expect((z[:2] - run(student, model, images[:2], dim)).abs().max() < 1e-3 * tall, "In eval mode z of an "
-           "image "
-           "must not depend on the other images of the batch.")
+    expect(
+        (z - moved).abs().max() < 1e-4 * tall,
+        "z changes with tokens that are not the class token; take last_hidden_state[:, 0].",
+    )
+    expect(
+        (z - followed).abs().amax(1).min() > 1e-3 * tall, "z does not follow the class token, last_hidden_state[:, 0]."
+    )
+    expect(
+        (z[:2] - run(student, model, images[:2], dim)).abs().max() < 1e-3 * tall,
+        "In eval mode z of an image must not depend on the other images of the batch.",
+    )
 
 
 @check(2, "Model: the head is W2 relu(W1 h): two layers and what bends between them")
@@ -199,21 +216,19 @@ def test_model_head_bends(student, draw):
     expect(free > 0.05, "For large h every number of z is 1 or -1: no activation after the last layer.")
     others = gradients_of(student, draw, model, backbone, size, dim)[1]
     layers = sum(arrives(one) and one.ndim >= 2 for one in others.values())
-    expect(layers >= 2, f"The head needs two trained layers W1 and W2; gradients reach {layers} weight "
-           f"matrices.")
+    expect(layers >= 2, f"The head needs two trained layers W1 and W2; gradients reach {layers} weight matrices.")
 
 
 @check(1, "Model: gradients reach the head and the backbone that was given")
 def test_model_trains_everything(student, draw):
     model, backbone, size, dim = model_of(student, draw)
     inside, others, frozen = gradients_of(student, draw, model, backbone, size, dim)
-    expect(not frozen, f"{len(frozen)} parameters are frozen (requires_grad False); SimCLR trains backbone "
-           f"and head.")
-    expect(all(arrives(one) for one in inside), "No gradient reaches the backbone that was given (detach, "
-           "no_grad, "
-           "or a copy of it).")
-    expect(any(arrives(one) for one in others.values()), "The head has no parameters that an optimizer "
-           "would find.")
+    expect(not frozen, f"{len(frozen)} parameters are frozen (requires_grad False); SimCLR trains backbone and head.")
+    expect(
+        all(arrives(one) for one in inside),
+        "No gradient reaches the backbone that was given (detach, no_grad, or a copy of it).",
+    )
+    expect(any(arrives(one) for one in others.values()), "The head has no parameters that an optimizer would find.")
 
 
 @check(1, "Model: the same images give the same z, in train mode too")
@@ -223,14 +238,20 @@ def test_model_is_deterministic(student, draw):
     for train in (False, True):
         first, second = (run(student, model, images, dim, train=train) for _ in range(2))
         expect((first - first.mean(0)).abs().max() > 1e-5, "z is the same for different images.")
-        expect((first - second).abs().max() <= 1e-4 * first.abs().max(), "Two passes over the same images in "
-               f"{'train' if train else 'eval'} mode differ: no dropout, and no layer that is made anew.")
+        expect(
+            (first - second).abs().max() <= 1e-4 * first.abs().max(),
+            "Two passes over the same images in "
+            f"{'train' if train else 'eval'} mode differ: no dropout, and no layer that is made anew.",
+        )
     after = student.kit.weights(backbone)
-    expect(all(torch.equal(after[name], one) for name, one in before.items()), "A forward pass must not "
-           "change the backbone's weights.")
+    expect(
+        all(torch.equal(after[name], one) for name, one in before.items()),
+        "A forward pass must not change the backbone's weights.",
+    )
 
 
 # The views
+
 
 @check(1, "Views: a float tensor (3, size, size) in a sensible range, for any size", visible=True)
 def test_views_have_type_size_and_range(student, draw):
@@ -259,8 +280,11 @@ def test_views_crop(student, draw):
     got = areas(drawn_views(student, board, 48, DRAWS), cells=8)
     mean, low, high = float(got.mean()), float(got.quantile(0.1)), float(got.quantile(0.9))
     expect(got.std() > 0.12, f"The crop always takes about as much of the image ({mean:.0%}).")
-    expect(0.38 < mean < 0.70 and low < 0.42 and high > 0.66, f"The crop's area is {mean:.0%} of the image "
-           f"on average ({low:.0%} to {high:.0%} for most views); the paper draws it from 8 % to 100 %.")
+    expect(
+        0.38 < mean < 0.70 and low < 0.42 and high > 0.66,
+        f"The crop's area is {mean:.0%} of the image "
+        f"on average ({low:.0%} to {high:.0%} for most views); the paper draws it from 8 % to 100 %.",
+    )
 
 
 @check(1, "Views: mirrored left to right half of the time")
@@ -270,8 +294,7 @@ def test_views_flip(student, draw):
     down, right = slopes(drawn_views(student, pixels, 20, DRAWS))
     flipped, upside = float((right < 0).double().mean()), float((down < 0).double().mean())
     expect(upside < 0.02, f"{upside:.0%} of the views are upside down; mirror left to right only.")
-    expect(0.35 < flipped < 0.65, f"{flipped:.0%} of the views are mirrored left to right; it should be 50 "
-           f"%.")
+    expect(0.35 < flipped < 0.65, f"{flipped:.0%} of the views are mirrored left to right; it should be 50 %.")
 
 
 @check(1, "Views: grey one time in five")
@@ -287,13 +310,10 @@ def test_views_jitter(student, draw):
     expect(len(coloured) > DRAWS / 4, "Hardly any view keeps its colours.")
     same = (coloured - clean).abs().amax(1) < 4e-3
     rate = 1 - float(same.double().mean())
-    expect(0.66 < rate < 0.93, f"Colours change in {rate:.0%} of the views that are not grey; the paper "
-           f"says 80 %.")
+    expect(0.66 < rate < 0.93, f"Colours change in {rate:.0%} of the views that are not grey; the paper says 80 %.")
     r, g, b = coloured[~same].unbind(1)
     light = ((r + g + b) / 3).clamp_min(1e-3).log().std()
-    expect(light > 0.17, "The jitter hardly changes the brightness; the paper's strength is 0.8 s, s = 0.5 "
-           "or 1.")
+    expect(light > 0.17, "The jitter hardly changes the brightness; the paper's strength is 0.8 s, s = 0.5 or 1.")
     hue = torch.atan2(3**0.5 * (g - b), 2 * r - g - b) / (2 * math.pi)
     turn = (hue - hue.median() + 0.5) % 1 - 0.5
-    expect(turn.std() > 0.042, "The jitter hardly turns the hue; the paper's strength is 0.2 s with s = 0.5 "
-           "or 1.")
+    expect(turn.std() > 0.042, "The jitter hardly turns the hue; the paper's strength is 0.2 s with s = 0.5 or 1.")

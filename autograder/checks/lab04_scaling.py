@@ -22,10 +22,17 @@ LAB = Lab(
     files=["scaling.py", "main.py"],
     names=["shard", "all_gather_with_grad", "train_step_ddp", "speedup_table", "predict_step_time"],
     helpers=[
-        group.on_ranks, group.plain, group.shards, group.gathered, group.network, group.steps, group.table,
-        group.refuses, group.as_number,
+        group.on_ranks,
+        group.plain,
+        group.shards,
+        group.gathered,
+        group.network,
+        group.steps,
+        group.table,
+        group.refuses,
+        group.as_number,
     ],
-)  # fmt: skip
+)
 
 
 # Shards
@@ -37,8 +44,10 @@ def asked(student: Student, indices, world_size: int, epochs: list[int]):
     given, each = [int(one) for one in indices], len(indices) // world_size
     for ranks in [*whole(answers, len(epochs)), *whole(again, len(epochs))]:
         sizes = [len(whole(one, len(one), kind=int)) for one in whole(ranks, world_size, kind=list)]
-        expect(sizes == [each] * world_size, f"{len(given)} indices on {world_size} ranks are {each} each; "
-               f"yours have {sizes}.")
+        expect(
+            sizes == [each] * world_size,
+            f"{len(given)} indices on {world_size} ranks are {each} each; yours have {sizes}.",
+        )
         everyone = [one for rank in ranks for one in rank]
         expect(set(everyone) <= set(given), "A shard holds numbers that are not among the indices.")
         expect(len(set(everyone)) == len(everyone), "An index is given out twice; ranks must not overlap.")
@@ -63,8 +72,10 @@ def test_shards_change_with_the_epoch(student, draw):
     expect(answers == again, "The same arguments give another shard the second time; seed the shuffle.")
     first = [tuple(ranks[0]) for ranks in answers]
     expect(len(set(first)) == len(epochs), "Two epochs have the same order; the shuffle must follow `epoch`.")
-    expect(len({frozenset(one) for one in first}) == len(epochs), "Rank 0 gets the same images in every "
-           "epoch, only in another order.")
+    expect(
+        len({frozenset(one) for one in first}) == len(epochs),
+        "Rank 0 gets the same images in every epoch, only in another order.",
+    )
     dropped = {frozenset(set(indices).difference(*ranks)) for ranks in answers}
     expect(len(dropped) > 1, "The same indices are left out in every epoch; shuffle before you cut the tail.")
 
@@ -78,16 +89,21 @@ def test_shards_are_shuffled(student, draw):
         for one in ranks:
             gaps = [place[b] - place[a] for a, b in itertools.pairwise(one)]
             common = max(map(gaps.count, gaps)) / len(gaps)
-            expect(common < 0.2, f"{common:.0%} of a shard's indices follow each other at one distance: "
-                   "that is no shuffle.")
+            expect(
+                common < 0.2,
+                f"{common:.0%} of a shard's indices follow each other at one distance: that is no shuffle.",
+            )
 
 
 @check(1, "shard: leaves generators and `indices` alone")
 def test_shards_have_no_side_effects(student, draw):
     for indices in (numbers(draw, 33), torch.tensor(numbers(draw, 33))):
         quiet = asked(student, indices, 2, [draw.integer(0, 50)])[2]
-        expect(all(one[0] for one in quiet), "shard changes the program's random state: dropout and "
-               "augmentation would then be alike on all ranks. Use a generator of its own.")
+        expect(
+            all(one[0] for one in quiet),
+            "shard changes the program's random state: dropout and "
+            "augmentation would then be alike on all ranks. Use a generator of its own.",
+        )
         expect(all(one[1] for one in quiet), "shard changes the caller's `indices`.")
 
 
@@ -131,10 +147,15 @@ def test_gather_gradients(student, draw):
         for case, (_, grad, bias) in enumerate(whole(answer, len(cases), 3)):
             true, weights = wanted[case][rank], cases[case][1]
             expect(isinstance(grad, Tensor), f"No gradient reaches the rows of rank {rank}.")
-            expect(near(grad, true), f"Rank {rank} of {world_size}: the gradient is not the sum of what all "
-                   f"ranks' losses say about its rows{right.factor(grad, true)}.")
-            expect(cases[case][2] != "shared" or near(bias, weights[rank]), "Your backward pass changes the "
-                   "gradient that it is given; another branch of the graph uses it too.")
+            expect(
+                near(grad, true),
+                f"Rank {rank} of {world_size}: the gradient is not the sum of what all "
+                f"ranks' losses say about its rows{right.factor(grad, true)}.",
+            )
+            expect(
+                cases[case][2] != "shared" or near(bias, weights[rank]),
+                "Your backward pass changes the gradient that it is given; another branch of the graph uses it too.",
+            )
 
 
 # The step
@@ -153,13 +174,18 @@ def compare(student: Student, draw: Draw, sizes: list[list[int]], *, stale=0.0, 
     for rank, (_, got) in enumerate(answers):
         got = whole(got, len(weights))
         expect(all(map(near, got, answers[0][1])), f"After {about} ranks 0 and {rank} differ.")
-        expect(all(map(near, got, weights)), f"After {about} the weights of rank {rank} are not those of one "
-               "process with all images in one batch.")
+        expect(
+            all(map(near, got, weights)),
+            f"After {about} the weights of rank {rank} are not those of one process with all images in one batch.",
+        )
     for rank, (got, _) in enumerate(answers):
         whole(got, len(losses), kind=float)
         worst = max((abs(a - b), a, b) for a, b in zip(got, losses, strict=True))
-        expect(worst[0] < 1e-3, f"The loss returned on rank {rank} is {worst[1]:.4f}; the mean over all "
-               f"images of all ranks is {worst[2]:.4f}.")
+        expect(
+            worst[0] < 1e-3,
+            f"The loss returned on rank {rank} is {worst[1]:.4f}; the mean over all "
+            f"images of all ranks is {worst[2]:.4f}.",
+        )
 
 
 @check(1, "train_step_ddp: two ranks, one step from zero weights", visible=True)
@@ -172,10 +198,14 @@ def test_step_from_zero(student, draw):
     wanted = 0.3 * (one_hot(y, classes) - 1 / classes).T @ x / len(x)
     for losses, weights in whole(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
         whole(losses, 1, kind=float)
-        expect(near(whole(weights, 2)[0], wanted, 1e-5), "After one step from zero, the weights are not "
-               "those of one process with the images of both ranks.")
-        expect(abs(losses[0] - math.log(classes)) < 1e-4, f"The loss of equal logits is log {classes}; yours "
-               f"is {losses[0]:.4f}.")
+        expect(
+            near(whole(weights, 2)[0], wanted, 1e-5),
+            "After one step from zero, the weights are not those of one process with the images of both ranks.",
+        )
+        expect(
+            abs(losses[0] - math.log(classes)) < 1e-4,
+            f"The loss of equal logits is log {classes}; yours is {losses[0]:.4f}.",
+        )
 
 
 @check(2, "train_step_ddp: several steps of 2 or 3 ranks are those of one process")
@@ -209,8 +239,9 @@ def same_table(got: list, wanted: list, kind: str) -> None:
     expect(mine == right, f"The rows must be those of {right} ranks, in this order; yours are of {mine}.")
     for mine, right in zip(got, wanted, strict=True):
         for name, a, b in zip(COLUMNS, mine, right, strict=True):
-            expect(abs(a - b) <= 1e-6 * abs(b), f"{kind} scaling, {right[0]} ranks: {name} is {b:.4g}; yours "
-                   f"is {a:.4g}.")
+            expect(
+                abs(a - b) <= 1e-6 * abs(b), f"{kind} scaling, {right[0]} ranks: {name} is {b:.4g}; yours is {a:.4g}."
+            )
 
 
 @check(1, "speedup_table: an example", visible=True)
@@ -237,12 +268,13 @@ def test_table_values(student, draw):
 @check(1, "speedup_table: refuses what has no answer")
 def test_table_refuses(student, draw):
     seconds = {n: [5.0, draw.real(1, 2), draw.real(1, 2)] for n in (2, 4)}
-    for times, kind, why in ((seconds, "weak", "one rank was not measured"),
-                             (seconds, "strong", "one rank was not measured"),
-                             (seconds | {1: [5.0, 2.0, 3.0]}, "super", 'the kind is "super"')):  # fmt: skip
+    for times, kind, why in (
+        (seconds, "weak", "one rank was not measured"),
+        (seconds, "strong", "one rank was not measured"),
+        (seconds | {1: [5.0, 2.0, 3.0]}, "super", 'the kind is "super"'),
+    ):
         raised = student.helper.refuses(student.speedup_table, times, kind)
-        expect(raised == "ValueError", f"Where {why}, a ValueError must be raised; "
-               f"{raised or 'nothing'} was.")
+        expect(raised == "ValueError", f"Where {why}, a ValueError must be raised; {raised or 'nothing'} was.")
     got = student.helper.table(student.speedup_table, seconds | {1: [5.0, 2.0, 3.0]}, "weak", 32)
     expect(len(got) == 3, "A table of three numbers of ranks has three rows.")
 
@@ -254,12 +286,16 @@ def times(draw: Draw, *, slow: bool, count: int) -> dict:
     """Return drawn arguments in which communication is hidden by the backward pass, or (slow) is not."""
     sizes = [draw.integer(10**6, 3 * 10**7) for _ in range(count)]
     return {
-        "forward_s": draw.real(0.01, 0.05), "backward_s": draw.real(0.05, 0.1), "buckets": sizes,
-        "optimizer_s": draw.real(0.01, 0.02), "world_size": draw.integer(2, 9),
+        "forward_s": draw.real(0.01, 0.05),
+        "backward_s": draw.real(0.05, 0.1),
+        "buckets": sizes,
+        "optimizer_s": draw.real(0.01, 0.02),
+        "world_size": draw.integer(2, 9),
         "alpha_s": draw.real(1e-3, 3e-3) if slow else 1e-5,
         "beta_bytes_per_s": draw.real(1e8, 5e8) if slow else draw.real(5e10, 9e10),
-        "first_bucket_s": draw.real(0.005, 0.02), "input_s": draw.real(0.01, 0.03),
-    }  # fmt: skip
+        "first_bucket_s": draw.real(0.005, 0.02),
+        "input_s": draw.real(0.01, 0.03),
+    }
 
 
 def close(got, wanted: float) -> bool:
@@ -285,5 +321,8 @@ def test_prediction(student, draw):
             del given["input_s"]
         wanted = right.predict_step_time(**given)
         got = student.helper.as_number(student.predict_step_time, given)
-        expect(close(got, wanted), f"{given['world_size']} ranks, {count} bucket(s), "
-               f"{'slow' if slow else 'fast'} network: the step takes {wanted:.5f} s; you predict {got} s.")
+        expect(
+            close(got, wanted),
+            f"{given['world_size']} ranks, {count} bucket(s), "
+            f"{'slow' if slow else 'fast'} network: the step takes {wanted:.5f} s; you predict {got} s.",
+        )

@@ -21,11 +21,20 @@ LAB = Lab(
     files=["training.py", "main.py"],
     names=["train_step", "evaluate", "fit", "train_probe", "save_state", "load_state"],
     helpers=[
-        worlds.net, worlds.snapshot, worlds.number, worlds.steps, worlds.linear_step, worlds.evaluated,
-        worlds.constant_evaluated, worlds.fitted, worlds.probed, worlds.new_run, worlds.advance,
+        worlds.net,
+        worlds.snapshot,
+        worlds.number,
+        worlds.steps,
+        worlds.linear_step,
+        worlds.evaluated,
+        worlds.constant_evaluated,
+        worlds.fitted,
+        worlds.probed,
+        worlds.new_run,
+        worlds.advance,
         worlds.resumed,
     ],
-)  # fmt: skip
+)
 
 
 NAMED = {True: "train", False: "eval"}
@@ -118,8 +127,9 @@ def test_evaluate_constant(student, draw):
     """Its accuracy is the share of its favourite class, over images and not over batches."""
     classes, sizes = draw.integer(3, 5), [8, 8, draw.integer(1, 3)]
     bias = torch.cat([torch.tensor([2.0]), draw.uniform(classes - 1)])
-    batches = [(draw.normal(n, 4), (classes * draw.uniform(n)).long() if n == 8 else torch.zeros(n).long())
-               for n in sizes]  # fmt: skip
+    batches = [
+        (draw.normal(n, 4), (classes * draw.uniform(n)).long() if n == 8 else torch.zeros(n).long()) for n in sizes
+    ]
     labels = torch.cat([y for _, y in batches])
     loss, accuracy = parts(student.helper.constant_evaluated(student.evaluate, bias, batches), 2)
     wanted = float(F.cross_entropy(bias.expand(len(labels), -1), labels))
@@ -184,8 +194,9 @@ def test_fit_once(student, draw):
 def schooling(draw: Draw, *, val: bool):
     """Return the arguments of `trajectories.fitted`: ragged epochs with a rest, a schedule that jumps."""
     recipe, accumulate = recipe_of(draw, gain=2.0), draw.integer(2, 3)
-    epochs = [batches_of(draw, recipe, [10] * (2 * accumulate) + [draw.integer(3, 5)])
-              for _ in range(draw.integer(2, 3))]  # fmt: skip
+    epochs = [
+        batches_of(draw, recipe, [10] * (2 * accumulate) + [draw.integer(3, 5)]) for _ in range(draw.integer(2, 3))
+    ]
     factors = [draw.real(0.1, 1.0) for _ in range(12)]
     return recipe, epochs, batches_of(draw, recipe, [9, 3]) if val else None, accumulate, factors
 
@@ -200,8 +211,10 @@ def test_fit_trajectory(student, draw):
         _, wanted, wanted_rate = worlds.alone(worlds.fitted, right.fit, *given)
         about = f"{len(given[1])} epochs of {len(given[1][0])} batches, {given[3]} for an update"
         about += ", with validation" if val else ""
-        expect(near(rate, wanted_rate, 1e-6), f"After {about}, the learning rate is not the schedule's: step "
-               "it once per update.")
+        expect(
+            near(rate, wanted_rate, 1e-6),
+            f"After {about}, the learning rate is not the schedule's: step it once per update.",
+        )
         expect(same(weights, wanted), f"After {about}, the weights are not where right weights are.")
 
 
@@ -243,8 +256,10 @@ def test_probe_leaves_the_backbone(student, draw):
         start = worlds.alone(worlds.probed, lambda *_: 0.0, recipe, recipe[3], batches, train)[1]
         expect(moved(head, start, list(start)), "The head has not learnt.")
         for name in ("running_mean", "running_var", "num_batches_tracked"):
-            expect(same(after, before, [f"1.{name}"]), f"BatchNorm's {name} has changed: the backbone "
-                   "belongs in eval mode.")
+            expect(
+                same(after, before, [f"1.{name}"]),
+                f"BatchNorm's {name} has changed: the backbone belongs in eval mode.",
+            )
         expect(same(after, before), "The backbone's weights have changed.")
         expect(mode is train, f"The backbone came in {NAMED[train]} mode and leaves in the other.")
         expect(all(one is True for one in parts(trainable, 6)), "The backbone's parameters are left frozen.")
@@ -282,8 +297,11 @@ def test_state_comes_back(student, draw):
     wanted = worlds.alone(worlds.saved_at, recipe, before)
     step = plain(step, "The step")
     expect(step == before, f"Saved after step {before}, loaded as step {step:g}.")
-    expect(same(loaded, wanted), "The loaded weights (or buffers) are not those of the time "
-           "of saving: missing, or changed by the training that went on.")
+    expect(
+        same(loaded, wanted),
+        "The loaded weights (or buffers) are not those of the time "
+        "of saving: missing, or changed by the training that went on.",
+    )
     expect(near(rate, 0.05 * 0.9**before, 1e-6), "The learning rate is not that of the time of saving.")
 
 
@@ -292,5 +310,8 @@ def test_resume_is_seamless(student, draw):
     for _ in range(2):
         got, wanted = broken_off(student, draw)
         expect(same(got[1], wanted[1]), "The loaded weights are not those of the time of saving.")
-        expect(same(got[3], wanted[3]), "After the break, training goes another way: the optimizer's "
-               "moments, the schedule, or a random generator (torch, random, numpy) is not as it was.")
+        expect(
+            same(got[3], wanted[3]),
+            "After the break, training goes another way: the optimizer's "
+            "moments, the schedule, or a random generator (torch, random, numpy) is not as it was.",
+        )

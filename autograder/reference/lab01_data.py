@@ -23,18 +23,19 @@ def _known(images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
     whole = torch.ones(len(mean), dtype=torch.float64)
     return {
         "the values are not divided by 255": (255 * mean, 255 * std),
-        "the mean over the images of each image's own std is not the std over all pixels":
-            (mean, each.std(2, correction=0).mean(0)),
-        "the std of the images' means is not the std over all pixels":
-            (mean, each.mean(2).std(0, correction=0)),
-        "the std is taken over pixels, so it divides by their number, not by one less (correction=0)":
-            (mean, each.transpose(0, 1).flatten(1).std(1)),
+        "the mean over the images of each image's own std is not the std over all pixels": (
+            mean,
+            each.std(2, correction=0).mean(0),
+        ),
+        "the std of the images' means is not the std over all pixels": (mean, each.mean(2).std(0, correction=0)),
+        "the std is taken over pixels, so it divides by their number, not by one less (correction=0)": (
+            mean,
+            each.transpose(0, 1).flatten(1).std(1),
+        ),
         "that is the variance; take its square root": (mean, std**2),
-        "one number for all channels: keep the channels apart":
-            (x.mean() * whole, x.std(correction=0) * whole),
-        "E[x^2] - E[x]^2 in float32 cancels; subtract the mean first, or use float64":
-            (mean, rounding.double()),
-    }  # fmt: skip
+        "one number for all channels: keep the channels apart": (x.mean() * whole, x.std(correction=0) * whole),
+        "E[x^2] - E[x]^2 in float32 cancels; subtract the mean first, or use float64": (mean, rounding.double()),
+    }
 
 
 def diagnose_mean_std(images: Tensor, mean: Tensor, std: Tensor) -> str:
@@ -50,12 +51,14 @@ def image_grid(images: Tensor, columns: int, padding: int, value: float) -> Tens
     count, channels, height, width = images.shape
     rows = -(-count // columns)
     grid = torch.full(
-        (channels, rows * (height + padding) + padding, columns * (width + padding) + padding), value,
+        (channels, rows * (height + padding) + padding, columns * (width + padding) + padding),
+        value,
         dtype=images.dtype,
-    )  # fmt: skip
+    )
     for i, image in enumerate(images):
-        top, left = (padding + place * (side + padding)
-                     for place, side in zip(divmod(i, columns), (height, width), strict=True))  # fmt: skip
+        top, left = (
+            padding + place * (side + padding) for place, side in zip(divmod(i, columns), (height, width), strict=True)
+        )
         grid[:, top : top + height, left : left + width] = image
     return grid
 
@@ -69,10 +72,8 @@ def diagnose_grid(images: Tensor, columns: int, padding: int, value: float, grid
     zeros = torch.cat([images, torch.zeros(missing, *images.shape[1:], dtype=images.dtype)])
     again = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
     known = {
-        "the images run down the columns; they should run along the rows":
-            image_grid(down, columns, padding, value),
-        "the empty cells should be background":
-            image_grid(zeros, columns, padding, value),
+        "the images run down the columns; they should run along the rows": image_grid(down, columns, padding, value),
+        "the empty cells should be background": image_grid(zeros, columns, padding, value),
         "the empty cells repeat an image": image_grid(again, columns, padding, value),
         "the background is 0, not `value`": image_grid(images, columns, padding, 0),
         "the images are mirrored": image_grid(images.flip(-1), columns, padding, value),

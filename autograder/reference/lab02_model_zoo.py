@@ -15,6 +15,7 @@ WIDTHS = (64, 64, 128, 256, 512)
 
 # AlexNet
 
+
 def alexnet_layers(num_classes: int) -> list[Layer]:
     """Return AlexNet's eight layers in the order in which they run."""
     widths, kernels = (3, 64, 192, 384, 256, 256), (11, 5, 3, 3, 3)
@@ -48,28 +49,33 @@ def _softmax(x: Tensor) -> Tensor:
     return x.softmax(1)
 
 
-ALEXNET_MISTAKES = {                             # options of `alexnet` -> what to tell the student
-    **{f"no ReLU after convolution {k}": ({"no_relu": (k,)}, f"the ReLU after convolution {k} is missing")
-       for k in range(1, 6)},
+ALEXNET_MISTAKES = {  # options of `alexnet` -> what to tell the student
+    **{
+        f"no ReLU after convolution {k}": ({"no_relu": (k,)}, f"the ReLU after convolution {k} is missing")
+        for k in range(1, 6)
+    },
     "no ReLU after linear layer 1": ({"no_relu": (6,)}, "the ReLU after the first linear layer is missing"),
     "no ReLU after linear layer 2": ({"no_relu": (7,)}, "the ReLU after the second linear layer is missing"),
     "no ReLU between linear layers": ({"no_relu": (6, 7)}, "the ReLUs between the linear layers are missing"),
-    "no ReLU after convolutions": ({"no_relu": (1, 2, 3, 4, 5)}, "the ReLUs after the convolutions are "
-                                   "missing"),
+    "no ReLU after convolutions": ({"no_relu": (1, 2, 3, 4, 5)}, "the ReLUs after the convolutions are missing"),
     "no nonlinearity": ({"no_relu": range(1, 8)}, "there is no ReLU anywhere"),
     "ReLU last": ({"last": F.relu}, "there is an activation after the last layer"),
     "softmax last": ({"last": _softmax}, "there is a softmax at the end; cross entropy applies its own"),
-    "log_softmax last": ({"last": lambda x: x.log_softmax(1)}, "there is a log_softmax at the end; cross "
-                         "entropy applies its own"),
+    "log_softmax last": (
+        {"last": lambda x: x.log_softmax(1)},
+        "there is a log_softmax at the end; cross entropy applies its own",
+    ),
     "average pooling": ({"pool": F.avg_pool2d}, "the poolings take the mean where the table says maximum"),
-    "adaptive max": ({"to_6": F.adaptive_max_pool2d}, "the last pooling to 6x6 is adaptive *average* "
-                     "pooling"),
-    "interpolated": ({"to_6": lambda x, n: F.interpolate(x, (n, n))}, "the last maps are interpolated, "
-                     "not pooled, to 6x6"),
-}  # fmt: skip
+    "adaptive max": ({"to_6": F.adaptive_max_pool2d}, "the last pooling to 6x6 is adaptive *average* pooling"),
+    "interpolated": (
+        {"to_6": lambda x, n: F.interpolate(x, (n, n))},
+        "the last maps are interpolated, not pooled, to 6x6",
+    ),
+}
 
 
 # The residual block and ResNet18
+
 
 def block_layers(in_width: int, width: int, stride: int, name: str = "block") -> list[Layer]:
     """Return a block's layers; the 1x1 shortcut only where the shape changes."""
@@ -109,12 +115,17 @@ def block(w: dict, x: Tensor, stride: int, *, name: str = "block", train: bool =
         out = F.relu(out) + skip
         return F.relu(out) if mistake.endswith("again") else out
     skip = F.relu(skip) if mistake == "relu in shortcut" else skip
-    out = {"no skip": out, "skip of relu": out + F.relu(skip), "skip subtracted": out - skip,
-           "skip doubled": out + 2 * skip, "halved": (out + skip) / 2}.get(mistake, out + skip)  # fmt: skip
+    out = {
+        "no skip": out,
+        "skip of relu": out + F.relu(skip),
+        "skip subtracted": out - skip,
+        "skip doubled": out + 2 * skip,
+        "halved": (out + skip) / 2,
+    }.get(mistake, out + skip)
     return out if mistake == "no last relu" else F.relu(out)
 
 
-BLOCK_MISTAKES = {                               # `mistake` of block -> what to tell the student
+BLOCK_MISTAKES = {  # `mistake` of block -> what to tell the student
     "no skip": "the input is not added to what the convolutions give",
     "add after relu": "the last ReLU comes after the sum, not before it",
     "add after relu, relu again": "there is a ReLU before the sum; the only one there comes after it",
@@ -129,7 +140,7 @@ BLOCK_MISTAKES = {                               # `mistake` of block -> what to
     "skip subtracted": "the input is subtracted, not added",
     "skip doubled": "the input is added twice",
     "halved": "the sum is halved",
-}  # fmt: skip
+}
 
 
 def stages() -> list[tuple[str, int, int, int]]:
@@ -213,6 +224,7 @@ def no_gradients(function, *args, **kwargs) -> Tensor:
 
 
 # Throughput
+
 
 def throughput(got: float, batch: int, slow: list, durations: list, launch: float) -> tuple[float, str]:
     """Return the images per second of measured steps after the `slow` ones, and a hint about `got`."""

@@ -94,7 +94,7 @@ def _double_softmax(z_i, z_j, temperature):
     return F.cross_entropy(_without_self(logits, own).softmax(1), partner)
 
 
-MISTAKES = {                                     # what a value equals -> what to tell the student
+MISTAKES = {  # what a value equals -> what to tell the student
     "no normalisation": (_changed(normalise=False), "it looks as if z is not scaled to unit length first"),
     "wrong axis": (_changed(dim=0), "it looks as if z is normalised over the batch instead of its features"),
     "temperature multiplied": (lambda a, b, t: nt_xent(a, b, 1 / t), "the similarities must be divided by T"),
@@ -106,13 +106,14 @@ MISTAKES = {                                     # what a value equals -> what t
     "positive missing": (_positive_missing, "the denominator must hold the positive pair as well"),
     "adjacent positives": (_adjacent, "partners are N rows apart when the views are stacked, not neighbours"),
     "one direction": (_one_way, "only the rows of z_i are scored; the mean runs over all 2N rows"),
-    "across views": (lambda a, b, t: _across(a, b, t, both=False),
-                     "the negatives within the same view are missing"),
-    "across views, both ways": (lambda a, b, t: _across(a, b, t, both=True),
-                                "the negatives within the same view are missing"),
+    "across views": (lambda a, b, t: _across(a, b, t, both=False), "the negatives within the same view are missing"),
+    "across views, both ways": (
+        lambda a, b, t: _across(a, b, t, both=True),
+        "the negatives within the same view are missing",
+    ),
     "positives only": (_positives_only, "the negatives have no effect"),
     "double softmax": (_double_softmax, "cross entropy applies the softmax itself; it was applied twice"),
-}  # fmt: skip
+}
 
 
 def diagnose(cases: list[tuple[Tensor, Tensor, float, float]]) -> tuple[str, str]:

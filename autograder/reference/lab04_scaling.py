@@ -13,11 +13,14 @@ def gather_gradients(rows: Sequence[Tensor], weights: Sequence[Tensor], mode: st
     leaves = [one.double().requires_grad_(True) for one in rows]
     everyone, total = torch.cat(leaves), 0.0
     for rank, weight in enumerate(weights):
-        total = total + {
-            "weighted": (everyone**2 * weight).sum(),
-            "shared": (everyone * weight).sum(),
-            "sum": (rank + 1) * everyone.sum(),
-        }[mode]
+        total = (
+            total
+            + {
+                "weighted": (everyone**2 * weight).sum(),
+                "shared": (everyone * weight).sum(),
+                "sum": (rank + 1) * everyone.sum(),
+            }[mode]
+        )
     return list(torch.autograd.grad(total, leaves))
 
 
@@ -54,8 +57,9 @@ def speedup_table(seconds: dict[int, Sequence[float]], kind: str, batch_size: in
     return rows
 
 
-def predict_step_time(*, forward_s, backward_s, optimizer_s, buckets, world_size, alpha_s, beta_bytes_per_s,
-                      first_bucket_s, input_s=0.0) -> float:  # fmt: skip
+def predict_step_time(
+    *, forward_s, backward_s, optimizer_s, buckets, world_size, alpha_s, beta_bytes_per_s, first_bucket_s, input_s=0.0
+) -> float:
     """Return T_in + T_forward + max(T_backward, T_first + sum t_i, i < m) + t_m + T_optimizer."""
     hops = 2 * (world_size - 1)
     times = [hops * alpha_s + hops / world_size * size / beta_bytes_per_s for size in buckets]

@@ -10,8 +10,19 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def train_step(model, optimizer, batches, *, scaler=None, clip=None, zero=True, train=True, weigh="images",
-               unscale=True, clipped=True):  # fmt: skip
+def train_step(
+    model,
+    optimizer,
+    batches,
+    *,
+    scaler=None,
+    clip=None,
+    zero=True,
+    train=True,
+    weigh="images",
+    unscale=True,
+    clipped=True,
+):
     """Take one update. The options after `clip` leave out what students forget."""
     model.train(train)
     scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)

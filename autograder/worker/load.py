@@ -21,16 +21,7 @@ from contextlib import contextmanager
 
 MAX_UNPACKED, MAX_ENTRIES, MAX_DEPTH = 60 << 20, 3000, 8
 ALONE_S, TOGETHER_S = 3.0, 12.0  # one statement, and all, when executed one by one
-SKIPPED = {
-    "__MACOSX",
-    "__pycache__",
-    ".ipynb_checkpoints",
-    ".git",
-    ".venv",
-    "venv",
-    "node_modules",
-    "site-packages",
-}
+SKIPPED = {"__MACOSX", "__pycache__", ".ipynb_checkpoints", ".git", ".venv", "venv", "node_modules", "site-packages"}
 ONE_BY_ONE = (
     ast.Import,
     ast.ImportFrom,
@@ -179,12 +170,7 @@ class Names:
         for definitely in (True, False):  # first files that bind a name, then any preferred one (import *)
             for source in sources:
                 useful = source.binds & set(missing) if definitely else source is sources[0]
-                if (
-                    missing
-                    and source.tree
-                    and useful
-                    and source.stem not in {m.__name__ for m in self.modules}
-                ):
+                if missing and source.tree and useful and source.stem not in {m.__name__ for m in self.modules}:
                     self.modules.append(_execute(source, self.notes))
                     missing = [name for name in missing if not self._has(name)]
 

@@ -67,15 +67,7 @@ def describe(error: BaseException, scratch: str) -> dict:
     return {"type": str(type(error).__name__)[:60], "base": name, "text": text, "place": str(place)[:100]}
 
 
-KNOWN = {
-    NotImplementedError,
-    load.NoSuchName,
-    load.Unloadable,
-    MemoryError,
-    SystemExit,
-    SyntaxError,
-    TypeError,
-}
+KNOWN = {NotImplementedError, load.NoSuchName, load.Unloadable, MemoryError, SystemExit, SyntaxError, TypeError}
 
 
 class Shop:

@@ -17,7 +17,7 @@ from torch import Tensor
 from labkit.errors import LabError
 from labkit.pixels import Scale
 
-YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))   # luma, then chroma
+YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))  # luma, then chroma
 
 
 def draw_colour(count: int, generator, *, strength=1.0, probability=0.8, gray=0.2) -> Tensor:
@@ -67,18 +67,18 @@ class Colours:
     def __init__(self, colour: Tensor, channels: int, scale: Scale):
         """colour: (B, 4) of `distortion`; channels: 1 or 3."""
         basis = _basis(colour.device)
-        if channels == 1:                                # gray stays gray, whatever happens to chroma
+        if channels == 1:  # gray stays gray, whatever happens to chroma
             mix, luma = colour[:, :1, None], colour.new_ones(1)
         else:
             mix, luma = (colour[:, :3, None] * basis).sum(1).view(-1, 3, 3), basis[0, :3]
-        self.mix = mix * scale.factor[:, None]           # (B, C, C)
-        self.mean = colour[:, 3:]                        # (B, 1)
-        self.luma = luma[:, None] * scale.factor         # (C, C): mean colour -> mean gray, normalised
+        self.mix = mix * scale.factor[:, None]  # (B, C, C)
+        self.mean = colour[:, 3:]  # (B, 1)
+        self.luma = luma[:, None] * scale.factor  # (C, C): mean colour -> mean gray, normalised
         self.scale = scale
 
     def apply(self, pixels: Tensor, part: slice, out: Tensor) -> Tensor:
         """Write pixels (B, C, P) of images `part`, stored units, recoloured and normalised into out."""
         _, channels, area = pixels.shape
-        shift = torch.addcmul(self.scale.offset, pixels.mean(2) @ self.luma, self.mean[part])       # (B, C)
+        shift = torch.addcmul(self.scale.offset, pixels.mean(2) @ self.luma, self.mean[part])  # (B, C)
         torch.baddbmm(shift[:, :, None], self.mix[part], pixels, out=out)
         return torch.clamp(out, *self.scale.range(channels, area), out=out)

@@ -28,7 +28,7 @@ class Exact(Augmentation):
 
     def render(self, prepared: Tensor, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
         images, seeds = prepared[index].cpu(), drawn[:, 0].long().tolist()
-        with torch.random.fork_rng(devices=[]):              # the transform draws from the global generator
+        with torch.random.fork_rng(devices=[]):  # the transform draws from the global generator
             views = [self._one(image, seed) for image, seed in zip(images, seeds, strict=True)]
         order = torch.contiguous_format if prepared.is_contiguous() else torch.channels_last
         return scale.finish(torch.stack(views).to(prepared.device)).contiguous(memory_format=order)

@@ -23,7 +23,7 @@ def draw_crops(count: int, image: tuple[int, int], generator, *, area, aspect) -
     low, high = math.log(aspect[0]), math.log(aspect[1])
     root = torch.exp((low + (high - low) * uniform[..., 1]) / 2)
     side = target.sqrt()
-    wide, tall = (side * root).round(), (side / root).round()                 # (count, TRIES)
+    wide, tall = (side * root).round(), (side / root).round()  # (count, TRIES)
     fits = (wide >= 1) & (wide <= width) & (tall >= 1) & (tall <= height)
     first = fits.int().argmax(1, keepdim=True)
     tall, wide = tall.gather(1, first)[:, 0], wide.gather(1, first)[:, 0]
@@ -64,7 +64,7 @@ class Axis:
         self.cubic, self.reduces = cubic, self.side > self.out
         self.start, self.end = start[:, None], (start + length)[:, None]
         self.step = (length / self.out)[:, None]
-        centre = self.start + (torch.arange(self.out, device=start.device) + 0.5) * self.step     # (B, out)
+        centre = self.start + (torch.arange(self.out, device=start.device) + 0.5) * self.step  # (B, out)
         if mirror is not None:
             centre = torch.where(mirror[:, None], self.start + self.end - centre, centre)
         if self.simple:
@@ -91,7 +91,7 @@ class Axis:
             return _triangle(distance)
         if self.reduces:
             distance.div_(self.step[part, None].clamp(min=1))
-        inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])              # (B, side)
+        inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])  # (B, side)
         weights = (_cubic if self.cubic else _triangle)(distance).mul_(inside[:, None].float())
         return weights.div_(weights.sum(2, keepdim=True))
 
@@ -130,6 +130,6 @@ def blur_matrix(kernels: Tensor, side: int) -> Tensor:
 def _shifts(side: int, kernel: int, device: torch.device) -> Tensor:
     """Return (kernel, side * side): for each k the matrix that takes the pixel k - kernel // 2 further on."""
     away = torch.arange(side) + torch.arange(kernel)[:, None] - kernel // 2
-    source = away.abs()                                                     # reflect at the first pixel,
-    source = torch.where(source >= side, 2 * (side - 1) - source, source)   # and at the last one
+    source = away.abs()  # reflect at the first pixel,
+    source = torch.where(source >= side, 2 * (side - 1) - source, source)  # and at the last one
     return torch.nn.functional.one_hot(source, side).float().flatten(1).to(device)

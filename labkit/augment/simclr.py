@@ -16,8 +16,19 @@ from labkit.transforms import get_simclr_transform
 INTERPOLATIONS = ("bilinear", "bicubic")
 
 
-def simclr_view(size, *, strength=1.0, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), flip=0.5, jitter=0.8,
-                gray=0.2, blur=False, interpolation="bilinear", exact=False) -> Augmentation:  # fmt: skip
+def simclr_view(
+    size,
+    *,
+    strength=1.0,
+    area=(0.08, 1.0),
+    aspect=(3 / 4, 4 / 3),
+    flip=0.5,
+    jitter=0.8,
+    gray=0.2,
+    blur=False,
+    interpolation="bilinear",
+    exact=False,
+) -> Augmentation:
     """Return the augmentation that makes one SimCLR view (Chen et al. 2020); size: side or (height, width).
 
     strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colours alone; area, aspect: of the
@@ -58,7 +69,7 @@ def _check(strength, area, aspect, probabilities: dict, interpolation) -> None:
 class Planes:
     """A set stored plane by plane, and the memory order of the views to be made of it."""
 
-    images: Tensor             # contiguous (N, C, H, W)
+    images: Tensor  # contiguous (N, C, H, W)
     channels_last: bool
 
 
@@ -100,7 +111,7 @@ class SimCLRView(Augmentation):
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
         out = torch.empty((len(index), channels, *self.size), device=index.device, memory_format=order)
         for part in chunks((len(index), *largest), index.device):
-            pixels = resized(stored(images, index[part]), channels, axes, part)          # (B, C, h * w)
+            pixels = resized(stored(images, index[part]), channels, axes, part)  # (B, C, h * w)
             if out.is_contiguous():
                 colours.apply(pixels, part, out[part].flatten(2))
             else:
@@ -120,8 +131,8 @@ def resized(pixels: Tensor, channels: int, axes: tuple[Axis, Axis], part: slice)
     """Return A_y X A_x^T of images `part`, flat in (B, C * H * W): (B, C, h * w)."""
     rows, columns = axes
     pixels = pixels.float().view(len(pixels), -1, columns.side)
-    pixels = torch.bmm(pixels, columns.matrix(part).transpose(1, 2))                     # (B, C * H, w)
-    pixels = pixels.view(-1, rows.side, columns.out)                                     # (B * C, H, w)
+    pixels = torch.bmm(pixels, columns.matrix(part).transpose(1, 2))  # (B, C * H, w)
+    pixels = pixels.view(-1, rows.side, columns.out)  # (B * C, H, w)
     a_y = rows.matrix(part).repeat_interleave(channels, 0, output_size=len(pixels))
     return torch.bmm(a_y, pixels).view(-1, channels, rows.out * columns.out)
 

@@ -42,15 +42,15 @@ def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=Fals
 class Rows:
     """A padded set as overlapping rows, ready for crops of one size."""
 
-    rows: Tensor           # (positions, run) view: a row begins at every pixel
-    steps: Tensor          # (rows per crop,) from a crop's first row to each of its rows, in positions
-    image: int             # positions from one image to the next
-    line: int              # positions from one line to the next
-    mirror: int            # positions from an image to its flipped copy; 0 where none is stored
-    last: int              # the last column at which a crop may begin
+    rows: Tensor  # (positions, run) view: a row begins at every pixel
+    steps: Tensor  # (rows per crop,) from a crop's first row to each of its rows, in positions
+    image: int  # positions from one image to the next
+    line: int  # positions from one line to the next
+    mirror: int  # positions from an image to its flipped copy; 0 where none is stored
+    last: int  # the last column at which a crop may begin
     channels: int
-    stored_last: bool      # channels last in memory
-    channels_last: bool    # ... and in the result
+    stored_last: bool  # channels last in memory
+    channels_last: bool  # ... and in the result
 
 
 class Supervised(Augmentation):
@@ -90,22 +90,28 @@ class Supervised(Augmentation):
         if self.jitter:
             check_channels(images.shape[1])
         device, channels = torch.device(device or images.device), images.shape[1]
-        stored_last = channels_last and not self.jitter          # the colour product wants channels first
+        stored_last = channels_last and not self.jitter  # the colour product wants channels first
         copies = 2 if mirrored and self.flip else 1
         shape = (height, width, channels) if stored_last else (channels, height, width)
         store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
         self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
-        apart = channels if stored_last else 1                   # elements from one pixel to the next
+        apart = channels if stored_last else 1  # elements from one pixel to the next
         run = self.size.width * apart
         rows = store.as_strided(((store.numel() - run) // apart + 1, run), (apart, 1))
         lines = torch.arange(self.size.height, device=device) * width
         planes = torch.arange(1 if stored_last else channels, device=device) * height * width
         image = height * width * (1 if stored_last else channels)
         return Rows(
-            rows, steps=(planes[:, None] + lines).flatten(), image=image * copies, line=width,
-            mirror=image if copies == 2 else 0, last=width - self.size.width, channels=channels,
-            stored_last=stored_last, channels_last=channels_last,
-        )  # fmt: skip
+            rows,
+            steps=(planes[:, None] + lines).flatten(),
+            image=image * copies,
+            line=width,
+            mirror=image if copies == 2 else 0,
+            last=width - self.size.width,
+            channels=channels,
+            stored_last=stored_last,
+            channels_last=channels_last,
+        )
 
     def _fill(self, store: Tensor, images) -> None:
         """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
@@ -113,7 +119,7 @@ class Supervised(Augmentation):
         inner = store[..., self.pad : self.pad + height, self.pad : self.pad + width]
         fill(inner[:, 0], images)
         if store.shape[1] == 2:
-            for part in inner.split(4096):                       # the flipped temporary stays small
+            for part in inner.split(4096):  # the flipped temporary stays small
                 part[:, 1].copy_(part[:, 0].flip(-1))
 
     def render(self, prepared: Rows, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
@@ -128,7 +134,7 @@ class Supervised(Augmentation):
     def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
         """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
         top, left, flip = drawn[:, :3].long().unbind(1)
-        if prepared.mirror:                             # in the flipped copy the crop begins at last - left
+        if prepared.mirror:  # in the flipped copy the crop begins at last - left
             left = left + flip * (prepared.mirror + prepared.last - 2 * left)
         first = index * prepared.image + top * prepared.line + left
         return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
@@ -142,7 +148,7 @@ class Supervised(Augmentation):
         rows, chosen = rows.view(len(drawn), -1), drawn[:, 2:3] > 0
         if rows.dtype != torch.uint8:
             return torch.where(chosen, flipped, rows)
-        mask = chosen.to(torch.uint8) * 255                      # on a CPU five times as fast as `where`
+        mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
         return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
 
     def _jittered(self, pixels: Tensor, prepared: Rows, colour: Tensor, scale: Scale) -> Tensor:
@@ -162,11 +168,11 @@ class Supervised(Augmentation):
         for centre, side in zip(drawn[:, 3:5].unbind(1), self.size, strict=True):
             away = torch.arange(side, device=out.device) - centre[:, None]
             inside.append(((away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)).float())
-        rows, columns = inside                                                           # (B, h), (B, w)
+        rows, columns = inside  # (B, h), (B, w)
         memory = out if out.is_contiguous() else out.permute(0, 2, 3, 1)
         if not out.is_contiguous():
-            columns = columns.repeat_interleave(out.shape[1], 1)                         # (B, w * C)
-        memory = memory.view(len(out), -1, rows.shape[1], columns.shape[1])              # (B, C or 1, h, ...)
+            columns = columns.repeat_interleave(out.shape[1], 1)  # (B, w * C)
+        memory = memory.view(len(out), -1, rows.shape[1], columns.shape[1])  # (B, C or 1, h, ...)
         for part in chunks(out.shape, out.device):
             keep = 1 - rows[part, :, None] * columns[part, None, :]
             memory[part].mul_(keep[:, None])

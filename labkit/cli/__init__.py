@@ -25,7 +25,7 @@ def main() -> None:
         hint = f" See `{error.ctx.command_path} --help`." if getattr(error, "ctx", None) else ""
         _stop(error.format_message() + hint, 2, error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)      # the reader (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader (head, less) has left
         sys.exit(0)
     except OSError as error:
         _stop(f"The system refused: {error}.", 1, error)
@@ -45,9 +45,23 @@ def labkit():
     """
 
 
-for command in (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect,
-                jupyter, lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes, grading.check,
-                grading.grade):  # fmt: skip
+for command in (
+    runs.run,
+    runs.sweep,
+    runs.status,
+    runs.logs,
+    runs.cancel,
+    runs.resume,
+    runs.collect,
+    jupyter,
+    lab.fetch,
+    lab.sync,
+    lab.doctor,
+    lab.models,
+    lab.modes,
+    grading.check,
+    grading.grade,
+):
     labkit.add_command(command)
 
 

@@ -37,9 +37,7 @@ def check(lab, path):
 @click.argument("submission", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print Gradescope's results.json.")
 @click.option("--gradescope", type=click.Path(dir_okay=False), help="Write Gradescope's results.json here.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False), help="Grade a whole folder of submissions; the table."
-)
+@click.option("--out", type=click.Path(dir_okay=False), help="Grade a whole folder of submissions; the table.")
 @click.option("--jobs", type=click.IntRange(1), help="Submissions at a time, with --out (twice the cores).")
 @click.option("--seed", type=int, help="Repeats an earlier grading exactly (it is in the report).")
 def grade(lab, submission, as_json, gradescope, out, jobs, seed):

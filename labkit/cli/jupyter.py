@@ -19,8 +19,15 @@ def jupyter():
 
 @jupyter.command()
 @click.option("--name", help="Its name (made up otherwise).")
-@click.option("--wait", "patience_s", type=float, default=300, metavar="SECONDS", show_default=True,
-              help="How long to wait until it is ready.")
+@click.option(
+    "--wait",
+    "patience_s",
+    type=float,
+    default=300,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long to wait until it is ready.",
+)
 @placed
 def start(name, patience_s, **options):
     """Start JupyterLab as a job and say how to reach it.

@@ -29,12 +29,16 @@ class Place:
 def placed(command: Callable) -> Callable:
     """Add the options to a command."""
     options = [
-        click.option("--executor", type=click.Choice(["local", "slurm"]),
-                     help="Here, or as a Slurm job (local; slurm where --site is given)."),
+        click.option(
+            "--executor",
+            type=click.Choice(["local", "slurm"]),
+            help="Here, or as a Slurm job (local; slurm where --site is given).",
+        ),
         click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
         click.option("--time", metavar="LIMIT", help="Slurm: time limit as 30 (minutes) or 04:00:00."),
-        click.option("--nodes", type=click.IntRange(1),
-                     help="Slurm: nodes of each run (notebook 04 starts ranks on all)."),
+        click.option(
+            "--nodes", type=click.IntRange(1), help="Slurm: nodes of each run (notebook 04 starts ranks on all)."
+        ),
         click.option("--gpus", type=click.IntRange(0), help="Slurm: GPUs of each node."),
         click.option("--cpus", type=click.IntRange(1), help="Slurm: CPU cores of each run."),
         click.option("--mem", "memory", metavar="SIZE", help="Slurm: memory of each run, as 16G."),

@@ -11,8 +11,14 @@ from labkit.cli.places import place_of, placed
 
 @click.command()
 @click.argument("notebook")
-@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
-              help="Set a value of the notebook's parameters cell; may be repeated.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a value of the notebook's parameters cell; may be repeated.",
+)
 @click.option("--seed", type=int, help="The same as -p seed=N.")
 @click.option("--name", help="The run's name (and folder); made from notebook and time otherwise.")
 @click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="The longest one cell may take.")
@@ -51,10 +57,15 @@ def run(notebook, parameters, background, **options):
 
 @click.command()
 @click.argument("notebook", required=False)
-@click.option("-g", "--grid", multiple=True, metavar="NAME=A,B,C", 
-              help="A parameter and its values; may be repeated.")
-@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
-              help="A value that is the same for all runs; may be repeated.")
+@click.option("-g", "--grid", multiple=True, metavar="NAME=A,B,C", help="A parameter and its values; may be repeated.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A value that is the same for all runs; may be repeated.",
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
 @click.option("--seed", type=int, help="The same as -p seed=N.")
 @click.option("--name", help="The sweep's name; its runs are called NAME-1, NAME-2, ...")
@@ -88,8 +99,9 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
     if place.slurm:
         from labkit.cluster.submit import send_new
 
-        sys.exit(send_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run,
-                          collect=collect))
+        sys.exit(
+            send_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run, collect=collect)
+        )
     sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
 
@@ -161,7 +173,7 @@ def cancel(runs, now):
     from labkit.cluster.state import OPEN, family
 
     for one in (run for name in runs for run in reversed(family(name, states=OPEN))):
-        click.echo(executor_of(one).cancel(one, now=now))    # last first: a queue shall not start it
+        click.echo(executor_of(one).cancel(one, now=now))  # last first: a queue shall not start it
 
 
 @click.command()

@@ -36,10 +36,13 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
 
 def picture(title: str, rows: list[dict]):
     """Return the means as bars, each with its 95 % interval over seeds where there were two or more."""
-    return plot_bars({row["setting"]: row["mean"] for row in rows}, form="{:.3g}",
-                     title=textwrap.shorten(title, 90, placeholder=" ..."),
-                     x_label=f"{rows[0]['metric']}, mean with 95 % interval over seeds",
-                     spread={row["setting"]: row["half"] or 0 for row in rows})  # fmt: skip
+    return plot_bars(
+        {row["setting"]: row["mean"] for row in rows},
+        form="{:.3g}",
+        title=textwrap.shorten(title, 90, placeholder=" ..."),
+        x_label=f"{rows[0]['metric']}, mean with 95 % interval over seeds",
+        spread={row["setting"]: row["half"] or 0 for row in rows},
+    )
 
 
 def markdown(rows: list[dict]) -> str:
@@ -74,13 +77,21 @@ def _to_wandb(title: str, rows: list[dict], folder: Path, mode: str) -> None:
     try:
         import wandb
 
-        with wandb.init(project=os.environ.get("WANDB_PROJECT", "labkit"), dir=str(folder), mode=mode,
-                        name=title, job_type="table", reinit="create_new",
-                        settings=wandb.Settings(silent=True, console="off")) as run:  # fmt: skip
+        with wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "labkit"),
+            dir=str(folder),
+            mode=mode,
+            name=title,
+            job_type="table",
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off"),
+        ) as run:
             data = [[row[name] for name in COLUMNS] for row in rows]
             run.log({"table": wandb.Table(list(COLUMNS), data), "figure": wandb.Image(picture(title, rows))})
-    except Exception as error:      # wandb raises errors of many kinds for a network that is away
+    except Exception as error:  # wandb raises errors of many kinds for a network that is away
         told = " ".join(str(error).split())[:200] or type(error).__name__
-        raise LabError(f"W&B did not take the tables ({told}); TensorBoard has them under {folder}: try "
-                       "again where there is a network, or with WANDB_MODE=offline.") from error
+        raise LabError(
+            f"W&B did not take the tables ({told}); TensorBoard has them under {folder}: try "
+            "again where there is a network, or with WANDB_MODE=offline."
+        ) from error
     click.echo(f"W&B ({mode}): {title}")

@@ -58,15 +58,17 @@ def train(options: argparse.Namespace, run: RunFolder, device: torch.device) -> 
     """Train the model on this rank's share of the data; return the results."""
     size = {"image_size": options.image_size} if options.image_size else {}
     source = data.load(options.dataset, root=options.data_dir, **size)
-    share = dict(device=device, mean=source.mean, std=source.std, rank=distributed.rank(),
-                 world_size=distributed.world_size())
+    share = dict(
+        device=device, mean=source.mean, std=source.std, rank=distributed.rank(), world_size=distributed.world_size()
+    )
     side = source.train.images.shape[-1]
     usual = augment.supervised(side, flip=source.mirrored)
     train = Batches(source.train, options.batch_size, augment=usual, seed=options.seed, **share)
     val = Batches.evaluation(source.val, 500, **share)
     torch.manual_seed(options.seed)
-    model = models.build(options.model or "resnet_tiny", num_classes=source.num_classes, image_size=side,
-                         channels=source.channels)
+    model = models.build(
+        options.model or "resnet_tiny", num_classes=source.num_classes, image_size=side, channels=source.channels
+    )
     config = TrainConfig(epochs=options.epochs, lr=options.lr, seed=options.seed)
     history = fit(model, train, val=val, config=config, run=run)
     return {"main": "val_accuracy", "val_accuracy": history.epochs[-1]["val_accuracy"]}
@@ -76,35 +78,54 @@ def train_mode(options: argparse.Namespace, run: RunFolder, device: torch.device
     """Train and examine one mode of the SimCLR lab; return the results, whole on rank 0."""
     plan = modes.get(options.mode)
     settings = modes.settings(options.preset, model=options.model, max_steps=options.max_steps)
-    learnt, probe = modes.sources(options.dataset, root=options.data_dir, corpus=options.corpus,
-                                  corpus_root=options.corpus_dir, settings=settings, seed=options.seed)
+    learnt, probe = modes.sources(
+        options.dataset,
+        root=options.data_dir,
+        corpus=options.corpus,
+        corpus_root=options.corpus_dir,
+        settings=settings,
+        seed=options.seed,
+    )
     encoder = modes.encoder(plan, settings=settings, channels=learnt.channels, seed=options.seed).to(device)
     normal = {"mean": learnt.mean, "std": learnt.std}
 
     def knn() -> dict[str, float]:
-        train, val = (evaluate.cached_features(encoder, split, **normal)
-                      for split in (probe.train, probe.val))  # fmt: skip
+        train, val = (evaluate.cached_features(encoder, split, **normal) for split in (probe.train, probe.val))
         return {"knn": evaluate.knn_accuracy(*train, *val)}
 
     history, record = None, {"run": run, "progress": False}
     task = modes.pretraining(plan, encoder, learnt, settings=settings, seed=options.seed)
     if task is not None:
-        history = fit(task.model, task.train, val=task.val, config=task.config, step=task.step,
-                      loss=task.loss, name="pretraining", monitor=lambda _: _of_main(knn), best_by="knn",
-                      **record)
+        history = fit(
+            task.model,
+            task.train,
+            val=task.val,
+            config=task.config,
+            step=task.step,
+            loss=task.loss,
+            name="pretraining",
+            monitor=lambda _: _of_main(knn),
+            best_by="knn",
+            **record,
+        )
     exam = evaluate.evaluate_linear_head(encoder, probe, **normal) if distributed.is_main() else None
     scores = {"knn": exam.knn.accuracy, "linear": exam.linear.accuracy} if exam else {}
     accuracy = scores.get("linear")
     if plan.examination == "end to end":
         task = modes.supervised_task(encoder, probe, settings=settings, mode=plan, seed=options.seed)
-        history = fit(task.model, task.train, val=task.val, config=task.config, step=task.step,
-                      name="end_to_end", **record)
+        history = fit(
+            task.model, task.train, val=task.val, config=task.config, step=task.step, name="end_to_end", **record
+        )
         if distributed.is_main():
             whole = Batches.evaluation(probe.test, 256, mean=probe.mean, std=probe.std, device=device)
             accuracy = evaluate.evaluate(task.model, whole).accuracy
-    return scores | {"main": "accuracy", "accuracy": accuracy, "budget_steps": settings.max_steps,
-                     "steps": history.step if history else 0,
-                     "images_seen": history.images * distributed.world_size() if history else 0}
+    return scores | {
+        "main": "accuracy",
+        "accuracy": accuracy,
+        "budget_steps": settings.max_steps,
+        "steps": history.step if history else 0,
+        "images_seen": history.images * distributed.world_size() if history else 0,
+    }
 
 
 def _of_main(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -115,8 +136,8 @@ def _of_main(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
     return box[0]
 
 
-PLAIN = {"image_size": None, "epochs": 2, "batch_size": 64, "lr": 2e-3}      # of one supervised training
-LAB = {"preset": "tiny", "corpus": "", "corpus_dir": None, "max_steps": 0}   # of a mode
+PLAIN = {"image_size": None, "epochs": 2, "batch_size": 64, "lr": 2e-3}  # of one supervised training
+LAB = {"preset": "tiny", "corpus": "", "corpus_dir": None, "max_steps": 0}  # of a mode
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -152,8 +173,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, help=f"of each rank ({PLAIN['batch_size']})")
     parser.add_argument("--lr", type=float, help=f"{PLAIN['lr']}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--timeout", type=float, help="seconds that ranks wait for one another (120; for a "
-                        "mode, whose first rank examines alone, 1800)")  # fmt: skip
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        help="seconds that ranks wait for one another (120; for a mode, whose first rank examines alone, 1800)",
+    )
     return parser
 
 
@@ -164,8 +188,14 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
         if not run.status_file.is_file():
             run.create({"notebook": None, "kind": "ranks", "values": vars(options)}, state="running")
         number[0] = begin(run.path)
-        run.write_status("running", attempt=int(number), started=round(time.time(), 3), message=None,
-                         slurm_job=os.environ.get("SLURM_JOB_ID"), **process_identity())
+        run.write_status(
+            "running",
+            attempt=int(number),
+            started=round(time.time(), 3),
+            message=None,
+            slurm_job=os.environ.get("SLURM_JOB_ID"),
+            **process_identity(),
+        )
     if distributed.in_group():
         box = [int(number)]
         dist.broadcast_object_list(box, src=0)

@@ -89,22 +89,28 @@ def _check_weights(values: dict[str, Any], defaults: dict[str, Any]) -> None:
     """Refuse a mode from pretrained weights where its model, given or the preset's, has none."""
     mode, preset = defaults.get("mode"), defaults.get("preset")
     if mode not in names("labkit.modes", "MODES") or preset not in names("labkit.modes", "PRESETS"):
-        return                          # not a notebook of the SimCLR lab
+        return  # not a notebook of the SimCLR lab
     mode, preset, weights = values["mode"], values["preset"], values.get("weights")
     if not mode or not preset or first_weights(mode) != "pretrained":
         return
     model = values.get("model") or model_of(preset)
     if model not in names("labkit.models", "PRETRAINED"):
-        raise LabError(f"mode={mode} starts from pretrained weights, and {model} (preset={preset}) has none: "
-                       "choose preset=dinov3, preset=tiny, or a mode from random weights (labkit modes).")
+        raise LabError(
+            f"mode={mode} starts from pretrained weights, and {model} (preset={preset}) has none: "
+            "choose preset=dinov3, preset=tiny, or a mode from random weights (labkit modes)."
+        )
     if weights and not model.startswith("dinov3_"):
-        raise LabError(f"weights={weights} is for a DINOv3, and the weights of {model} come with the lab: "
-                       "add model=dinov3_vits16, or leave weights out.")
+        raise LabError(
+            f"weights={weights} is for a DINOv3, and the weights of {model} come with the lab: "
+            "add model=dinov3_vits16, or leave weights out."
+        )
     if model == "dinov3_tiny" and not weights:
         raise LabError(f"mode={mode} with model=dinov3_tiny needs weights=PATH: the folder of its weights.")
     if model == "dinov3_vits16" and not weights and not (data_dir() / DINOV3).exists():
-        raise LabError(f"mode={mode} starts from DINOv3, which is not in {data_dir() / DINOV3}: run "
-                       "`labkit fetch dinov3` (login node) first, or give weights=PATH.")
+        raise LabError(
+            f"mode={mode} starts from DINOv3, which is not in {data_dir() / DINOV3}: run "
+            "`labkit fetch dinov3` (login node) first, or give weights=PATH."
+        )
 
 
 def _check_number(parameter: str, value: object, default: object) -> None:
@@ -123,5 +129,7 @@ def _check_number(parameter: str, value: object, default: object) -> None:
 def _check_place(parameter: str, place: object) -> None:
     """Refuse a folder that is not there; a relative one counts from the repository, where notebooks run."""
     if isinstance(place, str) and place and not (repo_root() / Path(place).expanduser()).exists():
-        raise LabError(f"{parameter}={place} does not exist: give the path of what is meant (absolute, or "
-                       f"from the repository {repo_root()}).")
+        raise LabError(
+            f"{parameter}={place} does not exist: give the path of what is meant (absolute, or "
+            f"from the repository {repo_root()})."
+        )

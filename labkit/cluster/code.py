@@ -10,7 +10,7 @@ import labkit
 from labkit.paths import runs_dir
 from labkit.records import make_folder, write_error
 
-CODE = ".code"                  # in the folder of the runs: one folder per state of the library
+CODE = ".code"  # in the folder of the runs: one folder per state of the library
 
 
 def place(package: Path | None = None) -> Path:
@@ -36,9 +36,9 @@ def freeze(package: Path | None = None) -> Path:
                 to = copy / package.name / path.relative_to(package)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, to)
-            os.rename(copy, target)         # whole or not at all
+            os.rename(copy, target)  # whole or not at all
     except OSError as error:
-        if not target.is_dir():             # somebody else was faster
+        if not target.is_dir():  # somebody else was faster
             raise write_error(target, error) from error
     return target
 

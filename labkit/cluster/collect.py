@@ -37,8 +37,12 @@ def row(run: RunFolder) -> dict:
         "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
     }
     groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
-    return known | {f"{mark}.{name}": value for mark, group in groups.items() for name, value in group.items()
-                    if isinstance(value, int | float | str | bool) and not (name == "main" and mark != "p")}
+    return known | {
+        f"{mark}.{name}": value
+        for mark, group in groups.items()
+        for name, value in group.items()
+        if isinstance(value, int | float | str | bool) and not (name == "main" and mark != "p")
+    }
 
 
 def headline(*groups: dict) -> tuple[str | None, object]:
@@ -50,8 +54,7 @@ def headline(*groups: dict) -> tuple[str | None, object]:
 def to_csv(table: list[dict]) -> str:
     """Return the table as CSV, with a column for everything that any run has."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for one in table for name in one)),
-                            lineterminator="\n")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for one in table for name in one)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     return text.getvalue()
@@ -72,15 +75,18 @@ def tables(known: list[dict]) -> dict[str, list[dict]]:
 
     known: what `rows` returns.
     """
-    sweeps = {parent: over_seeds([one for one in known if one["parent"] == parent])
-              for parent in dict.fromkeys(filter(None, (one["parent"] for one in known)))}
+    sweeps = {
+        parent: over_seeds([one for one in known if one["parent"] == parent])
+        for parent in dict.fromkeys(filter(None, (one["parent"] for one in known)))
+    }
     return {f"{name}, over seeds": means for name, means in sweeps.items() if means} | over_modes(known)
 
 
 def label(spec: dict, *, without: Iterable[str] = ()) -> str:
     """Return what sets a run apart from its siblings, as `lr=0.1, batch_size=64`."""
-    return ", ".join(f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", [])
-                     if name not in without)
+    return ", ".join(
+        f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", []) if name not in without
+    )
 
 
 def sentence(known: dict) -> str:
@@ -93,14 +99,20 @@ def sentence(known: dict) -> str:
 def figures(run: RunFolder) -> list[dict]:
     """Return the run's figures, each with the path from the results page and its alt text."""
     found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
-    return [{"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
-            for path in found]
+    return [
+        {"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
+        for path in found
+    ]
 
 
 def files(run: RunFolder) -> dict[str, str]:
     """Return which of a run's files a reader may open, by the word for it."""
-    offered = {"Executed notebook": run.html, "Log": run.log_file, "Metrics": run.metrics_file,
-               "Environment": run.env_file}
+    offered = {
+        "Executed notebook": run.html,
+        "Log": run.log_file,
+        "Metrics": run.metrics_file,
+        "Environment": run.env_file,
+    }
     there = {word: path.relative_to(run.path) for word, path in offered.items() if path.is_file()}
     return {word: f"{run.id}/{path}" for word, path in there.items()} | {"Record": f"{run.id}/"}
 
@@ -116,10 +128,10 @@ def alt_text(path: Path) -> str:
     """Return the description stored in a PNG's text chunks ("" where there is none)."""
     with open(path, "rb") as file:
         data = file.read(65_536)
-    position = 8                                     # after the signature
+    position = 8  # after the signature
     while position + 8 <= len(data):
-        size, kind = struct.unpack(">I4s", data[position:position + 8])
-        body = data[position + 8:position + 8 + size]
+        size, kind = struct.unpack(">I4s", data[position : position + 8])
+        body = data[position + 8 : position + 8 + size]
         if kind == b"tEXt" and body.startswith(b"Description\0"):
             return body.partition(b"\0")[2].decode("latin-1")
         if kind == b"IDAT":

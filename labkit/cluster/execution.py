@@ -29,8 +29,17 @@ NEVER_RUN = "never-run"
 class Execution:
     """One notebook being executed. `kill()` may be called from another thread."""
 
-    def __init__(self, run: RunFolder, *, parameters: dict, timeout_s: float | None, threads: int | None,
-                 on_cell: Callable[[int, int, str], None], stop: Callable[[], bool], log: "LineLog"):
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        parameters: dict,
+        timeout_s: float | None,
+        threads: int | None,
+        on_cell: Callable[[int, int, str], None],
+        stop: Callable[[], bool],
+        log: "LineLog",
+    ):
         self.run, self.parameters, self.timeout_s, self.threads = run, parameters, timeout_s, threads
         self.on_cell, self.stop, self.log = on_cell, stop, log
         self.client: HonestClient | None = None
@@ -38,14 +47,22 @@ class Execution:
 
     def execute(self) -> Outcome:
         """Run every cell and return how it ended. Raises LabError where the notebook cannot be saved."""
-        logging.getLogger("papermill").setLevel(logging.ERROR)   # its warning on parameters is wrong (pain 6)
+        logging.getLogger("papermill").setLevel(logging.ERROR)  # its warning on parameters is wrong (pain 6)
         logging.getLogger("traitlets").setLevel(logging.ERROR)
         notebook = nbformat.read(self.run.source, as_version=4)
         notebook.metadata.setdefault("papermill", {})
         try:
-            papermill.execute_notebook(notebook, None, parameters=self.parameters, engine_name="labkit",
-                                       kernel_name="python3", language="python", progress_bar=False,
-                                       cwd=str(repo_root()), execution=self)
+            papermill.execute_notebook(
+                notebook,
+                None,
+                parameters=self.parameters,
+                engine_name="labkit",
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=str(repo_root()),
+                execution=self,
+            )
         except (CellExecutionError, CellTimeoutError, StoppedBetweenCells, RuntimeError) as error:
             return self._outcome_of(error)
         return Outcome("done", 0)
@@ -109,10 +126,12 @@ def settled(outputs: list) -> list:
 
 
 def _merged(streams: list) -> list:
-    names = sorted({output.name for output in streams}, reverse=True)      # stdout before stderr
+    names = sorted({output.name for output in streams}, reverse=True)  # stdout before stderr
     texts = {name: "".join(output.text for output in streams if output.name == name) for name in names}
-    return [nbformat.v4.new_output("stream", name=name, text="\n".join(map(last_state, text.split("\n"))))
-            for name, text in texts.items()]
+    return [
+        nbformat.v4.new_output("stream", name=name, text="\n".join(map(last_state, text.split("\n"))))
+        for name, text in texts.items()
+    ]
 
 
 def last_state(line: str) -> str:
@@ -145,8 +164,13 @@ class AtomicBook(NotebookExecutionManager):
                 never = outcome.state != "done" and cell.cell_type == "code" and cell.source.strip()
                 known["status"] = NEVER_RUN if never else self.COMPLETED
         self.nb.metadata.papermill.update(end_time=self.now().isoformat(), exception=outcome.state != "done")
-        self.nb.metadata.labkit = {"run": self.run.id, "state": outcome.state, "message": outcome.message,
-                                   "cell": outcome.cell, "never_run": self._never_run()}
+        self.nb.metadata.labkit = {
+            "run": self.run.id,
+            "state": outcome.state,
+            "message": outcome.message,
+            "cell": outcome.cell,
+            "never_run": self._never_run(),
+        }
         self.save()
 
     def _never_run(self) -> list[int]:
@@ -155,16 +179,20 @@ class AtomicBook(NotebookExecutionManager):
 
     def _tell(self, cell, outcome: Outcome) -> None:
         if not any(output.output_type == "error" for output in cell.outputs):
-            cell.outputs.append(nbformat.v4.new_output("error", ename=outcome.state, evalue=outcome.message,
-                                                       traceback=[outcome.message]))
+            cell.outputs.append(
+                nbformat.v4.new_output(
+                    "error", ename=outcome.state, evalue=outcome.message, traceback=[outcome.message]
+                )
+            )
 
 
 class HonestClient(PapermillNotebookClient):
     """papermill's client: stops between cells when asked, leaves the dead cell marked, kills whole groups."""
 
     def __init__(self, book: AtomicBook, execution: Execution, **options):
-        super().__init__(book, kernel_manager_class=PrivateKernelManager, kernel_name="python3",
-                         record_timing=False, **options)
+        super().__init__(
+            book, kernel_manager_class=PrivateKernelManager, kernel_name="python3", record_timing=False, **options
+        )
         self.execution, self.exit_status = execution, None
 
     def papermill_execute_cells(self) -> None:
@@ -192,7 +220,7 @@ class HonestClient(PapermillNotebookClient):
             raise
         except (CellTimeoutError, DeadKernelError):
             self.exit_status = self._poll()
-            self.shutdown_kernel = "immediate"         # a busy kernel would not answer a polite request
+            self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
             self.kill_group()
             raise
         finally:
@@ -221,8 +249,14 @@ class HonestEngine(Engine):
     def execute_notebook(cls, nb, kernel_name, *, execution: Execution, **_):
         book = execution.book = AtomicBook(nb, execution.run)
         client = execution.client = HonestClient(
-            book, execution, timeout=execution.timeout_s, startup_timeout=120, iopub_timeout=60,
-            stdout_file=execution.log, stderr_file=execution.log)
+            book,
+            execution,
+            timeout=execution.timeout_s,
+            startup_timeout=120,
+            iopub_timeout=60,
+            stdout_file=execution.log,
+            stderr_file=execution.log,
+        )
         book.notebook_start()
         environment = kernel_environment(execution.run, threads=execution.threads)
         client.execute(env=environment, cwd=str(repo_root()))
@@ -234,6 +268,5 @@ papermill_engines.register("labkit", HonestEngine)
 
 def _heading(cell) -> str:
     """Return the last heading of a Markdown cell ("" where it has none)."""
-    lines = [line for line in cell.source.splitlines() if line.startswith("#")] if \
-        cell.cell_type == "markdown" else []
+    lines = [line for line in cell.source.splitlines() if line.startswith("#")] if cell.cell_type == "markdown" else []
     return lines[-1].lstrip("# ").strip() if lines else ""

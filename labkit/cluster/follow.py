@@ -9,7 +9,7 @@ from labkit.cluster import collect, state
 from labkit.cluster.page import duration
 from labkit.records import RunFolder
 
-QUIET_S = 30.0      # without a terminal, a run that is still in the same cell says so this often
+QUIET_S = 30.0  # without a terminal, a run that is still in the same cell says so this often
 
 
 def follow(runs: Sequence[RunFolder], *, process, terminal: bool, say: Callable[[str], None]) -> None:
@@ -49,8 +49,11 @@ def last_metric(run: RunFolder) -> str:
         return ""
     where = f"epoch {row['epoch']}" if "epoch" in row else f"step {row['step']}" if "step" in row else ""
     skipped = ("fit", "kind", "epoch", "step")
-    values = [f"{name} {value:.4g}" for name, value in row.items()
-              if name not in skipped and isinstance(value, int | float) and not isinstance(value, bool)]
+    values = [
+        f"{name} {value:.4g}"
+        for name, value in row.items()
+        if name not in skipped and isinstance(value, int | float) and not isinstance(value, bool)
+    ]
     return ", ".join(filter(None, [where, *values[:3]]))
 
 

@@ -60,8 +60,9 @@ def page(notebook) -> str:
     """Return the page of an executed notebook: its state, its outline, its cells."""
     template = DictLoader({"labkit.html.j2": _TEMPLATE.replace("STYLE", _STYLE)})
     # embed_images would mend every HTML tag for itself: a folded <details> would close before its text
-    exporter = _PageExporter(extra_loaders=[template], template_name="lab", template_file="labkit.html.j2",
-                             embed_images=False)
+    exporter = _PageExporter(
+        extra_loaders=[template], template_name="lab", template_file="labkit.html.j2", embed_images=False
+    )
     body, _ = exporter.from_notebook_node(notebook)
     return body.replace("<main>", f"{outline(body)}<main>{_note(notebook)}", 1)
 
@@ -69,10 +70,14 @@ def page(notebook) -> str:
 def outline(body: str) -> str:
     """Return the navigation that lists the headings (h1 to h3) which really are in `body`."""
     headings = re.findall(r'<h([1-3]) id="([^"]*)"[^>]*>(.*?)</h\1>', body, flags=re.DOTALL)
-    items = [f'<li class="h{level}"><a href="#{anchor}">{html.escape(_text(title))}</a></li>'
-             for level, anchor, title in headings]
-    return ('<nav class="labkit-outline" aria-label="Outline"><a href="../index.html">All runs</a>'
-            f'<details open><summary>Outline</summary><ol>{"".join(items)}</ol></details></nav>')
+    items = [
+        f'<li class="h{level}"><a href="#{anchor}">{html.escape(_text(title))}</a></li>'
+        for level, anchor, title in headings
+    ]
+    return (
+        '<nav class="labkit-outline" aria-label="Outline"><a href="../index.html">All runs</a>'
+        f"<details open><summary>Outline</summary><ol>{''.join(items)}</ol></details></nav>"
+    )
 
 
 class _PageExporter(HTMLExporter):
@@ -81,8 +86,10 @@ class _PageExporter(HTMLExporter):
     def from_notebook_node(self, nb, resources=None, **options):
         resources = self._init_resources(resources)
         self.register_filter("highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self))
-        self.register_filter("filter_data_type", WidgetsDataTypeFilter(
-            notebook_metadata=self._nb_metadata, parent=self, resources=resources))
+        self.register_filter(
+            "filter_data_type",
+            WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources),
+        )
         self.register_filter("with_alt", _with_alt)
         return super(HTMLExporter, self).from_notebook_node(nb, resources, **options)
 

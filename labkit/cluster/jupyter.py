@@ -23,9 +23,9 @@ from labkit.errors import LabError, unknown_name
 from labkit.paths import private_environment, repo_root, runs_dir
 from labkit.records import atomic_write, make_folder, to_json
 
-FOLDER = ".jupyter"             # in the folder of the runs: one folder per server
-START_S = 90.0                  # how long a server may take to answer
-IDLE_S = 3600                   # a server that nobody uses for so long ends, and so does its job
+FOLDER = ".jupyter"  # in the folder of the runs: one folder per server
+START_S = 90.0  # how long a server may take to answer
+IDLE_S = 3600  # a server that nobody uses for so long ends, and so does its job
 
 
 def create(name: str | None = None) -> Path:
@@ -36,8 +36,9 @@ def create(name: str | None = None) -> Path:
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
-        raise LabError(f"There is a JupyterLab called {name!r} already: labkit jupyter stop {name}, or "
-                       "choose another --name.") from None
+        raise LabError(
+            f"There is a JupyterLab called {name!r} already: labkit jupyter stop {name}, or choose another --name."
+        ) from None
     with open(os.open(folder / "token", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32))
     return folder
@@ -48,17 +49,26 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
     folder = folder.resolve()
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    environment = os.environ | private_environment() | {
-        "JUPYTER_TOKEN": (folder / "token").read_text(), "JUPYTER_RUNTIME_DIR": str(runtime)}
+    environment = (
+        os.environ
+        | private_environment()
+        | {"JUPYTER_TOKEN": (folder / "token").read_text(), "JUPYTER_RUNTIME_DIR": str(runtime)}
+    )
     with open(folder / "server.log", "ab") as log:
-        server = subprocess.Popen(command(idle_s), cwd=repo_root(), env=environment, stdout=log, stderr=log,
-                                  stdin=subprocess.DEVNULL)
+        server = subprocess.Popen(
+            command(idle_s), cwd=repo_root(), env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: server.terminate())
     try:
         port = _bound(server, runtime, folder)
-        place = {"host": socket.gethostname(), "node": os.environ.get("SLURMD_NODENAME"), "port": port,
-                 "pid": server.pid, "started": round(time.time(), 3)}
+        place = {
+            "host": socket.gethostname(),
+            "node": os.environ.get("SLURMD_NODENAME"),
+            "port": port,
+            "pid": server.pid,
+            "started": round(time.time(), 3),
+        }
         atomic_write(folder / "server.json", to_json(place))
         server.wait()
     finally:
@@ -70,10 +80,14 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
 def command(idle_s: float) -> list[str]:
     """Return the words that start JupyterLab: loopback only, any free port, ends when nobody uses it."""
     settings = {
-        "ServerApp.ip": "127.0.0.1", "ServerApp.port": _free_port(), "ServerApp.port_retries": 50,
-        "ServerApp.open_browser": False, "ServerApp.root_dir": str(repo_root()),
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": _free_port(),
+        "ServerApp.port_retries": 50,
+        "ServerApp.open_browser": False,
+        "ServerApp.root_dir": str(repo_root()),
         "ServerApp.shutdown_no_activity_timeout": int(idle_s),
-        "MappingKernelManager.cull_idle_timeout": int(idle_s), "MappingKernelManager.cull_interval": 60,
+        "MappingKernelManager.cull_idle_timeout": int(idle_s),
+        "MappingKernelManager.cull_interval": 60,
         "ServerApp.allow_remote_access": False,
     }
     root = ["--allow-root"] if os.geteuid() == 0 else []
@@ -120,8 +134,15 @@ def observe(folder: Path) -> dict:
 
     place, jobs = _read(folder / "server.json"), queue.view()
     job = queue.find(jobs or {}, _read(folder / queue.TICKET))
-    seen = {"name": folder.name, "state": "starting", "node": "", "port": place.get("port"),
-            "host": place.get("host"), "time_left": job.time_left if job else "", "message": ""}
+    seen = {
+        "name": folder.name,
+        "state": "starting",
+        "node": "",
+        "port": place.get("port"),
+        "host": place.get("host"),
+        "time_left": job.time_left if job else "",
+        "message": "",
+    }
     if jobs is None:
         return seen | {"state": "ready" if place else "unknown", "message": "Slurm does not answer."}
     if job is None or not queue.is_open(job):
@@ -138,12 +159,15 @@ def wait_until_ready(folder: Path, *, patience_s: float) -> dict:
     deadline = time.monotonic() + patience_s
     while (seen := observe(folder))["state"] != "ready":
         if seen["state"] == "ended":
-            raise LabError(f"The JupyterLab {folder.name} did not start: {seen['message']} "
-                           f"(log: {folder / 'server.log'}).")
+            raise LabError(
+                f"The JupyterLab {folder.name} did not start: {seen['message']} (log: {folder / 'server.log'})."
+            )
         if time.monotonic() > deadline:
             why = seen["message"] or "starting"
-            raise LabError(f"{folder.name} is not ready after {patience_s:g} s ({why}). It goes on; look "
-                           f"again with: labkit jupyter connect {folder.name}")
+            raise LabError(
+                f"{folder.name} is not ready after {patience_s:g} s ({why}). It goes on; look "
+                f"again with: labkit jupyter connect {folder.name}"
+            )
         time.sleep(0.5)
         queue.forget()
     return seen
@@ -154,15 +178,20 @@ def directions(seen: dict, folder: Path, *, login: str | None = None) -> list[st
     user, port = os.environ.get("USER") or str(os.getuid()), seen["port"]
     left = f" ({seen['time_left']} left)" if seen["time_left"] else ""
     if seen["host"] == socket.gethostname():
-        lines = [f"JupyterLab {seen['name']} runs on this machine{left}. Open:",
-                 f"  http://127.0.0.1:{port}/lab"]
+        lines = [f"JupyterLab {seen['name']} runs on this machine{left}. Open:", f"  http://127.0.0.1:{port}/lab"]
     else:
         login = login or socket.getfqdn()
-        lines = [f"JupyterLab {seen['name']} runs on {seen['host']}{left}. On your own computer type:",
-                 f"  ssh -N -L 8888:127.0.0.1:{port} -J {user}@{login} {user}@{seen['host']}",
-                 "and open:", "  http://127.0.0.1:8888/lab"]
-    return [*lines, f"It asks for the token, which only you can read: cat {folder / 'token'}",
-            f"When you are done: labkit jupyter stop {seen['name']}"]
+        lines = [
+            f"JupyterLab {seen['name']} runs on {seen['host']}{left}. On your own computer type:",
+            f"  ssh -N -L 8888:127.0.0.1:{port} -J {user}@{login} {user}@{seen['host']}",
+            "and open:",
+            "  http://127.0.0.1:8888/lab",
+        ]
+    return [
+        *lines,
+        f"It asks for the token, which only you can read: cat {folder / 'token'}",
+        f"When you are done: labkit jupyter stop {seen['name']}",
+    ]
 
 
 def forget(folder: Path) -> None:
@@ -178,8 +207,11 @@ def _bound(server: subprocess.Popen, runtime: Path, folder: Path) -> int:
         if port and answers(port, token) == 200:
             return port
         time.sleep(0.2)
-    why = f"it ended with exit code {server.returncode}" if server.poll() is not None else \
-        f"it does not answer after {START_S:g} s"
+    why = (
+        f"it ended with exit code {server.returncode}"
+        if server.poll() is not None
+        else f"it does not answer after {START_S:g} s"
+    )
     raise LabError(f"JupyterLab did not start: {why}; see {folder / 'server.log'}.")
 
 

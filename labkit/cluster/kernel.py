@@ -16,7 +16,7 @@ from labkit.errors import LabError
 from labkit.paths import cache_dir, private_environment, repo_root
 from labkit.records import RUN_DIR_VARIABLE, RunFolder
 
-TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_MODE")      # all that `.env` may hand to a kernel
+TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_MODE")  # all that `.env` may hand to a kernel
 _TEMPORARY = "labkit-kernel-"
 _FOREIGN = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND", "PYTHONSTARTUP", RUN_DIR_VARIABLE)
 
@@ -27,10 +27,20 @@ class PrivateKernelManager(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         return KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
-                  "--IPKernelApp.extra_extensions=labkit.cluster.kernel_setup",
-                  "--HistoryManager.enabled=False", "--log-level=50"],
-            display_name="Python 3", language="python", metadata={"debugger": False})
+            argv=[
+                sys.executable,
+                "-m",
+                "ipykernel_launcher",
+                "-f",
+                "{connection_file}",
+                "--IPKernelApp.extra_extensions=labkit.cluster.kernel_setup",
+                "--HistoryManager.enabled=False",
+                "--log-level=50",
+            ],
+            display_name="Python 3",
+            language="python",
+            metadata={"debugger": False},
+        )
 
     @default("transport")
     def _sockets_do_not_race_for_ports(self) -> str:
@@ -51,11 +61,16 @@ class PrivateKernelManager(AsyncKernelManager):
 
 def kernel_environment(run: RunFolder, *, threads: int | None = None) -> dict[str, str]:
     """Return the variables of a run's kernel: the caller's, `.env`'s tokens, private folders, this run."""
-    ours = {name: value for name, value in os.environ.items() if name not in _FOREIGN
-            and (value or name not in TOKENS)}       # an empty token is no token
-    fixed = {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TQDM_MININTERVAL": "5",
-             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-             "OMP_WAIT_POLICY": "PASSIVE"}   # spinning threads starve each other where cores are shared
+    ours = {
+        name: value for name, value in os.environ.items() if name not in _FOREIGN and (value or name not in TOKENS)
+    }  # an empty token is no token
+    fixed = {
+        "PYTHONHASHSEED": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "TQDM_MININTERVAL": "5",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }  # spinning threads starve each other where cores are shared
     chosen = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
     this_run = {RUN_DIR_VARIABLE: str(run.path.resolve())}
     return fixed | tokens() | ours | private_environment() | chosen | this_run
@@ -69,8 +84,7 @@ def tokens() -> dict[str, str]:
     try:
         written = dotenv_values(file)
     except (OSError, UnicodeDecodeError):
-        raise LabError(f"{file} cannot be read as UTF-8 text: save it so, or copy .env.template again.") \
-            from None
+        raise LabError(f"{file} cannot be read as UTF-8 text: save it so, or copy .env.template again.") from None
     return {name: value for name, value in written.items() if value and name in TOKENS}
 
 

@@ -17,20 +17,24 @@ def load_ipython_extension(shell) -> None:
 
 def _leave_term_to_the_runner() -> None:
     """Slurm sends TERM to every process of a job: the kernel must outlive it to save. Children do not."""
-    signal.signal(signal.SIGTERM, lambda *_: None)      # a handler, not SIG_IGN: exec takes it away again
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a handler, not SIG_IGN: exec takes it away again
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def _strict_system(shell):
     """Return what `!command` calls: IPython's own would ignore a command that failed."""
+
     def system(command):
         from IPython.utils.process import system as run_command
 
         code = run_command(shell.var_expand(command, depth=1))
         shell.user_ns["_exit_code"] = code
         if code:
-            raise LabError(f"The command `{command.strip()}` ended with exit code {code}; "
-                           "write `!command || true` where a failure is fine.")
+            raise LabError(
+                f"The command `{command.strip()}` ended with exit code {code}; "
+                "write `!command || true` where a failure is fine."
+            )
+
     return system
 
 
@@ -41,6 +45,7 @@ def _plain_progress() -> types.ModuleType:
     def lookup(name):
         if name in ("tqdm", "trange"):
             import tqdm.std
+
             return getattr(tqdm.std, name)
         raise AttributeError(name)
 

@@ -31,8 +31,15 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
     return max(_exit_code(run) for run in runs)
 
 
-def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[str], *, sharing: int | None,
-              threads: int | None = None, **options) -> list[RunSpec]:
+def new_sweep(
+    notebook: str | None,
+    grid: Sequence[str],
+    parameters: Sequence[str],
+    *,
+    sharing: int | None,
+    threads: int | None = None,
+    **options,
+) -> list[RunSpec]:
     """Return a new sweep from what was typed (`lr=0.1,0.2` and `seed=1`); nothing is written yet.
 
     sharing: how many runs share the cores of this machine; None: each has its own, as on a cluster.
@@ -43,12 +50,10 @@ def new_sweep(notebook: str | None, grid: Sequence[str], parameters: Sequence[st
     if not notebook:
         raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
     if not grid:
-        raise LabError("A sweep needs a list of values for at least one parameter, "
-                       "for example -g lr=0.1,0.2.")
+        raise LabError("A sweep needs a list of values for at least one parameter, for example -g lr=0.1,0.2.")
     if threads is None and sharing:
         threads = max(1, usable_cores() // sharing)
-    return sweeps.named(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters),
-                        **options)
+    return sweeps.named(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters), **options)
 
 
 def old_sweep(sweep: str, **given) -> list[RunFolder]:
@@ -67,8 +72,11 @@ def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     if any(map(is_interactive, again)):
         raise LabError("An interactive session cannot be resumed; run the notebook again.")
     if not again:
-        told = f"all {len(runs)} are done" if len(runs) > 1 and set(states) == {"done"} else \
-            ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
+        told = (
+            f"all {len(runs)} are done"
+            if len(runs) > 1 and set(states) == {"done"}
+            else ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
+        )
         raise LabError(f"There is nothing to send again: {told}.")
     return again
 
@@ -78,9 +86,11 @@ def _exit_code(run: RunFolder) -> int:
     status = observe(run)
     code = status.get("exit_code", 70 if status["state"] == "died" else 0)
     if code:
-        where = f" under \"{status['heading']}\"" if status.get("heading") and status.get("cell") else ""
-        print(f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}\n"
-              f"The log: labkit logs {run.id}", file=sys.stderr)
+        where = f' under "{status["heading"]}"' if status.get("heading") and status.get("cell") else ""
+        print(
+            f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}\nThe log: labkit logs {run.id}",
+            file=sys.stderr,
+        )
     return code
 
 
@@ -91,13 +101,13 @@ def _forwarded(process):
 
     def hand_on(number, _):
         if number == signal.SIGINT:
-            print("\nEnding it now." if asked else "\nAsked to save and stop; once more ends it at once.",
-                  file=sys.stderr)
+            print(
+                "\nEnding it now." if asked else "\nAsked to save and stop; once more ends it at once.", file=sys.stderr
+            )
         asked.extend([number] if number != signal.SIGUSR1 else [])
         process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 
-    before = {number: signal.signal(number, hand_on)
-              for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
     finally:

@@ -30,8 +30,7 @@ class LocalExecutor:
 
     name = "local"
 
-    def submit(self, runs: Sequence[RunFolder], *, jobs: int = 1,
-               with_parent: bool = False) -> subprocess.Popen:
+    def submit(self, runs: Sequence[RunFolder], *, jobs: int = 1, with_parent: bool = False) -> subprocess.Popen:
         """Start `runs` in the background, `jobs` at a time, and return their common process at once.
 
         with_parent: end them when the calling process ends (a sweep inside a notebook).
@@ -41,13 +40,26 @@ class LocalExecutor:
                 marker.unlink(missing_ok=True)
             make_folder(run.logs)
             run.write_status("queued", executor=self.name, message=None, **dict.fromkeys(process.identity()))
-        command = [sys.executable, "-m", "labkit.cluster.local", "--jobs", str(jobs),
-                   *(["--parent", str(os.getpid())] if with_parent else []),
-                   *(str(run.path.resolve()) for run in runs)]
+        command = [
+            sys.executable,
+            "-m",
+            "labkit.cluster.local",
+            "--jobs",
+            str(jobs),
+            *(["--parent", str(os.getpid())] if with_parent else []),
+            *(str(run.path.resolve()) for run in runs),
+        ]
         environment = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
         with open(runs[0].log_file, "ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                    cwd=repo_root(), env=environment, start_new_session=True)
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=repo_root(),
+                env=environment,
+                start_new_session=True,
+            )
 
     def state(self, run: RunFolder) -> dict:
         """Return the status of `run` as it truly is (see state.observe)."""
@@ -58,10 +70,10 @@ class LocalExecutor:
         status = observe(run)
         if status["state"] not in ("queued", "running"):
             return f"{run.id} is not running ({status['state']}): nothing to cancel."
-        if is_interactive(run):                      # a signal would end a person's own session
+        if is_interactive(run):  # a signal would end a person's own session
             run.stop_flag.touch()
             return f"{run.id} is an interactive session: it will stop at its next training step."
-        (run.path / CANCEL_MARKER).touch()           # first, so that nothing starts it again
+        (run.path / CANCEL_MARKER).touch()  # first, so that nothing starts it again
         run.stop_flag.touch()
         if status["state"] == "queued":
             run.write_status("cancelled", message="Cancelled before it began.")

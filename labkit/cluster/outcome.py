@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 1, "died": 70, "timeout": 71, "interrupted": 75}
 SPEC_WRONG = 2
-SUPERSEDED = 76          # another attempt owns the run now; this one said nothing
+SUPERSEDED = 76  # another attempt owns the run now; this one said nothing
 
 
 class StoppedBetweenCells(Exception):

@@ -9,8 +9,16 @@ from urllib.parse import quote
 
 from labkit.cluster.seeds import over_modes, over_seeds
 
-WORDS = {"done": "✓ done", "running": "▶ running", "queued": "… queued", "failed": "✗ failed",
-         "died": "✗ died", "timeout": "✗ timeout", "interrupted": "‖ interrupted", "cancelled": "– cancelled"}
+WORDS = {
+    "done": "✓ done",
+    "running": "▶ running",
+    "queued": "… queued",
+    "failed": "✗ failed",
+    "died": "✗ died",
+    "timeout": "✗ timeout",
+    "interrupted": "‖ interrupted",
+    "cancelled": "– cancelled",
+}
 SHOWN_FIGURES = 6
 _IN_TABLES = ("Executed notebook", "Log", "Record")
 
@@ -28,8 +36,11 @@ def page(entries: list[dict]) -> str:
             cards.append(_sweep_card(parent, children.pop(parent)))
     here = Path(__file__)
     return Template(here.with_suffix(".html").read_text()).substitute(
-        style=here.with_suffix(".css").read_text(), summary=_summary(entries),
-        cards="\n".join(cards) or _EMPTY, written=time.strftime("%Y-%m-%d %H:%M"))
+        style=here.with_suffix(".css").read_text(),
+        summary=_summary(entries),
+        cards="\n".join(cards) or _EMPTY,
+        written=time.strftime("%Y-%m-%d %H:%M"),
+    )
 
 
 def duration(seconds: float | None) -> str:
@@ -55,8 +66,9 @@ def _by_parent(entries: list[dict]) -> dict[str, list[dict]]:
 
 def _summary(entries: list[dict]) -> str:
     counts = {state: sum(entry["state"] == state for entry in entries) for state in WORDS}
-    return " ".join(f'<span class="chip {state}">{WORDS[state]}: {count}</span>'
-                    for state, count in counts.items() if count)
+    return " ".join(
+        f'<span class="chip {state}">{WORDS[state]}: {count}</span>' for state, count in counts.items() if count
+    )
 
 
 def _card(entry: dict, children: list[dict]) -> str:
@@ -100,9 +112,17 @@ def _means(groups: list[dict], first: str) -> str:
         return ""
     body = "\n".join(_means_row(group, widest) for group in groups)
     metric = next((group["metric"] for group in groups if group["metric"]), "metric")
-    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in (
-        first, "Runs", f"{metric.replace('_', ' ')}, mean with 95 % interval over seeds",
-        "Time of a run", "Images seen", "Steps allowed"))
+    head = "".join(
+        f'<th scope="col">{escape(word)}</th>'
+        for word in (
+            first,
+            "Runs",
+            f"{metric.replace('_', ' ')}, mean with 95 % interval over seeds",
+            "Time of a run",
+            "Images seen",
+            "Steps allowed",
+        )
+    )
     return f"""<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"""
 
 
@@ -110,11 +130,15 @@ def _means_row(group: dict, widest: float) -> str:
     mean, half = group["mean"], group["half"]
     bar = _bar_with_interval(mean / widest, (half or 0) / widest) if mean else ""
     told = number(mean) + ("" if half is None else f" ± {half:.2g}")
-    counts = "".join('<td class="num">' + ("" if value is None else f"{value:,.0f}") + "</td>"
-                     for value in (group["images"], group["steps"]))
-    return (f'<tr><th scope="row">{escape(group["setting"])}</th><td class="num">{group["runs"]} of '
-            f'{group["of"]}</td><td>{bar}{escape(told)}</td><td class="num">{duration(group["seconds"])}</td>'
-            f"{counts}</tr>")
+    counts = "".join(
+        '<td class="num">' + ("" if value is None else f"{value:,.0f}") + "</td>"
+        for value in (group["images"], group["steps"])
+    )
+    return (
+        f'<tr><th scope="row">{escape(group["setting"])}</th><td class="num">{group["runs"]} of '
+        f'{group["of"]}</td><td>{bar}{escape(told)}</td><td class="num">{duration(group["seconds"])}</td>'
+        f"{counts}</tr>"
+    )
 
 
 def _bar_with_interval(share: float, half: float, width: int = 180) -> str:
@@ -122,8 +146,10 @@ def _bar_with_interval(share: float, half: float, width: int = 180) -> str:
     end, low, high = (width * min(max(value, 0), 1) for value in (share, share - half, share + half))
     path = f"M{low:.1f} 3v6M{low:.1f} 6H{high:.1f}M{high:.1f} 3v6"
     line = f'<path class="interval" d="{path}"/>' if half else ""
-    return (f'<svg class="mean" width="{width + 2}" height="12" aria-hidden="true">'
-            f'<rect width="{end:.1f}" height="12" rx="2"/>{line}</svg>')
+    return (
+        f'<svg class="mean" width="{width + 2}" height="12" aria-hidden="true">'
+        f'<rect width="{end:.1f}" height="12" rx="2"/>{line}</svg>'
+    )
 
 
 def _table(children: list[dict], title: str, *, opened: bool) -> str:
@@ -138,13 +164,18 @@ def _table(children: list[dict], title: str, *, opened: bool) -> str:
 
 
 def _table_row(child: dict, widest: float) -> str:
-    bar = f'<span class="bar" style="width:{abs(child["value"]) / widest * 6:.2f}em"></span>' \
-        if _is_number(child["value"]) else ""
-    message = f'<br><small>{escape(child["message"])}</small>' if child["message"] else ""
-    return (f'<tr><th scope="row">{escape(child["varied"] or child["id"])}{message}</th>'
-            f'<td>{_chip(child["state"])}</td><td class="num">{duration(child["seconds"])}</td>'
-            f'<td class="num">{bar}{escape(number(child["value"]))}</td>'
-            f'<td>{_links(child["files"], _IN_TABLES)}</td></tr>')
+    bar = (
+        f'<span class="bar" style="width:{abs(child["value"]) / widest * 6:.2f}em"></span>'
+        if _is_number(child["value"])
+        else ""
+    )
+    message = f"<br><small>{escape(child['message'])}</small>" if child["message"] else ""
+    return (
+        f'<tr><th scope="row">{escape(child["varied"] or child["id"])}{message}</th>'
+        f'<td>{_chip(child["state"])}</td><td class="num">{duration(child["seconds"])}</td>'
+        f'<td class="num">{bar}{escape(number(child["value"]))}</td>'
+        f"<td>{_links(child['files'], _IN_TABLES)}</td></tr>"
+    )
 
 
 def _is_number(value: object) -> bool:
@@ -158,8 +189,10 @@ def _chip(state: str) -> str:
 def _metric(entry: dict) -> str:
     if not entry["metric"]:
         return ""
-    return (f'<span class="metric"><b>{escape(number(entry["value"]))}</b> '
-            f'{escape(entry["metric"].replace("_", " "))}</span>')
+    return (
+        f'<span class="metric"><b>{escape(number(entry["value"]))}</b> '
+        f"{escape(entry['metric'].replace('_', ' '))}</span>"
+    )
 
 
 def _message(entry: dict) -> str:
@@ -171,15 +204,20 @@ def _gallery(figures: list[dict], target: str | None) -> str:
         return ""
     shown = "".join(
         f'<a href="{quote(figure["path"])}"><img src="{quote(figure["path"])}" alt="{escape(figure["alt"])}" '
-        f'title="{escape(figure["alt"])}" loading="lazy"></a>' for figure in figures[:SHOWN_FIGURES])
+        f'title="{escape(figure["alt"])}" loading="lazy"></a>'
+        for figure in figures[:SHOWN_FIGURES]
+    )
     more = len(figures) - SHOWN_FIGURES
     rest = f'<a class="more" href="{quote(target)}">{more} more figures</a>' if more > 0 and target else ""
     return f'<div class="gallery">{shown}{rest}</div>'
 
 
 def _links(files: dict[str, str], wanted: tuple[str, ...] | None = None) -> str:
-    return " ".join(f'<a href="{quote(path)}">{escape(word)}</a>' for word, path in files.items()
-                    if wanted is None or word in wanted)
+    return " ".join(
+        f'<a href="{quote(path)}">{escape(word)}</a>'
+        for word, path in files.items()
+        if wanted is None or word in wanted
+    )
 
 
 _EMPTY = "<p>No run yet. Start one with <code>labkit run 01</code>, then <code>labkit collect</code>.</p>"

@@ -7,8 +7,16 @@ from typing import Any
 
 from labkit.errors import LabError, unknown_name
 
-_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "tuple": tuple, "dict": dict,
-          "None": type(None)}
+_TYPES = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "tuple": tuple,
+    "dict": dict,
+    "None": type(None),
+}
 
 
 @dataclass(frozen=True)
@@ -130,8 +138,7 @@ def _checked(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
         value = _meaning(value, parameter)
     if parameter.types and not any(_is_a(value, kind) for kind in parameter.types):
         raise LabError(f"{name} must be {parameter.wanted}, got {value!r}.")
-    return float(value) if float in parameter.types and type(value) is int and \
-        int not in parameter.types else value
+    return float(value) if float in parameter.types and type(value) is int and int not in parameter.types else value
 
 
 def _no_such(name: str, parameters: dict[str, Parameter]) -> LabError:
@@ -143,8 +150,12 @@ def _no_such(name: str, parameters: dict[str, Parameter]) -> LabError:
 def _meaning(text: Text, parameter: Parameter) -> Any:
     """Return the value of a typed text; where only a string fits, `123` and `true` stay text."""
     value = literal(text)
-    only_text = parameter.types and str in parameter.types and not isinstance(value, str) \
+    only_text = (
+        parameter.types
+        and str in parameter.types
+        and not isinstance(value, str)
         and not any(_is_a(value, kind) for kind in parameter.types)
+    )
     return str(text) if only_text else value
 
 
@@ -169,8 +180,10 @@ def _default(name: str, value: ast.expr) -> Any:
     try:
         return ast.literal_eval(value)
     except ValueError:
-        raise LabError(f"The parameters cell sets {name} to {ast.unparse(value)!r}, which is no literal: "
-                       "write a number, a text, True, None or a list of these.") from None
+        raise LabError(
+            f"The parameters cell sets {name} to {ast.unparse(value)!r}, which is no literal: "
+            "write a number, a text, True, None or a list of these."
+        ) from None
 
 
 def _inferred(default: Any) -> tuple[type, ...]:

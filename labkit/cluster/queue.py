@@ -10,9 +10,9 @@ from pathlib import Path
 from labkit.cluster.commands import Unreachable, command
 from labkit.records import RunFolder, atomic_write, to_json
 
-FIELDS = "%i|%T|%r|%L|%N|%S|%k"         # id, state, reason, time left, nodes, start, comment (may hold a |)
-FRESH_S = 2.0                           # an answer is used again for so long: 500 runs cost one call
-GRACE_S = 60                            # a job that was just submitted may be missing from the list
+FIELDS = "%i|%T|%r|%L|%N|%S|%k"  # id, state, reason, time left, nodes, start, comment (may hold a |)
+FRESH_S = 2.0  # an answer is used again for so long: 500 runs cost one call
+GRACE_S = 60  # a job that was just submitted may be missing from the list
 
 _seen: dict = {}
 
@@ -49,8 +49,7 @@ def forget() -> None:
 
 def ask() -> list[Job]:
     """Return all jobs of this user. Raises Unreachable."""
-    said = command("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}",
-                   f"--format={FIELDS}")
+    said = command("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--format={FIELDS}")
     return [parse(line) for line in said.splitlines() if line.count("|") >= 6]
 
 
@@ -65,7 +64,7 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
     jobs = view()
     job = find(jobs or {}, ticket)
     if job and job.state in _WAITING and status.get("updated", 0) > _seen["clock"]:
-        forget()                        # the run has begun since Slurm was asked
+        forget()  # the run has begun since Slurm was asked
         jobs = view()
         job = find(jobs or {}, ticket)
     if job is None and _verdict(run, ticket):
@@ -73,8 +72,12 @@ def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
     elif job is None and jobs is not None and status["state"] in ("queued", "running"):
         job = _accounted(ticket.get("job"))
     merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
-    if job and jobs is not None and job.state in _ENDED and \
-            (merged["state"] != status.get("state") or "cause" in merged):
+    if (
+        job
+        and jobs is not None
+        and job.state in _ENDED
+        and (merged["state"] != status.get("state") or "cause" in merged)
+    ):
         atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
     return merged
 
@@ -90,13 +93,13 @@ def explain(merged: dict, job: Job | None, ticket: dict) -> dict:
         return merged
     if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", said):
         return merged | {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
-    if merged.get("exit_code") is None and said.strip():            # the runner never spoke
+    if merged.get("exit_code") is None and said.strip():  # the runner never spoke
         return merged | {"message": f"Its job failed on the node: {said.strip().splitlines()[-1][-200:]}"}
     return merged
 
 
-TICKET = "job.json"                     # in the run folder: written by who submits, never by the job
-VERDICT = "verdict.json"                # Slurm forgets an ended job after minutes
+TICKET = "job.json"  # in the run folder: written by who submits, never by the job
+VERDICT = "verdict.json"  # Slurm forgets an ended job after minutes
 
 
 def read_ticket(run: RunFolder) -> dict:
@@ -112,8 +115,13 @@ def find(jobs: dict[str, Job], ticket: dict) -> Job | None:
     if ticket.get("job") in jobs:
         return jobs[ticket["job"]]
     index = ticket.get("index")
-    ours = [job for job in jobs.values() if ticket.get("token") and job.comment == f"labkit:{ticket['token']}"
-            and (index is None or job.id.endswith(f"_{index}"))]
+    ours = [
+        job
+        for job in jobs.values()
+        if ticket.get("token")
+        and job.comment == f"labkit:{ticket['token']}"
+        and (index is None or job.id.endswith(f"_{index}"))
+    ]
     return ours[0] if ours else None
 
 
@@ -135,14 +143,17 @@ def merge(status: dict, job: Job | None, *, silent: bool = False, ticket: dict |
     if job.state in _ALIVE:
         if ended_by_itself and status["state"] != "interrupted":
             return known
-        if ended_by_itself:             # its script is about to queue it again, or to say why not
+        if ended_by_itself:  # its script is about to queue it again, or to say why not
             return known | {"state": "running", "message": "It has saved, and its job is about to end."}
         said = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
         return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | said
     state, cause, message = _ENDED.get(job.state, ("died", "", f"Slurm calls its job {job.state}."))
-    if ended_by_itself:                 # it died, or it saved: Slurm may know why
-        why = cause if (status["state"], job.state) == ("died", "OUT_OF_MEMORY") or \
-            status["state"] == "interrupted" else ""
+    if ended_by_itself:  # it died, or it saved: Slurm may know why
+        why = (
+            cause
+            if (status["state"], job.state) == ("died", "OUT_OF_MEMORY") or status["state"] == "interrupted"
+            else ""
+        )
         return known | ({"cause": why} if why else {})
     return known | {"state": state, "message": message} | ({"cause": cause} if cause else {})
 
@@ -172,11 +183,14 @@ def _without_a_job(status: dict, silent: bool, ticket: dict) -> dict:
 def _accounted(number: str | None) -> Job | None:
     """Return an ended job as sacct remembers it; None where the site keeps no accounts, as many do not."""
     try:
-        said = command("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}",
-                       "--format=State") if number else ""
+        said = (
+            command("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
+            if number
+            else ""
+        )
     except Unreachable:
         return None
-    return Job(number, said.split()[0]) if said.split() else None       # "CANCELLED by 1000"
+    return Job(number, said.split()[0]) if said.split() else None  # "CANCELLED by 1000"
 
 
 def _verdict(run: RunFolder, ticket: dict) -> dict | None:
@@ -188,16 +202,18 @@ def _verdict(run: RunFolder, ticket: dict) -> dict | None:
 
 
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
-_ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING",
-          "STOPPED")
+_ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING", "STOPPED")
 _AGAIN = "labkit resume goes on from the last checkpoint."
 _ENDED = {
     "COMPLETED": ("died", "", "Its job ended without a word from the runner."),
     "FAILED": ("died", "", f"Its job failed on the node before the runner could say why; {_AGAIN}"),
     "TIMEOUT": ("timeout", "time limit", f"Slurm ended it at its time limit before it had saved; {_AGAIN}"),
     "DEADLINE": ("timeout", "time limit", "Slurm ended it at its deadline."),
-    "OUT_OF_MEMORY": ("died", "out of memory",
-                      "It took more memory than the job had: ask for more with --mem, or lower batch_size."),
+    "OUT_OF_MEMORY": (
+        "died",
+        "out of memory",
+        "It took more memory than the job had: ask for more with --mem, or lower batch_size.",
+    ),
     "NODE_FAIL": ("died", "node failed", f"The node failed; {_AGAIN}"),
     "BOOT_FAIL": ("died", "node failed", f"The node did not start; {_AGAIN}"),
     "PREEMPTED": ("interrupted", "preempted", f"A job of higher priority took its place; {_AGAIN}"),
@@ -213,8 +229,9 @@ _REASONS = {
     "JobArrayTaskLimit": "waits for its turn in the array",
     "BeginTime": "waits a moment before it starts again",
     "ReqNodeNotAvail": "waits for a node that is down or reserved",
-    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions":
-        "waits for a node that is down or reserved",
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": (
+        "waits for a node that is down or reserved"
+    ),
     "PartitionDown": "waits: the partition is down",
     "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
     "PartitionNodeLimit": "cannot start: it asks for more nodes than the partition has",

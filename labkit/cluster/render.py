@@ -7,23 +7,55 @@ from pathlib import Path
 from labkit.cluster.site import Site, seconds
 
 
-def sbatch(runs: Sequence[str | Path], site: Site, *, name: str, token: str, output: str | Path,
-           root: str | Path, python: str | Path, at_once: int | None = None, after: Sequence[str] = (),
-           environment: Mapping[str, str] | None = None) -> str:
+def sbatch(
+    runs: Sequence[str | Path],
+    site: Site,
+    *,
+    name: str,
+    token: str,
+    output: str | Path,
+    root: str | Path,
+    python: str | Path,
+    at_once: int | None = None,
+    after: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the script of one job, or of an array where there are several run folders.
 
     token: finds the job again where sbatch's answer was lost. output: where Slurm writes what the script says
     (the runs' own logs are in their folders). root: the repository. at_once: how many of the array may run at
     a time (%K). after: ids of jobs that must succeed first. environment: variables to export.
     """
-    lines = ["#!/bin/bash", *directives(runs, site, name=name, token=token, output=output, at_once=at_once,
-                                        after=after)]
-    return "\n".join([*lines, "", *_preparation(site, root, environment or {}), "", *_choice(runs),
-                      *_execution(site, python, root), *_ending(site)]) + "\n"
+    lines = [
+        "#!/bin/bash",
+        *directives(runs, site, name=name, token=token, output=output, at_once=at_once, after=after),
+    ]
+    return (
+        "\n".join(
+            [
+                *lines,
+                "",
+                *_preparation(site, root, environment or {}),
+                "",
+                *_choice(runs),
+                *_execution(site, python, root),
+                *_ending(site),
+            ]
+        )
+        + "\n"
+    )
 
 
-def directives(runs: Sequence, site: Site, *, name: str, token: str, output: str | Path,
-               at_once: int | None = None, after: Sequence[str] = ()) -> list[str]:
+def directives(
+    runs: Sequence,
+    site: Site,
+    *,
+    name: str,
+    token: str,
+    output: str | Path,
+    at_once: int | None = None,
+    after: Sequence[str] = (),
+) -> list[str]:
     """Return the #SBATCH lines; sbatch reads none after the first command."""
     limit = f"%{at_once}" if at_once and at_once < len(runs) else ""
     options = [
@@ -40,35 +72,86 @@ def directives(runs: Sequence, site: Site, *, name: str, token: str, output: str
     return [f"#SBATCH {option}" for option in options]
 
 
-def collect(ids: Sequence[str], *, site: Site, output: str | Path, root: str | Path, python: str | Path,
-            environment: Mapping[str, str] | None = None) -> str:
+def collect(
+    ids: Sequence[str],
+    *,
+    site: Site,
+    output: str | Path,
+    root: str | Path,
+    python: str | Path,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the script of a small job that makes the results page when the jobs `ids` have ended."""
     small = site.model_copy(update={"gpus": 0, "cpus": 1, "memory": "2G", "time": "00:10:00", "nodes": 1})
-    options = ["--job-name=collect", f"--output={_quoted(output)}", f"--dependency=afterany:{':'.join(ids)}",
-               *resources(small)]
+    options = [
+        "--job-name=collect",
+        f"--output={_quoted(output)}",
+        f"--dependency=afterany:{':'.join(ids)}",
+        *resources(small),
+    ]
     program = shlex.join([*container(small, root), "python3" if site.container else str(python)])
-    return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options), "",
-                      *_preparation(site, root, environment or {}), "",
-                      f"{program} -m labkit.cli collect"]) + "\n"
+    return (
+        "\n".join(
+            [
+                "#!/bin/bash",
+                *(f"#SBATCH {option}" for option in options),
+                "",
+                *_preparation(site, root, environment or {}),
+                "",
+                f"{program} -m labkit.cli collect",
+            ]
+        )
+        + "\n"
+    )
 
 
-def server(folder: str | Path, site: Site, *, token: str, root: str | Path, python: str | Path,
-           environment: Mapping[str, str] | None = None) -> str:
+def server(
+    folder: str | Path,
+    site: Site,
+    *,
+    token: str,
+    root: str | Path,
+    python: str | Path,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the script of the job that serves JupyterLab for `folder`. It is never queued again."""
     output = str(folder).replace("%", "%%") + "/job.out"
-    options = ["--job-name=jupyter", f"--comment=labkit:{token}", f"--output={_quoted(output)}",
-               *resources(site), "--no-requeue"]
+    options = [
+        "--job-name=jupyter",
+        f"--comment=labkit:{token}",
+        f"--output={_quoted(output)}",
+        *resources(site),
+        "--no-requeue",
+    ]
     program = shlex.join([*container(site, root), "python3" if site.container else str(python)])
-    return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options), "",
-                      *_preparation(site, root, environment or {}), "",
-                      f"exec {program} -m labkit.cluster.jupyter {shlex.quote(str(folder))}"]) + "\n"
+    return (
+        "\n".join(
+            [
+                "#!/bin/bash",
+                *(f"#SBATCH {option}" for option in options),
+                "",
+                *_preparation(site, root, environment or {}),
+                "",
+                f"exec {program} -m labkit.cluster.jupyter {shlex.quote(str(folder))}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def resources(site: Site) -> list[str]:
     """Return the options that say what a job needs; shared with salloc and srun."""
-    options = {"account": site.account, "partition": site.partition, "qos": site.qos,
-               "constraint": site.constraint, "nodes": site.nodes, "ntasks-per-node": 1,
-               "cpus-per-task": site.cpus, "mem": site.memory, "time": site.time}
+    options = {
+        "account": site.account,
+        "partition": site.partition,
+        "qos": site.qos,
+        "constraint": site.constraint,
+        "nodes": site.nodes,
+        "ntasks-per-node": 1,
+        "cpus-per-task": site.cpus,
+        "mem": site.memory,
+        "time": site.time,
+    }
     gpus = [site.gpu_option.format(gpus=site.gpus)] if site.gpus else []
     return [f"--{option}={value}" for option, value in options.items() if value is not None] + gpus
 
@@ -84,8 +167,17 @@ def container(site: Site, root: str | Path) -> list[str]:
     return ["apptainer", "exec", *(["--nv"] if site.gpus else []), *binds, site.container]
 
 
-def bsub(runs: Sequence[str | Path], site: Site, *, name: str, output: str | Path, root: str | Path,
-         python: str | Path, at_once: int | None = None, environment: Mapping[str, str] | None = None) -> str:
+def bsub(
+    runs: Sequence[str | Path],
+    site: Site,
+    *,
+    name: str,
+    output: str | Path,
+    root: str | Path,
+    python: str | Path,
+    at_once: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Return the script for LSF (`bsub < script`): arrays count from 1, exit code 75 is queued again by LSF.
 
     Only its rendering is tested: no LSF was at hand. LSF has no warning signal of its own kind: -wa USR1 -wt
@@ -95,26 +187,49 @@ def bsub(runs: Sequence[str | Path], site: Site, *, name: str, output: str | Pat
     array = f"[1-{len(runs)}]{limit}" if len(runs) > 1 else ""
     minutes = -(-seconds(site.time) // 60)
     gpus = [f'-gpu "num={site.gpus}"'] if site.gpus else []
-    options = [f'-J "{name}{array}"', f"-o {_quoted(output)}", f"-n {site.cpus}", f"-W {minutes}", *gpus,
-               *([f"-M {site.memory}"] if site.memory else []),
-               *([f"-q {site.partition}"] if site.partition else []),
-               *([f"-P {site.account}"] if site.account else []),
-               "-r", '-Q "75"', f"-wa USR1 -wt {max(1, min(site.warn_s, seconds(site.time) // 2) // 60)}"]
+    options = [
+        f'-J "{name}{array}"',
+        f"-o {_quoted(output)}",
+        f"-n {site.cpus}",
+        f"-W {minutes}",
+        *gpus,
+        *([f"-M {site.memory}"] if site.memory else []),
+        *([f"-q {site.partition}"] if site.partition else []),
+        *([f"-P {site.account}"] if site.account else []),
+        "-r",
+        '-Q "75"',
+        f"-wa USR1 -wt {max(1, min(site.warn_s, seconds(site.time) // 2) // 60)}",
+    ]
     lines = ["#!/bin/bash", *(f"#BSUB {option}" for option in options)]
     index = ["index=$(( ${LSB_JOBINDEX:-0} > 0 ? LSB_JOBINDEX - 1 : 0 ))"]
-    return "\n".join([*lines, "", *_preparation(site, root, environment or {}), "", *index,
-                      *_choice(runs, index="$index"), *_execution(site, python, root), 'exit "$code"']) + "\n"
+    return (
+        "\n".join(
+            [
+                *lines,
+                "",
+                *_preparation(site, root, environment or {}),
+                "",
+                *index,
+                *_choice(runs, index="$index"),
+                *_execution(site, python, root),
+                'exit "$code"',
+            ]
+        )
+        + "\n"
+    )
 
 
 def _preparation(site: Site, root: str | Path, environment: Mapping[str, str]) -> list[str]:
-    offline = ["export HF_HUB_OFFLINE=1        # this node has no network: a download would hang",
-               '[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync sends it later']
+    offline = [
+        "export HF_HUB_OFFLINE=1        # this node has no network: a download would hang",
+        '[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync sends it later',
+    ]
     return [
         "# --- prepare the node",
         f"cd {shlex.quote(str(root))} || exit 1",
         *(f"module load {shlex.quote(module)}" for module in site.modules),
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        *([f"export TMPDIR={shlex.quote(site.scratch)}; mkdir -p \"$TMPDIR\""] if site.scratch else []),
+        *([f'export TMPDIR={shlex.quote(site.scratch)}; mkdir -p "$TMPDIR"'] if site.scratch else []),
         *(offline if site.offline else []),
         f"export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-{site.cpus}}}",
         *site.setup,
@@ -141,7 +256,7 @@ def _execution(site: Site, python: str | Path, root: str | Path) -> list[str]:
         "# --- run the notebook; what it says is in its own log",
         "# USR1: the time limit is near; training sees this file after its next step, saves and ends.",
         "# TERM: Slurm sends it to the runner as well, so only wait for it.",
-        'trap \'touch "$run/stop"\' USR1',
+        "trap 'touch \"$run/stop\"' USR1",
         "trap : TERM",
         f'{command} "$run" >>"$run/logs/run.log" 2>&1 &',
         "runner=$!",
@@ -165,7 +280,7 @@ def _ending(site: Site) -> list[str]:
         '    exit "$code"',
         "  fi",
         "  for wait_s in 2 10 30 60; do    # the controller may be away for a moment",
-        "    state=$(squeue --noheader --jobs=\"$job\" --format='%T %r') || { sleep \"$wait_s\"; continue; }",
+        '    state=$(squeue --noheader --jobs="$job" --format=\'%T %r\') || { sleep "$wait_s"; continue; }',
         "    # any other state: somebody used scancel, or Slurm itself queues it again",
         "    case $state in RUNNING* | *TimeLimit*) ;; *) break ;; esac",
         '    scontrol requeue "$job" && sleep 60    # Slurm ends this script here',

@@ -28,8 +28,8 @@ from labkit.errors import LabError, Superseded
 from labkit.paths import private_environment, repo_root
 from labkit.records import RunFolder, atomic_write, to_json, write_error
 
-GRACE_S = 25.0      # Slurm kills 30 s after its TERM
-ECHO_S = 0.5        # a second TERM within this time is the first one's echo
+GRACE_S = 25.0  # Slurm kills 30 s after its TERM
+ECHO_S = 0.5  # a second TERM within this time is the first one's echo
 
 
 def execute(run: RunFolder) -> int:
@@ -89,7 +89,7 @@ class Stopper:
     def _on_stop(self, *_) -> None:
         now = time.monotonic()
         if now - self.told < ECHO_S:
-            return                              # Slurm tells every process, and some hand it on
+            return  # Slurm tells every process, and some hand it on
         self.told = now
         self.at_once = again = self.deadline is not None
         with suppress(OSError):
@@ -102,8 +102,11 @@ class Stopper:
             if attempts.superseded():
                 self.kill()
                 os._exit(SUPERSEDED)
-        why = "Ended at once, as asked" if self.at_once else \
-            f"The kernel did not stop by itself within {self.grace_s:g} s and was ended"
+        why = (
+            "Ended at once, as asked"
+            if self.at_once
+            else f"The kernel did not stop by itself within {self.grace_s:g} s and was ended"
+        )
         saved = any(path.is_file() and path.name[0] != "." for path in self.run.checkpoints.rglob("*"))
         self.ended = f"{why}; a resume {'goes on from its last checkpoint' if saved else 'starts again'}."
         self.kill()
@@ -122,8 +125,15 @@ def _execute(run: RunFolder, stopper: Stopper) -> Outcome:
         print(f"[cell {number}/{total}] {heading}".rstrip(), flush=True)
         run.write_status("running", cell=number, cells=total, heading=heading or None)
 
-    execution = Execution(run, parameters=spec.parameters, timeout_s=spec.timeout_s, threads=spec.threads,
-                          on_cell=on_cell, stop=run.stop_requested, log=LineLog(sys.stdout))
+    execution = Execution(
+        run,
+        parameters=spec.parameters,
+        timeout_s=spec.timeout_s,
+        threads=spec.threads,
+        on_cell=on_cell,
+        stop=run.stop_requested,
+        log=LineLog(sys.stdout),
+    )
     stopper.watch(execution.kill)
     outcome = _as_asked(execution.execute(), run, stopper)
     execution.conclude(outcome)
@@ -142,9 +152,19 @@ def _prepared(run: RunFolder) -> RunSpec:
     if not run.source.is_file():
         raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
     read_notebook(run.source)
-    run.write_status("running", attempt=_begun(run), started=round(time.time(), 3), message=None,
-                     exit_code=None, cell=None, heading=None, ended=None, seconds=None,
-                     slurm_job=_slurm_job(), **process.identity())
+    run.write_status(
+        "running",
+        attempt=_begun(run),
+        started=round(time.time(), 3),
+        message=None,
+        exit_code=None,
+        cell=None,
+        heading=None,
+        ended=None,
+        seconds=None,
+        slurm_job=_slurm_job(),
+        **process.identity(),
+    )
     atomic_write(run.env_file, to_json(describe(spec.seed)))
     return spec
 
@@ -175,6 +195,7 @@ def _export(run: RunFolder) -> None:
     """Write executed.html; a page that cannot be made fails no run."""
     try:
         from labkit.cluster.html import export
+
         export(run)
     except Exception as error:
         print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
@@ -186,10 +207,16 @@ def _record(run: RunFolder, outcome: Outcome, started: float) -> None:
     if outcome.message:
         print(f"{outcome.state}: {outcome.message}", flush=True)
     try:
-        run.write_status(outcome.state, exit_code=outcome.exit_code, message=outcome.message or None,
-                         cell=outcome.cell, ended=round(now, 3), seconds=round(now - started, 2))
+        run.write_status(
+            outcome.state,
+            exit_code=outcome.exit_code,
+            message=outcome.message or None,
+            cell=outcome.cell,
+            ended=round(now, 3),
+            seconds=round(now - started, 2),
+        )
     except LabError as error:
-        print(error, file=sys.stderr)      # the disk is full: the log may still take it
+        print(error, file=sys.stderr)  # the disk is full: the log may still take it
 
 
 if __name__ == "__main__":

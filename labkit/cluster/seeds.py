@@ -31,7 +31,7 @@ def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
     before others. The budget is every parameter but mode and seed.
     """
     families: dict[tuple, dict[tuple, dict]] = {}
-    for row in sorted(rows, key=lambda row: row["state"] != "done"):     # stable: newest first in each half
+    for row in sorted(rows, key=lambda row: row["state"] != "done"):  # stable: newest first in each half
         if "p.mode" in row:
             budget = {name[2:]: value for name, value in row.items() if name[:2] == "p."}
             point = (budget.pop("mode"), budget.pop("seed", None))
@@ -42,8 +42,7 @@ def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
         modes = list(dict.fromkeys(mode for mode, _ in family))
         if len(modes) > 1:
             told = ", ".join(f"{name}={value}" for name, value in budget if value not in ("", 0))
-            found = [_summary(mode, [row for point, row in family.items() if point[0] == mode])
-                     for mode in modes]
+            found = [_summary(mode, [row for point, row in family.items() if point[0] == mode]) for mode in modes]
             tables[f"Modes compared: {', '.join(filter(None, [notebook, told]))}"] = _best_first(found)
     return tables
 
@@ -57,14 +56,16 @@ def _summary(setting: str, group: Sequence[dict]) -> dict:
     values = [row["value"] for row in done]
     found = mean_interval(values) if values else None
     return {
-        "setting": setting, "runs": len(done), "of": len(group),
+        "setting": setting,
+        "runs": len(done),
+        "of": len(group),
         "metric": next((row["metric"] for row in done), None),
         "mean": found and found.mean,
         "half": None if found is None or math.isnan(found.half_width) else found.half_width,
         "seconds": _mean([row["seconds"] for row in done]),
         "images": _mean([row.get("m.images_seen") for row in done]),
         "steps": _mean([row.get("m.budget_steps") for row in done]),
-    }  # fmt: skip
+    }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

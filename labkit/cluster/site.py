@@ -11,7 +11,7 @@ from labkit.errors import LabError, unknown_name
 
 SITES = Path(__file__).parent / "sites"
 SITE_VARIABLE = "LABKIT_SITE"
-_WORD = re.compile(r"[A-Za-z0-9_.:/@,=+\-\[\]{}&|*()%]+")    # for a #SBATCH line: no spaces, no quotes
+_WORD = re.compile(r"[A-Za-z0-9_.:/@,=+\-\[\]{}&|*()%]+")  # for a #SBATCH line: no spaces, no quotes
 
 
 class Site(BaseModel):
@@ -22,25 +22,25 @@ class Site(BaseModel):
     name: str
     description: str = ""
     account: str | None = None
-    account_needed: bool = False            # the cluster refuses jobs that name no account
+    account_needed: bool = False  # the cluster refuses jobs that name no account
     partition: str | None = None
     qos: str | None = None
     constraint: str | None = None
     nodes: int = Field(default=1, ge=1)
-    gpus: int = Field(default=1, ge=0)      # per node
-    gpu_option: str = "--gpus-per-node={gpus}"               # how this cluster is asked for GPUs
-    cpus: int = Field(default=4, ge=1)      # of each task; a notebook is one task
-    memory: str | None = None               # of each node: 16G
+    gpus: int = Field(default=1, ge=0)  # per node
+    gpu_option: str = "--gpus-per-node={gpus}"  # how this cluster is asked for GPUs
+    cpus: int = Field(default=4, ge=1)  # of each task; a notebook is one task
+    memory: str | None = None  # of each node: 16G
     time: str = "04:00:00"
     warn_s: int = Field(default=180, ge=1)  # how long before the time limit a run is told to save
     max_restarts: int = Field(default=20, ge=0)
-    max_array: int = Field(default=1000, ge=1)               # the longest array that the cluster takes
+    max_array: int = Field(default=1000, ge=1)  # the longest array that the cluster takes
     modules: list[str] = Field(default_factory=list)
-    setup: list[str] = Field(default_factory=list)           # further lines of shell before the run
-    container: str | None = None            # an apptainer image that holds Python and torch
-    binds: list[str] = Field(default_factory=list)           # folders that the container shall see
-    scratch: str | None = None              # becomes TMPDIR
-    offline: bool = True                    # nodes have no network: Hugging Face and W&B are told
+    setup: list[str] = Field(default_factory=list)  # further lines of shell before the run
+    container: str | None = None  # an apptainer image that holds Python and torch
+    binds: list[str] = Field(default_factory=list)  # folders that the container shall see
+    scratch: str | None = None  # becomes TMPDIR
+    offline: bool = True  # nodes have no network: Hugging Face and W&B are told
 
     @field_validator("account", "partition", "qos", "constraint", "memory", "gpu_option")
     @classmethod
@@ -63,11 +63,11 @@ def seconds(limit: str) -> int:
     if not all(part.isdigit() for part in [*parts, *([days] if dash else [])]) or len(parts) > 3:
         raise ValueError("must be a time limit such as 30 (minutes), 04:00:00 or 1-12:00")
     numbers = [int(part) for part in parts]
-    if dash:                                                     # D-HH[:MM[:SS]]
+    if dash:  # D-HH[:MM[:SS]]
         hours, minutes, rest = (numbers + [0, 0])[:3]
     elif len(numbers) == 3:
         hours, minutes, rest = numbers
-    else:                                                        # MM[:SS]
+    else:  # MM[:SS]
         hours, minutes, rest = 0, *(numbers + [0])[:2]
     total = (int(days or 0) * 24 + hours) * 3600 + minutes * 60 + rest
     if total <= 0:
@@ -99,8 +99,9 @@ def _read(path: Path) -> dict:
     try:
         fields = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise LabError(f"There is no site file {path}; sites that come with labkit: "
-                       f"{', '.join(site_names())}.") from None
+        raise LabError(
+            f"There is no site file {path}; sites that come with labkit: {', '.join(site_names())}."
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise LabError(f"The site file {path} cannot be read as YAML: {error}.") from None
     if not isinstance(fields, dict):

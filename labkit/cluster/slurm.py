@@ -18,7 +18,7 @@ from labkit.paths import repo_root, runs_dir
 from labkit.records import RunFolder, atomic_write, make_folder, to_json
 
 REFUSED = "Slurm refused the job"
-JOBS = ".jobs"                      # in the folder of the runs: scripts, and what they said
+JOBS = ".jobs"  # in the folder of the runs: scripts, and what they said
 
 
 class SlurmExecutor:
@@ -29,8 +29,7 @@ class SlurmExecutor:
     def __init__(self, site: Site | None = None):
         self.site = site or load_site()
 
-    def submit(self, runs: Sequence[RunFolder], *, jobs: int | None = None,
-               after: Sequence[str] = ()) -> list[str]:
+    def submit(self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = ()) -> list[str]:
         """Submit `runs` (several: as an array, `jobs` of it at a time) and return the ids of their jobs.
 
         after: runs that must be done first. A run whose earlier submission may have arrived is looked for and
@@ -43,16 +42,26 @@ class SlurmExecutor:
         ids = [job.id for job in found if job is not None]
         first = [job_of(state.find(name)) for name in after]
         for start in range(0, len(new), self.site.max_array):
-            ids += self._send(new[start:start + self.site.max_array], jobs, first)
+            ids += self._send(new[start : start + self.site.max_array], jobs, first)
         return ids
 
-    def script(self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = (),
-               token: str = "TOKEN") -> str:
+    def script(
+        self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = (), token: str = "TOKEN"
+    ) -> str:
         """Return the text that `submit` would hand to sbatch."""
         folder = str(_folder(token)).replace("%", "%%")
-        return render.sbatch([run.path.absolute() for run in runs], self.site, name=_name(runs), token=token,
-                             output=f"{folder}/{'%a' if len(runs) > 1 else 'job'}.out", root=repo_root(),
-                             python=sys.executable, at_once=jobs, after=after, environment=_places())
+        return render.sbatch(
+            [run.path.absolute() for run in runs],
+            self.site,
+            name=_name(runs),
+            token=token,
+            output=f"{folder}/{'%a' if len(runs) > 1 else 'job'}.out",
+            root=repo_root(),
+            python=sys.executable,
+            at_once=jobs,
+            after=after,
+            environment=_places(),
+        )
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
@@ -60,8 +69,14 @@ class SlurmExecutor:
         code.freeze()
         make_folder(folder)
         numbers = dict.fromkeys(job.partition("_")[0] for job in ids)
-        text = render.collect(list(numbers), root=repo_root(), python=sys.executable, environment=_places(),
-                              output=str(folder / "job.out").replace("%", "%%"), site=self.site)
+        text = render.collect(
+            list(numbers),
+            root=repo_root(),
+            python=sys.executable,
+            environment=_places(),
+            output=str(folder / "job.out").replace("%", "%%"),
+            site=self.site,
+        )
         return self._hand_over(atomic_write(folder / "job.sh", text), folder.name)
 
     def submit_server(self, folder: Path) -> str:
@@ -69,8 +84,9 @@ class SlurmExecutor:
         self.check()
         token = secrets.token_hex(8)
         code.freeze()
-        text = render.server(folder, self.site, token=token, root=repo_root(), python=sys.executable,
-                             environment=_places())
+        text = render.server(
+            folder, self.site, token=token, root=repo_root(), python=sys.executable, environment=_places()
+        )
         script = atomic_write(folder / "job.sh", text)
         atomic_write(folder / queue.TICKET, to_json({"token": token}))
         job = self._hand_over(script, token)
@@ -87,7 +103,7 @@ class SlurmExecutor:
         status = state.observe(run)
         if status["state"] not in state.OPEN:
             return f"{run.id} is not running ({status['state']}): nothing to cancel."
-        (run.path / state.CANCEL_MARKER).touch()         # first, so that the job's script queues nothing
+        (run.path / state.CANCEL_MARKER).touch()  # first, so that the job's script queues nothing
         run.stop_flag.touch()
         job = queue.find(queue.view() or {}, queue.read_ticket(run))
         waiting = status["state"] == "queued"
@@ -100,17 +116,25 @@ class SlurmExecutor:
             return f"{run.id} is marked as cancelled; Slurm said: {error}."
         queue.forget()
         if waiting or now:
-            run.write_status("cancelled", message="Cancelled before it began." if waiting else
-                             "Ended at once, as asked.", exit_code=1)
-        return f"{run.id} was waiting and is cancelled." if waiting else \
-            f"{run.id} is {'ended' if now else 'asked to save and stop'}."
+            run.write_status(
+                "cancelled",
+                message="Cancelled before it began." if waiting else "Ended at once, as asked.",
+                exit_code=1,
+            )
+        return (
+            f"{run.id} was waiting and is cancelled."
+            if waiting
+            else f"{run.id} is {'ended' if now else 'asked to save and stop'}."
+        )
 
     def check(self) -> None:
         """Raise LabError where nothing can be submitted from here to this site."""
         require_slurm()
         if self.site.account_needed and not self.site.account and not os.environ.get("SBATCH_ACCOUNT"):
-            raise LabError(f"{self.site.name} wants to know who pays: add --account YOUR_PROJECT, or export "
-                           "SBATCH_ACCOUNT=YOUR_PROJECT.")
+            raise LabError(
+                f"{self.site.name} wants to know who pays: add --account YOUR_PROJECT, or export "
+                "SBATCH_ACCOUNT=YOUR_PROJECT."
+            )
 
     def _send(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
         token = secrets.token_hex(8)
@@ -118,8 +142,16 @@ class SlurmExecutor:
         make_folder(_folder(token))
         text = self.script(runs, jobs=jobs, after=after, token=token)
         script = atomic_write(_folder(token) / "job.sh", text)
-        tickets = [{"token": token, "index": index if len(runs) > 1 else None, "site": self.site.model_dump(),
-                    "script": str(script), "output": str(_folder(token))} for index in range(len(runs))]
+        tickets = [
+            {
+                "token": token,
+                "index": index if len(runs) > 1 else None,
+                "site": self.site.model_dump(),
+                "script": str(script),
+                "output": str(_folder(token)),
+            }
+            for index in range(len(runs))
+        ]
         for run, ticket in zip(runs, tickets, strict=True):
             _prepare(run, ticket)
         try:
@@ -170,7 +202,7 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
     ticket = queue.read_ticket(RunFolder(folder))
     if not ticket.get("job"):
         return
-    with suppress(Unreachable):                 # it has not begun: scancel without a signal takes it away
+    with suppress(Unreachable):  # it has not begun: scancel without a signal takes it away
         command("scancel", "--full", "--signal=TERM", ticket["job"])
     deadline = time.monotonic() + patience_s
     try:
@@ -195,8 +227,10 @@ def job_of(run: RunFolder) -> str:
 def require_slurm() -> None:
     """Raise LabError where this machine has no Slurm."""
     if not shutil.which("sbatch"):
-        raise LabError("There is no Slurm on this machine (no sbatch): log in to the cluster, load its Slurm "
-                       "module, or try it here with bash scripts/laptop_slurm.sh start.")
+        raise LabError(
+            "There is no Slurm on this machine (no sbatch): log in to the cluster, load its Slurm "
+            "module, or try it here with bash scripts/laptop_slurm.sh start."
+        )
 
 
 def _arrived(run: RunFolder) -> queue.Job | None:
@@ -220,8 +254,9 @@ def _prepare(run: RunFolder, ticket: dict) -> None:
         marker.unlink(missing_ok=True)
     make_folder(run.logs)
     _write_ticket(run, ticket)
-    run.write_status("queued", executor=SlurmExecutor.name, message=None, exit_code=None, host=None, pid=None,
-                     pid_started=None)
+    run.write_status(
+        "queued", executor=SlurmExecutor.name, message=None, exit_code=None, host=None, pid=None, pid_started=None
+    )
 
 
 def _write_ticket(run: RunFolder, ticket: dict) -> None:
@@ -239,8 +274,7 @@ def _name(runs: Sequence[RunFolder]) -> str:
 
 def _places() -> dict[str, str]:
     """Return the folders that the user has chosen, and the copy of the library that the job shall use."""
-    chosen = {name: os.environ[name] for name in ("LABKIT_RUNS", "LABKIT_DATA", "LABKIT_CACHE")
-              if os.environ.get(name)}
+    chosen = {name: os.environ[name] for name in ("LABKIT_RUNS", "LABKIT_DATA", "LABKIT_CACHE") if os.environ.get(name)}
     places = {name: str(Path(folder).expanduser().absolute()) for name, folder in chosen.items()}
     path = [str(code.place()), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return places | {"PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}
@@ -255,5 +289,7 @@ def _explained(error: str) -> str:
     if _is_refusal(error):
         said = error.partition("Batch job submission failed:")[2].strip() or error
         return f"{REFUSED}: {said}. Look at it with --dry-run; change --site, --time or --gpus."
-    return (f"Slurm does not answer ({error}). Nothing is lost: labkit resume RUN first asks whether the job "
-            "has arrived, and sends it only if it has not.")
+    return (
+        f"Slurm does not answer ({error}). Nothing is lost: labkit resume RUN first asks whether the job "
+        "has arrived, and sends it only if it has not."
+    )

@@ -23,14 +23,14 @@ class RunSpec(BaseModel):
 
     notebook: str
     parameters: dict[str, Any] = Field(default_factory=dict)
-    seed: int | None = None                 # a short way to write parameters={"seed": ...}
-    name: str | None = None                 # the run's id; made from notebook and time where not given
-    timeout_s: float | None = Field(default=None, gt=0)      # the longest one cell may take
-    threads: int | None = Field(default=None, ge=1)          # CPU threads of the kernel (OMP_NUM_THREADS)
-    parent: str | None = None               # the sweep, or the run, that this run belongs to
-    varied: list[str] = Field(default_factory=list)          # parameters in which the siblings differ
-    values: dict[str, Any] = Field(default_factory=dict)     # every parameter, defaults too: set by freeze()
-    source_sha256: str = ""                                  # of the frozen notebook: set by freeze()
+    seed: int | None = None  # a short way to write parameters={"seed": ...}
+    name: str | None = None  # the run's id; made from notebook and time where not given
+    timeout_s: float | None = Field(default=None, gt=0)  # the longest one cell may take
+    threads: int | None = Field(default=None, ge=1)  # CPU threads of the kernel (OMP_NUM_THREADS)
+    parent: str | None = None  # the sweep, or the run, that this run belongs to
+    varied: list[str] = Field(default_factory=list)  # parameters in which the siblings differ
+    values: dict[str, Any] = Field(default_factory=dict)  # every parameter, defaults too: set by freeze()
+    source_sha256: str = ""  # of the frozen notebook: set by freeze()
 
     @field_validator("name")
     @classmethod
@@ -61,8 +61,14 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
     defaults = {name: parameter.default for name, parameter in declared.items()}
     choices.check(given, defaults)
     values = defaults | given
-    return _validated(notebook=_short(path), parameters=given, seed=values.get("seed"), values=values,
-                      source_sha256=hashlib.sha256(path.read_bytes()).hexdigest(), **fields)
+    return _validated(
+        notebook=_short(path),
+        parameters=given,
+        seed=values.get("seed"),
+        values=values,
+        source_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        **fields,
+    )
 
 
 def read_spec(run: RunFolder) -> RunSpec:
@@ -123,8 +129,7 @@ def first_heading(path: Path) -> str:
         cells = json.loads(path.read_bytes())["cells"]
     except (OSError, ValueError, KeyError):
         return ""
-    lines = [line for cell in cells if cell["cell_type"] == "markdown"
-             for line in "".join(cell["source"]).splitlines()]
+    lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in "".join(cell["source"]).splitlines()]
     return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
 
 

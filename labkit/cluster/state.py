@@ -8,10 +8,10 @@ from labkit.errors import LabError, unknown_name
 from labkit.paths import runs_dir
 from labkit.records import STATES, RunFolder
 
-CANCEL_MARKER = "cancel"            # in the run folder: a person asked, so nothing may start it again
+CANCEL_MARKER = "cancel"  # in the run folder: a person asked, so nothing may start it again
 OPEN = ("queued", "running")
 RESUMABLE = ("failed", "died", "timeout", "interrupted", "cancelled")
-START_S = 60                        # a submitted run whose process has not reported after this is lost
+START_S = 60  # a submitted run whose process has not reported after this is lost
 
 
 def observe(run: RunFolder) -> dict:
@@ -24,14 +24,13 @@ def observe(run: RunFolder) -> dict:
 
         return queue.observe(run, status)
     alive = process.is_alive(status) if status["state"] in OPEN else True
-    if alive is None and status.get("slurm_job"):       # on another node, by hand or by scripts/sbatch_one.sh
+    if alive is None and status.get("slurm_job"):  # on another node, by hand or by scripts/sbatch_one.sh
         from labkit.cluster import queue
 
         return queue.observe(run, status, {"job": status["slurm_job"]})
     if alive is not False:
         return status
-    if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S \
-            and not status.get("pid"):
+    if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S and not status.get("pid"):
         return status
     said = "Its process is gone without a word (killed, or the machine was restarted)."
     return status | {"state": "died", "message": said}
@@ -110,5 +109,6 @@ def elapsed(status: dict) -> float | None:
         return status["seconds"]
     if "started" not in status:
         return None
-    return (status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])) \
-        - status["started"]
+    return (status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])) - status[
+        "started"
+    ]

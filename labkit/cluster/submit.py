@@ -9,32 +9,51 @@ from labkit.paths import runs_dir
 from labkit.records import RunFolder
 
 
-def send_new(specs: Sequence[RunSpec], executor: SlurmExecutor, *, jobs: int | None = None,
-             after: Sequence[str] = (), dry_run: bool = False, collect: bool = False) -> int:
+def send_new(
+    specs: Sequence[RunSpec],
+    executor: SlurmExecutor,
+    *,
+    jobs: int | None = None,
+    after: Sequence[str] = (),
+    dry_run: bool = False,
+    collect: bool = False,
+) -> int:
     """Freeze and submit new runs, or with `dry_run` only print the script. Returns the exit code."""
     if dry_run:
         names = [spec.name or fresh_id(Path(spec.notebook).stem) for spec in specs]
         print(executor.script([RunFolder(runs_dir() / name) for name in names], jobs=jobs), end="")
         return 0
-    executor.check()                # before a folder is made
+    executor.check()  # before a folder is made
     return send([freeze(spec) for spec in specs], executor, jobs=jobs, after=after, collect=collect)
 
 
-def send(runs: Sequence[RunFolder], executor: SlurmExecutor, *, jobs: int | None = None,
-         after: Sequence[str] = (), collect: bool = False) -> int:
+def send(
+    runs: Sequence[RunFolder],
+    executor: SlurmExecutor,
+    *,
+    jobs: int | None = None,
+    after: Sequence[str] = (),
+    collect: bool = False,
+) -> int:
     """Submit runs and say what was done."""
     ids = executor.submit(runs, jobs=jobs, after=after)
     for run, job in zip(runs, ids, strict=True):
         print(f"{run.id}  job {job}")
     if collect:
         print(f"The results page is made when all have ended: job {executor.collect_after(ids)}")
-    print(f"Sent to {executor.site.name}. labkit status shows what became of it, labkit logs -f {runs[0].id} "
-          "follows it.")
+    print(
+        f"Sent to {executor.site.name}. labkit status shows what became of it, labkit logs -f {runs[0].id} follows it."
+    )
     return 0
 
 
-def send_again(runs: Sequence[RunFolder], executor: SlurmExecutor | None = None, *,
-               jobs: int | None = None, after: Sequence[str] = ()) -> int:
+def send_again(
+    runs: Sequence[RunFolder],
+    executor: SlurmExecutor | None = None,
+    *,
+    jobs: int | None = None,
+    after: Sequence[str] = (),
+) -> int:
     """Submit runs once more, where and as they were sent before unless an executor is given."""
     if executor is not None:
         return send(runs, executor, jobs=jobs, after=after)

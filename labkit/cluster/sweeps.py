@@ -30,15 +30,23 @@ def expand(grid: Grid) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def plan(notebook: str | Path, grid: Grid, *, parameters: Mapping[str, Any] | None = None,
-         parent: str | None = None, **fields: Any) -> list[RunSpec]:
+def plan(
+    notebook: str | Path,
+    grid: Grid,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+    **fields: Any,
+) -> list[RunSpec]:
     """Return the specification of every point of the grid; a wrong one is told before anything starts."""
     twice = sorted(set(grid) & set(parameters or {}))
     if twice:
         raise LabError(f"{', '.join(twice)} is both in the grid and among the fixed parameters: keep one.")
     points = expand(grid)
-    return [make_spec(notebook, parameters=dict(parameters or {}) | point, parent=parent, varied=list(grid),
-                      **fields) for point in points]
+    return [
+        make_spec(notebook, parameters=dict(parameters or {}) | point, parent=parent, varied=list(grid), **fields)
+        for point in points
+    ]
 
 
 def create(notebook: str | Path, grid: Grid, **options: Any) -> list[RunFolder]:
@@ -49,18 +57,29 @@ def create(notebook: str | Path, grid: Grid, **options: Any) -> list[RunFolder]:
 def named(notebook: str | Path, grid: Grid, *, name: str | None = None, **options: Any) -> list[RunSpec]:
     """Return the specifications of a new sweep, each with its name; nothing is written yet."""
     name = fresh_id(f"sweep-{find_notebook(notebook).stem}") if name is None else name
-    specs = plan(notebook, grid, parent=name, name=name, **options)      # which also checks the name
+    specs = plan(notebook, grid, parent=name, name=name, **options)  # which also checks the name
     names = [f"{name}-{number:0{len(str(len(specs)))}d}" for number in range(1, len(specs) + 1)]
     taken = next((one for one in names if os.path.lexists(runs_dir() / one)), None)
     if taken:
-        raise LabError(f"There is a run called {taken!r} already, and a run is never overwritten. "
-                       "Choose another --name, or delete its folder.")
+        raise LabError(
+            f"There is a run called {taken!r} already, and a run is never overwritten. "
+            "Choose another --name, or delete its folder."
+        )
     return [spec.model_copy(update={"name": one}) for one, spec in zip(names, specs, strict=True)]
 
 
-def sweep(notebook: str | Path, *, grid: Grid, parameters: Mapping[str, Any] | None = None, jobs: int = 1,
-          parent: RunFolder | str | None = None, threads: int | None = None, timeout_s: float | None = None,
-          allow_failures: bool = False, say: Callable[[str], None] = print) -> list[RunFolder]:
+def sweep(
+    notebook: str | Path,
+    *,
+    grid: Grid,
+    parameters: Mapping[str, Any] | None = None,
+    jobs: int = 1,
+    parent: RunFolder | str | None = None,
+    threads: int | None = None,
+    timeout_s: float | None = None,
+    allow_failures: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[RunFolder]:
     """Execute `notebook` at every point of `grid`, `jobs` at a time; return the run folders in grid order.
 
     Made for notebooks: with a `parent` run, points that are done already are not run again, unfinished ones
@@ -76,8 +95,11 @@ def sweep(notebook: str | Path, *, grid: Grid, parameters: Mapping[str, Any] | N
     else:
         runs = [_adopted(spec, owner) for spec in plan(notebook, grid, parent=owner.id, **options)]
     _execute(runs, jobs=jobs, owner=owner, say=say)
-    bad = [f"{run.id} {status['state']}: {status.get('message', '')}" for run in runs
-           if (status := state.observe(run))["state"] != "done"]
+    bad = [
+        f"{run.id} {status['state']}: {status.get('message', '')}"
+        for run in runs
+        if (status := state.observe(run))["state"] != "done"
+    ]
     if bad and not allow_failures:
         raise LabError(f"{len(bad)} of {len(runs)} runs of the sweep did not finish. " + " ".join(bad))
     return runs
@@ -94,8 +116,7 @@ def _adopted(spec: RunSpec, owner: RunFolder) -> RunFolder:
     return freeze(spec.model_copy(update={"name": run.id}))
 
 
-def _execute(runs: Sequence[RunFolder], *, jobs: int, owner: RunFolder | None,
-             say: Callable[[str], None]) -> None:
+def _execute(runs: Sequence[RunFolder], *, jobs: int, owner: RunFolder | None, say: Callable[[str], None]) -> None:
     open_runs = [run for run in dict.fromkeys(runs) if state.observe(run)["state"] != "done"]
     if not open_runs:
         return

@@ -11,8 +11,7 @@ from labkit.cluster.page import duration, number
 from labkit.errors import unknown_name
 from labkit.records import STATES, RunFolder
 
-COLOURS = {"done": "green", "running": "blue", "queued": "cyan", "interrupted": "yellow",
-           "cancelled": "bright_black"}
+COLOURS = {"done": "green", "running": "blue", "queued": "cyan", "interrupted": "yellow", "cancelled": "bright_black"}
 
 
 def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int | None = None) -> list[tuple]:
@@ -28,25 +27,51 @@ def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int |
 def print_table(selected: Sequence[tuple]) -> None:
     """Print runs with their state, place, time and latest word."""
     if not selected:
-        print("No run fits these words; `labkit status` shows all." if state.all_runs()
-              else "No run yet. Start one with `labkit run 01`.")
+        print(
+            "No run fits these words; `labkit status` shows all."
+            if state.all_runs()
+            else "No run yet. Start one with `labkit run 01`."
+        )
         return
-    rows = [[run.id, status["state"], _place(status), duration(state.elapsed(status)), _word(run, status)]
-            for run, status in selected]
+    rows = [
+        [run.id, status["state"], _place(status), duration(state.elapsed(status)), _word(run, status)]
+        for run, status in selected
+    ]
     _print(["run", "state", "cell", "time", "latest"], rows, state_column=1)
 
 
 def print_results(rows: Sequence[dict]) -> None:
     """Print the results of runs: what was varied, state, time and main metric."""
-    cells = [[row["id"], row["varied"], row["state"], duration(row["seconds"]), row["metric"] or "",
-              number(row["value"]) if row["metric"] else row["message"] or ""] for row in rows]
+    cells = [
+        [
+            row["id"],
+            row["varied"],
+            row["state"],
+            duration(row["seconds"]),
+            row["metric"] or "",
+            number(row["value"]) if row["metric"] else row["message"] or "",
+        ]
+        for row in rows
+    ]
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
     for title, means in tables(rows).items():
         print(f"\n{title}: mean and 95 % interval")
-        _print(["setting", "runs", "metric", "mean", "+-", "time of a run", "images seen", "steps allowed"],
-               [[one["setting"], f"{one['runs']} of {one['of']}", one["metric"] or "", number(one["mean"]),
-                 number(one["half"]), duration(one["seconds"]), _human(one["images"]), _human(one["steps"])]
-                for one in means])
+        _print(
+            ["setting", "runs", "metric", "mean", "+-", "time of a run", "images seen", "steps allowed"],
+            [
+                [
+                    one["setting"],
+                    f"{one['runs']} of {one['of']}",
+                    one["metric"] or "",
+                    number(one["mean"]),
+                    number(one["half"]),
+                    duration(one["seconds"]),
+                    _human(one["images"]),
+                    _human(one["steps"]),
+                ]
+                for one in means
+            ],
+        )
 
 
 def print_records(rows: Sequence[dict]) -> None:
@@ -77,7 +102,7 @@ def _text_from(path: Path, position: int) -> str:
             data = file.read()
     except FileNotFoundError:
         return ""
-    return data[:data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
+    return data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
 
 
 def _place(status: dict) -> str:
@@ -103,7 +128,7 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, state_colum
     import sys
 
     widths = [max(len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
-    if not sys.stdout.isatty():             # a file or a pipe: every word whole, nothing folded
+    if not sys.stdout.isatty():  # a file or a pipe: every word whole, nothing folded
         for row in [columns, *rows]:
             line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
             print(line.rstrip())
@@ -115,8 +140,7 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, state_colum
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_coloured(cell) if index == state_column else _plain(cell)
-                        for index, cell in enumerate(row)))
+        table.add_row(*(_coloured(cell) if index == state_column else _plain(cell) for index, cell in enumerate(row)))
     Console().print(table)
 
 

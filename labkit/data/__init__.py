@@ -4,13 +4,7 @@ from importlib import import_module
 
 from labkit.data.fetch import fetch
 
-_HOMES = {
-    "load": "datasets",
-    "DATASETS": "datasets",
-    "Dataset": "splits",
-    "Split": "splits",
-    "Batches": "batches",
-}
+_HOMES = {"load": "datasets", "DATASETS": "datasets", "Dataset": "splits", "Split": "splits", "Batches": "batches"}
 __all__ = ["DATASETS", "Batches", "Dataset", "Split", "fetch", "load"]
 
 

@@ -27,8 +27,8 @@ class Batch(NamedTuple):
     """One batch on the device."""
 
     images: Tensor | tuple[Tensor, ...]  # float32 (B, C, h, w); with views > 1 a tuple of as many
-    labels: Tensor | None                # int64 (B,), or None for a set without labels
-    index: Tensor                        # int64 (B,): rows of the split
+    labels: Tensor | None  # int64 (B,), or None for a set without labels
+    index: Tensor  # int64 (B,): rows of the split
 
 
 class Batches:
@@ -41,9 +41,25 @@ class Batches:
     Raises LabError for sizes, shapes, dtypes and ranks that cannot work.
     """
 
-    def __init__(self, split, batch_size, *, augment: Augmentation | None = None, views=1, shuffle=True,
-                 drop_last=None, seed=0, device=None, mean=None, std=None, channels_last=False, rank=0,
-                 world_size=1, resident=None, workers=None):  # fmt: skip
+    def __init__(
+        self,
+        split,
+        batch_size,
+        *,
+        augment: Augmentation | None = None,
+        views=1,
+        shuffle=True,
+        drop_last=None,
+        seed=0,
+        device=None,
+        mean=None,
+        std=None,
+        channels_last=False,
+        rank=0,
+        world_size=1,
+        resident=None,
+        workers=None,
+    ):
         self.split, self.num_images = split, split.images.shape[0]
         self.batch_size, self.views, self.seed = int(batch_size), int(views), int(seed)
         self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
@@ -55,8 +71,9 @@ class Batches:
         unit = unit_of(split.images)
         self.scale = Scale(channels, unit=unit, mean=mean, std=std, device=self.device)
         self.labels = None if split.labels is None else split.labels.to(self.device)
-        self.source = choose_source(split, self.augment, device=self.device, channels_last=channels_last,
-                                    resident=resident, workers=workers)  # fmt: skip
+        self.source = choose_source(
+            split, self.augment, device=self.device, channels_last=channels_last, resident=resident, workers=workers
+        )
 
     @classmethod
     def evaluation(cls, split, batch_size, **options) -> "Batches":

@@ -66,9 +66,7 @@ def _check_numbers(val_fraction: float, limit: int | None, image_size: int | Non
         raise LabError(f"limit is {limit}; choose a number of images, or None for all.")
     whole = isinstance(image_size, Integral) and not isinstance(image_size, bool)
     if image_size is not None and not (whole and image_size >= 1):
-        raise LabError(
-            f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None for its own."
-        )
+        raise LabError(f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None for its own.")
 
 
 def _split(name: str, source: Source, *, val_fraction: float, seed: int, limit: int | None) -> Dataset:
@@ -82,16 +80,12 @@ def _split(name: str, source: Source, *, val_fraction: float, seed: int, limit: 
     if val is not None:
         check_labels(val, len(source.classes), of=name)
         part = 1.0 if limit is None else limit / (len(train) + len(val))
-        return Dataset(
-            name, source, train=_thin(train, part, seed), val=_thin(val, part, seed), cut_name=cut_name
-        )
+        return Dataset(name, source, train=_thin(train, part, seed), val=_thin(val, part, seed), cut_name=cut_name)
     rows = None if limit is None or limit >= len(train) else stratified(train.labels, limit, seed=seed)
     pool = train if rows is None else train.take(rows)
     kept, held = cut(pool.labels, val_fraction, seed=seed + 1)
     if val_fraction > 0 and not len(held):
-        raise LabError(
-            f"{name}: {len(pool)} images leave none to validate; raise limit or set val_fraction=0."
-        )
+        raise LabError(f"{name}: {len(pool)} images leave none to validate; raise limit or set val_fraction=0.")
     train, val = pool.take(kept, name="train"), pool.take(held, name="val")
     return Dataset(name, source, train=train, val=val, cut_name=cut_name)
 

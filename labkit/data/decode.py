@@ -86,9 +86,7 @@ def decoded(files: Sequence[Path], *, size: int, exact: bool, text: str) -> Iter
         return np.concatenate([_square(file, size, exact) for file in group])
 
     groups = [files[i : i + GROUP] for i in range(0, len(files), GROUP)]
-    with ThreadPoolExecutor(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    ) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
         try:
             yield from watched(pool.map(work, groups), total=len(files), text=text, unit="images")
         finally:

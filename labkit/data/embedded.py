@@ -35,9 +35,7 @@ def shapes(
     named, size, set_number = outlines(classes_set), _check_size(image_size), CLASS_SETS.index(classes_set)
     for option, count in (("n_train", n_train), ("n_test", n_test)):
         if count < len(named):
-            raise LabError(
-                f"shapes: {option}={count} is fewer than its classes; ask for {len(named)} or more."
-            )
+            raise LabError(f"shapes: {option}={count} is fewer than its classes; ask for {len(named)} or more.")
 
     def draw(name: str, count: int, *path: int) -> Split:
         labels = renderer.balanced_labels(count, len(named), path=(*path, set_number))
@@ -50,9 +48,7 @@ def shapes(
     return Source(list(named), train, lambda: draw("test", n_test, TEST, TEST_SEED))
 
 
-def digits(
-    root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7
-) -> Source:
+def digits(root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7) -> Source:
     """Read 1,797 real handwritten digits (Alpaydin & Kaynak 1998), 8x8 pixels enlarged; a fifth is test.
 
     painted: give them the random colours, texture and noise of `shapes` at this difficulty.

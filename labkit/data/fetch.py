@@ -95,6 +95,7 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
         raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
     if name == "dinov3":
         from labkit.data.fetch_model import fetch_dinov3  # it builds on this module
+
         return fetch_dinov3(root)
     if name not in ARCHIVES:
         raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])

@@ -71,8 +71,7 @@ def _usable(token: str | None) -> str:
         )
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise LabError(
-            f"HF_TOKEN is no token (it has a space or another odd character): copy it again from "
-            f"{TOKENS_PAGE}."
+            f"HF_TOKEN is no token (it has a space or another odd character): copy it again from {TOKENS_PAGE}."
         )
     return token
 
@@ -131,8 +130,7 @@ def _refusal(status: int) -> str:
         )
     if status == 404:
         return (
-            f"The hub has no {REPO} at revision {REVISION[:8]} (404): look at {PAGE}, and at HF_ENDPOINT if "
-            f"you set it."
+            f"The hub has no {REPO} at revision {REVISION[:8]} (404): look at {PAGE}, and at HF_ENDPOINT if you set it."
         )
     return f"The hub answers {status} for {REPO}: wait a while, {again}."
 

@@ -51,8 +51,7 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
         )
     if not root.is_dir():
         raise LabError(
-            f"There is no folder {root}; pass the one that holds a folder per class as root (in a notebook: "
-            f"data_dir)."
+            f"There is no folder {root}; pass the one that holds a folder per class as root (in a notebook: data_dir)."
         )
     if not 0 < test_fraction < 1:
         raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
@@ -66,9 +65,7 @@ def _is_split(root: Path) -> bool:
     if _folders(root / "train"):
         return True
     if {"train"} <= set(_folders(root)) <= {"train", "val", "test"}:
-        raise LabError(
-            f"{root / 'train'} holds no class folders; it must hold one folder of images per class."
-        )
+        raise LabError(f"{root / 'train'} holds no class folders; it must hold one folder of images per class.")
     return False
 
 
@@ -132,9 +129,7 @@ def class_names(root: Path) -> list[str]:
     """Return the folders under root, sorted: their names are the classes."""
     names = _folders(root)
     if len(names) < 2:
-        raise LabError(
-            f"{root} holds {len(names)} class folders; it must hold one folder of images per class."
-        )
+        raise LabError(f"{root} holds {len(names)} class folders; it must hold one folder of images per class.")
     return names
 
 
@@ -152,9 +147,7 @@ def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
     """List the images of every class under `root/<class>/inside`, in order of class and name."""
     unknown = set(class_names(root)) - set(classes)
     if unknown:
-        raise LabError(
-            f"{root} has a class that training lacks: {min(unknown)!r}; rename or delete its folder."
-        )
+        raise LabError(f"{root} has a class that training lacks: {min(unknown)!r}; rename or delete its folder.")
     files, labels, stamps = [], [], []
     for label, name in enumerate(classes):
         found = sorted(walk(root / name / inside, f"{name}{os.sep}{inside}".rstrip(os.sep)))

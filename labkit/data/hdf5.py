@@ -35,8 +35,7 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
 def _find(root: Path | None) -> Path:
     if root is None:
         raise LabError(
-            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: '
-            "data_dir)."
+            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: data_dir).'
         )
     if root.is_file():
         return root

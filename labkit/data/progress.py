@@ -15,9 +15,7 @@ def watched(steps: Iterable, *, total: int, text: str, unit: str, amount=len) ->
         yield from steps
         return
     interval = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else QUIET_INTERVAL_S
-    with tqdm(
-        total=total, desc=text, unit=unit, unit_scale=True, delay=APPEARS_AFTER_S, mininterval=interval
-    ) as bar:
+    with tqdm(total=total, desc=text, unit=unit, unit_scale=True, delay=APPEARS_AFTER_S, mininterval=interval) as bar:
         for step in steps:
             yield step
             bar.update(amount(step))

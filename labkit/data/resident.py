@@ -13,9 +13,9 @@ from labkit.pixels import Augmentation, Plain
 
 log = logging.getLogger("labkit")
 
-SHARE = 0.5                  # of the free memory for the set; the rest is the model's
-MIRRORED_SHARE = 0.25        # flipped copies double the set: only where that stays modest
-LAZY_LIMIT_BYTES = 2**30     # a larger set that lies on a disk is not read as a whole before the first step
+SHARE = 0.5  # of the free memory for the set; the rest is the model's
+MIRRORED_SHARE = 0.25  # flipped copies double the set: only where that stays modest
+LAZY_LIMIT_BYTES = 2**30  # a larger set that lies on a disk is not read as a whole before the first step
 
 
 class Resident:
@@ -23,7 +23,7 @@ class Resident:
 
     def __init__(self, images, augment: Augmentation, *, device: torch.device, **layout):
         self.device = device
-        self.prepared = augment.prepare(images, device=device, **layout)   # layout: channels_last, mirrored
+        self.prepared = augment.prepare(images, device=device, **layout)  # layout: channels_last, mirrored
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
@@ -44,12 +44,18 @@ def choose_source(split, augment: Augmentation, *, device, channels_last, reside
     limit = min(free * SHARE, LAZY_LIMIT_BYTES) if lazy and resident is None else free * SHARE
     if resident is False or need > limit:
         say = log.warning if resident else log.info
-        say("%s are streamed by workers (resident they would take %s; %s of %s are free).",
-            name, amount(need), device, amount(free))  # fmt: skip
+        say(
+            "%s are streamed by workers (resident they would take %s; %s of %s are free).",
+            name,
+            amount(need),
+            device,
+            amount(free),
+        )
         return Streamed(images, augment, device=device, channels_last=channels_last, workers=workers)
     mirrored = _need(images, augment, device, True) <= free * MIRRORED_SHARE
-    log.info("%s stay on %s (%s of %s free).", name, device, amount(_need(images, augment, device, mirrored)),
-             amount(free))  # fmt: skip
+    log.info(
+        "%s stay on %s (%s of %s free).", name, device, amount(_need(images, augment, device, mirrored)), amount(free)
+    )
     return Resident(images, augment, device=device, channels_last=channels_last, mirrored=mirrored)
 
 
@@ -74,7 +80,7 @@ def _machine_free() -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2   # not Linux: a guess
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: a guess
 
 
 def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
@@ -85,8 +91,14 @@ def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
         folder = next(path for path in (root / own, root) if (path / "memory.max").exists())
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
-        cache = next((int(line.split()[1]) for line in (folder / "memory.stat").read_text().splitlines()
-                      if line.startswith("inactive_file ")), 0)  # fmt: skip
+        cache = next(
+            (
+                int(line.split()[1])
+                for line in (folder / "memory.stat").read_text().splitlines()
+                if line.startswith("inactive_file ")
+            ),
+            0,
+        )
         return 2**63 if limit == "max" else max(0, int(limit) - used + cache)
     except (OSError, StopIteration, ValueError, IndexError):
         return 2**63

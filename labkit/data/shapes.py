@@ -67,9 +67,7 @@ def area(outline: Callable) -> float:
     return float((outline(x * 1.4 + 0 * y, y * 1.4 + 0 * x) < 0).float().mean()) * 2.8**2
 
 
-def cover(
-    outline: Callable, count: int, *, image_size: int, n: Nuisances, generator: torch.Generator
-) -> Tensor:
+def cover(outline: Callable, count: int, *, image_size: int, n: Nuisances, generator: torch.Generator) -> Tensor:
     """Return how much of each pixel the placed shape covers: (N, H, W) in [0, 1]."""
     draw = uniform(generator, -1, 1, 4, count, 1, 1)
     size = uniform(generator, *n.size, count, 1, 1) * min(1.25, (1.25 / area(outline)) ** 0.5)

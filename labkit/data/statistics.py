@@ -11,9 +11,7 @@ from labkit.errors import LabError
 from labkit.records import atomic_write
 
 CHUNK_BYTES = 4 * 2**20
-SAMPLED_ABOVE_BYTES = (
-    4 * 2**30
-)  # a larger set is judged by evenly spaced images: reading it all takes minutes
+SAMPLED_ABOVE_BYTES = 4 * 2**30  # a larger set is judged by evenly spaced images: reading it all takes minutes
 SAMPLE = 20_000
 
 

@@ -24,10 +24,15 @@ class Streamed:
         self.plan = _Plan()
         workers = default_workers() if workers is None else int(workers)
         self.loader = DataLoader(
-            _Reader(images), batch_size=None, sampler=self.plan, num_workers=workers,
-            persistent_workers=workers > 0, prefetch_factor=4 if workers else None,
-            pin_memory=device.type == "cuda", generator=torch.Generator(),
-        )  # fmt: skip
+            _Reader(images),
+            batch_size=None,
+            sampler=self.plan,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),
+        )
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
@@ -50,7 +55,7 @@ class _Plan:
     rows: Sequence[Tensor] = ()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (index.numpy() for index in self.rows)            # arrays travel as bytes, tensors as files
+        return (index.numpy() for index in self.rows)  # arrays travel as bytes, tensors as files
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -42,5 +42,5 @@ def superclasses(classes: Sequence[str]) -> tuple[list[str], Tensor]:
 
 def grouped(confusion: Tensor, groups: Tensor) -> Tensor:
     """Return the confusion of groups (G, G) of one of classes (K, K); groups: (K,) of `superclasses`."""
-    member = torch.nn.functional.one_hot(groups).to(confusion.dtype)      # (K, G)
+    member = torch.nn.functional.one_hot(groups).to(confusion.dtype)  # (K, G)
     return member.T @ confusion @ member

@@ -30,16 +30,14 @@ MODELS = {
     "dinov3_tiny": dinov3_tiny,
     "dinov3_vits16": dinov3_vits16,
 }
-PRETRAINED = {                             # name -> where its weights come from
+PRETRAINED = {  # name -> where its weights come from
     "resnet_tiny": "ship with the lab",
     "dinov3_vits16": "labkit fetch dinov3, or a local folder",
     "dinov3_tiny": "a local folder",
 }
 SHARED = ("num_classes", "image_size", "channels")
 
-__all__ = [
-    "MODELS", "PRETRAINED", "SimCLRModel", "SupervisedModel", "build", "dinov3", "options_of", "pretrained",
-]  # fmt: skip
+__all__ = ["MODELS", "PRETRAINED", "SimCLRModel", "SupervisedModel", "build", "dinov3", "options_of", "pretrained"]
 
 
 def options_of(name: str) -> dict[str, object]:
@@ -50,9 +48,7 @@ def options_of(name: str) -> dict[str, object]:
     return {key: p.default for key, p in parameters.items() if key not in SHARED}
 
 
-def build(
-    name: str, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, **options
-) -> nn.Module:
+def build(name: str, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, **options) -> nn.Module:
     """Return a new model: float images (B, channels, image_size, image_size) -> logits (B, num_classes).
 
     num_classes None: a feature extractor, -> (B, model.num_features). Every model has `num_features` and
@@ -62,10 +58,12 @@ def build(
     valid = options_of(name)
     for key in options:
         if key not in valid:
-            raise unknown_name(f"option of {name}", key, valid) if valid else LabError(
-                f"Unknown option of {name} {key!r}: it has none. Valid: {', '.join(SHARED)}."
+            raise (
+                unknown_name(f"option of {name}", key, valid)
+                if valid
+                else LabError(f"Unknown option of {name} {key!r}: it has none. Valid: {', '.join(SHARED)}.")
             )
-    counts = {key: value for key, value in options.items() if type(valid[key]) is int}     # patch_size, ...
+    counts = {key: value for key, value in options.items() if type(valid[key]) is int}  # patch_size, ...
     sizes = {"image_size": image_size, "channels": channels} | counts
     for key, value in (sizes if num_classes is None else sizes | {"num_classes": num_classes}).items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -57,17 +57,30 @@ class AlexNet(nn.Module):
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         stride, padding = next((s, p) for smallest, s, p in STEMS if image_size >= smallest)
         self.maps = nn.Sequential(
-            nn.Conv2d(channels, 64, 11, stride, padding), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
-            nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
-            nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2),
-            PoolTo6(last_map(image_size, stride, padding)), nn.Flatten(),
-        )  # fmt: skip
+            nn.Conv2d(channels, 64, 11, stride, padding),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(64, 192, 5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(192, 384, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2),
+            PoolTo6(last_map(image_size, stride, padding)),
+            nn.Flatten(),
+        )
         self.hidden = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU(inplace=True),
-            nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Dropout(dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+        )
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -75,9 +88,7 @@ class AlexNet(nn.Module):
         return self.head(self.hidden(self.maps(images)))
 
 
-def alexnet(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5
-) -> AlexNet:
+def alexnet(*, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5) -> AlexNet:
     """Return AlexNet for images of at least 15 px; 70 px is the published size."""
     need_size("alexnet", image_size, smallest=STEMS[-1][0])
     return AlexNet(num_classes=num_classes, image_size=image_size, channels=channels, dropout=dropout)

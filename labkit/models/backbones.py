@@ -41,9 +41,7 @@ class DINOv3(nn.Module):
         return self.head(class_token(self.vit, images))
 
 
-def dinov3(
-    source: str | Path, *, image_size: int, num_classes: int | None = None, channels: int = 3
-) -> DINOv3:
+def dinov3(source: str | Path, *, image_size: int, num_classes: int | None = None, channels: int = 3) -> DINOv3:
     """Return a DINOv3 vision transformer: images (B, channels, S, S) -> features (B, num_features).
 
     source: "scratch" (ViT-S/16, random), "tiny" (random, for 32 px), "fetched" (ViT-S/16 where `labkit fetch
@@ -71,21 +69,37 @@ def dinov3_vits16(
 
 
 def dinov3_tiny(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
-    dim: int = 64, depth: int = 3, heads: int = 4,
-) -> DINOv3:  # fmt: skip
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 64,
+    depth: int = 3,
+    heads: int = 4,
+) -> DINOv3:
     """Return a small random DINOv3 for small images: 3 layers of width 64, 64 patches at 32 px."""
     if dim < 1 or heads < 1 or dim % (4 * heads):  # rotary positions: two axes x (cosine, sine) in each head
         raise LabError(f"dinov3_tiny needs a dim that 4 * heads = {4 * heads} divides; got {dim}.")
-    sizes = {"hidden_size": dim, "intermediate_size": 4 * dim, "num_hidden_layers": depth,
-             "num_attention_heads": heads, "patch_size": patch_size}  # fmt: skip
+    sizes = {
+        "hidden_size": dim,
+        "intermediate_size": 4 * dim,
+        "num_hidden_layers": depth,
+        "num_attention_heads": heads,
+        "patch_size": patch_size,
+    }
     return _random(sizes, image_size=image_size, num_classes=num_classes, channels=channels)
 
 
 def _vits16() -> dict[str, int]:
     """Return what the published configuration says of the size."""
-    return {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6,
-            "patch_size": 16}  # fmt: skip
+    return {
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 6,
+        "patch_size": 16,
+    }
 
 
 def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, channels: int) -> DINOv3:

@@ -15,10 +15,12 @@ from labkit.models.image_checks import need_images, need_size
 def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module]:
     """Return two convolutions with ReLU, then pooling: (B, in_width, S, S) -> (B, width, S/2, S/2)."""
     return [
-        nn.Conv2d(in_width, middle, 3, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(middle, width, 3, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(in_width, middle, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(middle, width, 3, padding=1),
+        nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
-    ]  # fmt: skip
+    ]
 
 
 class CNN(nn.Module):
@@ -37,9 +39,11 @@ class CNN(nn.Module):
         )
         side = image_size // 8
         self.hidden = nn.Sequential(
-            nn.Linear(256 * side * side, 1024), nn.ReLU(inplace=True),
-            nn.Linear(1024, self.num_features), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Linear(256 * side * side, 1024),
+            nn.ReLU(inplace=True),
+            nn.Linear(1024, self.num_features),
+            nn.ReLU(inplace=True),
+        )
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

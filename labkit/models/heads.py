@@ -67,9 +67,7 @@ def projection(num_features: int, hidden_dim: int, projection_dim: int, *, batch
         layer = nn.Linear(i, o, bias=not batch_norm)
         return [layer, nn.BatchNorm1d(o)] if batch_norm else [layer]
 
-    return nn.Sequential(
-        *linear(num_features, hidden_dim), nn.ReLU(inplace=True), *linear(hidden_dim, projection_dim)
-    )
+    return nn.Sequential(*linear(num_features, hidden_dim), nn.ReLU(inplace=True), *linear(hidden_dim, projection_dim))
 
 
 class SimCLRModel(nn.Module):
@@ -79,9 +77,8 @@ class SimCLRModel(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, projection_dim: int = 128, *, hidden_dim: int | None = None,
-        batch_norm: bool = False,
-    ):  # fmt: skip
+        self, backbone: nn.Module, projection_dim: int = 128, *, hidden_dim: int | None = None, batch_norm: bool = False
+    ):
         super().__init__()
         self.num_features, self.projection_dim = feature_width(backbone), projection_dim
         self.backbone = backbone

@@ -25,9 +25,14 @@ class LeNet(nn.Module):
         act = ACTIVATIONS[activation]
         side = (image_size // 2 - 4) // 2
         self.maps = nn.Sequential(
-            nn.Conv2d(channels, 6, 5, padding=2), act(), nn.AvgPool2d(2),
-            nn.Conv2d(6, 16, 5), act(), nn.AvgPool2d(2), nn.Flatten(),
-        )  # fmt: skip
+            nn.Conv2d(channels, 6, 5, padding=2),
+            act(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            act(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+        )
         self.hidden = nn.Sequential(nn.Linear(16 * side * side, 120), act(), nn.Linear(120, 84), act())
         self.head = last_layer(self.num_features, num_classes)
 

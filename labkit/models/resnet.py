@@ -26,11 +26,7 @@ class Stem(NamedTuple):
     smallest: int
 
 
-STEMS = {
-    "cifar": Stem(3, 1, False, 8),
-    "imagenet": Stem(7, 2, True, 32),
-    "tiny": Stem(5, 2, False, 8),
-}
+STEMS = {"cifar": Stem(3, 1, False, 8), "imagenet": Stem(7, 2, True, 32), "tiny": Stem(5, 2, False, 8)}
 
 
 def normalisation(norm: str | None, width: int) -> nn.Module:
@@ -79,9 +75,15 @@ class ResNet(nn.Module):
     """
 
     def __init__(
-        self, *, blocks: tuple[int, ...], widths: tuple[int, ...], stem: Stem, norm: str | None,
-        num_classes: int | None, channels: int,
-    ):  # fmt: skip
+        self,
+        *,
+        blocks: tuple[int, ...],
+        widths: tuple[int, ...],
+        stem: Stem,
+        norm: str | None,
+        num_classes: int | None,
+        channels: int,
+    ):
         super().__init__()
         self.num_classes, self.num_features, self.channels = num_classes, widths[-1], channels
         self.conv1 = convolution(channels, widths[0], stem.kernel, stride=stem.stride, norm=norm)
@@ -90,9 +92,11 @@ class ResNet(nn.Module):
         in_widths = (widths[0], *widths[:-1])
         strides = (1, *(2 for _ in widths[1:]))
         self.stages = nn.Sequential(
-            *(stage(i, w, n, stride=s, norm=norm)
-              for i, w, n, s in zip(in_widths, widths, blocks, strides, strict=True))
-        )  # fmt: skip
+            *(
+                stage(i, w, n, stride=s, norm=norm)
+                for i, w, n, s in zip(in_widths, widths, blocks, strides, strict=True)
+            )
+        )
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -103,48 +107,83 @@ class ResNet(nn.Module):
 
 
 def build_resnet(
-    name: str, blocks: tuple[int, ...], widths: tuple[int, ...], *, stem: str, norm: str | None,
-    num_classes: int | None, image_size: int, channels: int,
-) -> ResNet:  # fmt: skip
+    name: str,
+    blocks: tuple[int, ...],
+    widths: tuple[int, ...],
+    *,
+    stem: str,
+    norm: str | None,
+    num_classes: int | None,
+    image_size: int,
+    channels: int,
+) -> ResNet:
     """Return a ResNet after asking whether stem, norm and image size make sense."""
     if stem not in STEMS:
         raise unknown_name("stem", stem, STEMS)
     if norm not in (None, "batch"):
         raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
     need_size(name, image_size, smallest=STEMS[stem].smallest)
-    return ResNet(
-        blocks=blocks, widths=widths, stem=STEMS[stem], norm=norm, num_classes=num_classes, channels=channels
-    )
+    return ResNet(blocks=blocks, widths=widths, stem=STEMS[stem], norm=norm, num_classes=num_classes, channels=channels)
 
 
 def resnet18(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    norm: str | None = "batch",
     stem: str = "cifar",
-) -> ResNet:  # fmt: skip
+) -> ResNet:
     """Return ResNet18. norm: "batch" or None; stem: "cifar", "imagenet" (7x7 stride 2, pooling) or "tiny"."""
     return build_resnet(
-        "resnet18", (2, 2, 2, 2), (64, 128, 256, 512), stem=stem, norm=norm, num_classes=num_classes,
-        image_size=image_size, channels=channels,
-    )  # fmt: skip
+        "resnet18",
+        (2, 2, 2, 2),
+        (64, 128, 256, 512),
+        stem=stem,
+        norm=norm,
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+    )
 
 
 def resnet34(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    norm: str | None = "batch",
     stem: str = "cifar",
-) -> ResNet:  # fmt: skip
+) -> ResNet:
     """Return ResNet34; options as resnet18."""
     return build_resnet(
-        "resnet34", (3, 4, 6, 3), (64, 128, 256, 512), stem=stem, norm=norm, num_classes=num_classes,
-        image_size=image_size, channels=channels,
-    )  # fmt: skip
+        "resnet34",
+        (3, 4, 6, 3),
+        (64, 128, 256, 512),
+        stem=stem,
+        norm=norm,
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+    )
 
 
 def resnet_tiny(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, norm: str | None = "batch",
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    norm: str | None = "batch",
     stem: str = "tiny",
-) -> ResNet:  # fmt: skip
+) -> ResNet:
     """Return the 309k encoder: 5x5 stride-2 stem, one block each of widths 32, 64, 128; 128 features."""
     return build_resnet(
-        "resnet_tiny", (1, 1, 1), (32, 64, 128), stem=stem, norm=norm, num_classes=num_classes,
-        image_size=image_size, channels=channels,
-    )  # fmt: skip
+        "resnet_tiny",
+        (1, 1, 1),
+        (32, 64, 128),
+        stem=stem,
+        norm=norm,
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+    )

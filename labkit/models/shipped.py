@@ -27,8 +27,9 @@ def shipped(name: str, *, image_size: int = 32, channels: int = 3) -> nn.Module:
     if channels != 3:
         raise LabError(f"The shipped {name} has seen images of 3 channels, not {channels}.")
     model = ENCODERS[name](num_classes=None, image_size=image_size)
-    model.load_state_dict({key: value.float() if value.is_floating_point() else value
-                           for key, value in _read(FILE).items()})  # fmt: skip
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in _read(FILE).items()}
+    )
     return model
 
 
@@ -36,8 +37,10 @@ def save(model: nn.Module, facts: dict[str, str], path: Path = FILE) -> None:
     """Write the encoder's weights in fp16 with the facts of its training (texts) beside them."""
     from safetensors.torch import save_file
 
-    weights = {key: (value.half() if value.is_floating_point() else value).contiguous()
-               for key, value in model.state_dict().items()}  # fmt: skip
+    weights = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, metadata=facts)
 

@@ -83,18 +83,15 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)): (B, N, dim) -> (B, N, dim)."""
 
-    def __init__(
-        self, dim: int, *, heads: int, head_dim: int, mlp_dim: int, dropout: float, local: bool, bias: bool
-    ):
+    def __init__(self, dim: int, *, heads: int, head_dim: int, mlp_dim: int, dropout: float, local: bool, bias: bool):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
         self.attention = Attention(dim, heads=heads, head_dim=head_dim, local=local, bias=bias)
         self.drop = nn.Dropout(dropout)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(
-            nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(mlp_dim, dim), nn.Dropout(dropout),
-        )  # fmt: skip
+            nn.Linear(dim, mlp_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_dim, dim), nn.Dropout(dropout)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop(self.attention(self.norm1(x)))
@@ -108,10 +105,21 @@ class ViT(nn.Module):
     """
 
     def __init__(
-        self, *, num_classes: int | None, image_size: int, channels: int, patch_size: int, dim: int,
-        depth: int, heads: int, head_dim: int, mlp_dim: int, dropout: float, small_data: bool = False,
+        self,
+        *,
+        num_classes: int | None,
+        image_size: int,
+        channels: int,
+        patch_size: int,
+        dim: int,
+        depth: int,
+        heads: int,
+        head_dim: int,
+        mlp_dim: int,
+        dropout: float,
+        small_data: bool = False,
         simple: bool = False,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.num_classes, self.num_features, self.image_size = num_classes, dim, image_size
         self.channels, self.simple = channels, simple
@@ -124,9 +132,19 @@ class ViT(nn.Module):
             self.positions = nn.Parameter(torch.randn(1, side * side + 1, dim))
         self.drop = nn.Dropout(dropout)
         self.layers = nn.Sequential(
-            *(Layer(dim, heads=heads, head_dim=head_dim, mlp_dim=mlp_dim, dropout=dropout, local=small_data,
-                    bias=not simple) for _ in range(depth))
-        )  # fmt: skip
+            *(
+                Layer(
+                    dim,
+                    heads=heads,
+                    head_dim=head_dim,
+                    mlp_dim=mlp_dim,
+                    dropout=dropout,
+                    local=small_data,
+                    bias=not simple,
+                )
+                for _ in range(depth)
+            )
+        )
         self.norm = nn.LayerNorm(dim)
         self.head = last_layer(dim, num_classes)
 
@@ -153,50 +171,118 @@ def build_vit(name: str, *, image_size: int, patch_size: int, dim: int, **sizes)
 
 
 def vit(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
-    dim: int = 512, depth: int = 6, heads: int = 8, head_dim: int = 64, mlp_dim: int = 512,
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 512,
+    depth: int = 6,
+    heads: int = 8,
+    head_dim: int = 64,
+    mlp_dim: int = 512,
     dropout: float = 0.1,
-) -> ViT:  # fmt: skip
+) -> ViT:
     """Return the plain vision transformer with a class token and learnt positions."""
     return build_vit(
-        "vit", num_classes=num_classes, image_size=image_size, channels=channels, patch_size=patch_size,
-        dim=dim, depth=depth, heads=heads, head_dim=head_dim, mlp_dim=mlp_dim, dropout=dropout,
-    )  # fmt: skip
+        "vit",
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        head_dim=head_dim,
+        mlp_dim=mlp_dim,
+        dropout=dropout,
+    )
 
 
 def vit_small(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
-    dim: int = 512, depth: int = 6, heads: int = 8, head_dim: int = 64, mlp_dim: int = 512,
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 512,
+    depth: int = 6,
+    heads: int = 8,
+    head_dim: int = 64,
+    mlp_dim: int = 512,
     dropout: float = 0.1,
-) -> ViT:  # fmt: skip
+) -> ViT:
     """Return the transformer for small data sets: shifted patches, locality attention."""
     return build_vit(
-        "vit_small", num_classes=num_classes, image_size=image_size, channels=channels, patch_size=patch_size,
-        dim=dim, depth=depth, heads=heads, head_dim=head_dim, mlp_dim=mlp_dim, dropout=dropout,
+        "vit_small",
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        head_dim=head_dim,
+        mlp_dim=mlp_dim,
+        dropout=dropout,
         small_data=True,
-    )  # fmt: skip
+    )
 
 
 def vit_tiny(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
-    dim: int = 512, depth: int = 4, heads: int = 6, head_dim: int = 64, mlp_dim: int = 512,
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 512,
+    depth: int = 4,
+    heads: int = 6,
+    head_dim: int = 64,
+    mlp_dim: int = 512,
     dropout: float = 0.1,
-) -> ViT:  # fmt: skip
+) -> ViT:
     """Return vit_small with four layers of six heads."""
     return build_vit(
-        "vit_tiny", num_classes=num_classes, image_size=image_size, channels=channels, patch_size=patch_size,
-        dim=dim, depth=depth, heads=heads, head_dim=head_dim, mlp_dim=mlp_dim, dropout=dropout,
+        "vit_tiny",
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        head_dim=head_dim,
+        mlp_dim=mlp_dim,
+        dropout=dropout,
         small_data=True,
-    )  # fmt: skip
+    )
 
 
 def vit_simple(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, patch_size: int = 4,
-    dim: int = 512, depth: int = 6, heads: int = 8, head_dim: int = 64, mlp_dim: int = 512,
-) -> ViT:  # fmt: skip
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    patch_size: int = 4,
+    dim: int = 512,
+    depth: int = 6,
+    heads: int = 8,
+    head_dim: int = 64,
+    mlp_dim: int = 512,
+) -> ViT:
     """Return SimpleViT: fixed sine-cosine positions, mean pooling, no dropout."""
     return build_vit(
-        "vit_simple", num_classes=num_classes, image_size=image_size, channels=channels,
-        patch_size=patch_size, dim=dim, depth=depth, heads=heads, head_dim=head_dim, mlp_dim=mlp_dim,
-        dropout=0.0, simple=True,
-    )  # fmt: skip
+        "vit_simple",
+        num_classes=num_classes,
+        image_size=image_size,
+        channels=channels,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        head_dim=head_dim,
+        mlp_dim=mlp_dim,
+        dropout=0.0,
+        simple=True,
+    )

@@ -67,9 +67,13 @@ class WideResNet(nn.Module):
 
 
 def wide_resnet(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.01,
+    *,
+    num_classes: int | None = 10,
+    image_size: int = 32,
+    channels: int = 3,
+    dropout: float = 0.01,
     pool: str = "global",
-) -> WideResNet:  # fmt: skip
+) -> WideResNet:
     """Return the Wide ResNet. pool: "global", or "published" (the first 7x7 of the last map, for 32 px)."""
     if pool not in POOLS:
         raise unknown_name("pool", pool, POOLS)

@@ -6,7 +6,20 @@ from labkit.plots.images import plot_class_rows, plot_images, plot_pairs, plot_p
 from labkit.plots.results import plot_confusion, plot_curves
 
 __all__ = [
-    "PALETTE", "figure", "plot_bars", "plot_class_rows", "plot_confusion", "plot_curves", "plot_groups",
-    "plot_heatmap", "plot_histogram", "plot_images", "plot_lines", "plot_pairs", "plot_predictions",
-    "plot_scatter", "show", "style",
+    "PALETTE",
+    "figure",
+    "plot_bars",
+    "plot_class_rows",
+    "plot_confusion",
+    "plot_curves",
+    "plot_groups",
+    "plot_heatmap",
+    "plot_histogram",
+    "plot_images",
+    "plot_lines",
+    "plot_pairs",
+    "plot_predictions",
+    "plot_scatter",
+    "show",
+    "style",
 ]

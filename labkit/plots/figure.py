@@ -16,18 +16,24 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, FAINT = "#222222", "#DDDDDD"
 DOTS_PER_INCH = 144
-SHOWN_PIXELS_PER_INCH = 96       # shown smaller than stored, so that a figure stays sharp when enlarged
+SHOWN_PIXELS_PER_INCH = 96  # shown smaller than stored, so that a figure stays sharp when enlarged
 
 
 def style(number: int, *, line: str = "-") -> dict:
     """Return colour, marker and line style of the `number`-th series; they repeat only after 8 series."""
     place = number % len(PALETTE)
-    return {"color": PALETTE[place], "marker": MARKERS[place], "linestyle": line,
-            "markersize": 5, "linewidth": 1.8}
+    return {"color": PALETTE[place], "marker": MARKERS[place], "linestyle": line, "markersize": 5, "linewidth": 1.8}
 
 
-def figure(rows: int = 1, columns: int = 1, *, width: float = 7.0, height: float = 4.0,
-           share_y: bool = False, plain: bool = False) -> tuple[Figure, np.ndarray]:
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = 7.0,
+    height: float = 4.0,
+    share_y: bool = False,
+    plain: bool = False,
+) -> tuple[Figure, np.ndarray]:
     """Return a figure of `width` x `height` inches and its (rows, columns) array of axes.
 
     plain: axes for pictures, without frame, ticks and grid. No pyplot: nothing is kept alive or shown twice.
@@ -82,16 +88,15 @@ def show(fig: Figure, name: str, *, alt: str, run: RunFolder | None = None) -> N
 def _png(fig: Figure, alt: str) -> bytes:
     """Return the same bytes for the same figure: no date and no version of matplotlib in the file."""
     buffer = io.BytesIO()
-    description = alt.encode("latin-1", "replace").decode("latin-1")      # all that a PNG text chunk can hold
-    fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH,
-                metadata={"Description": description, "Software": None})
+    description = alt.encode("latin-1", "replace").decode("latin-1")  # all that a PNG text chunk can hold
+    fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Description": description, "Software": None})
     return buffer.getvalue()
 
 
 def _display(png: bytes, alt: str, width: int) -> None:
     from IPython import get_ipython
     from IPython.display import display
-    if get_ipython() is None:            # a script, not a notebook: the file is enough
+
+    if get_ipython() is None:  # a script, not a notebook: the file is enough
         return
-    display({"image/png": png, "text/plain": alt}, raw=True,
-            metadata={"image/png": {"alt": alt, "width": width}})
+    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt, "width": width}})

@@ -14,9 +14,7 @@ from labkit.errors import LabError
 from labkit.scaling.nodes import Nodes, last_words, srun
 
 # What a surrounding torchrun or Slurm step would tell these ranks about themselves.
-STALE = re.compile(
-    r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_"
-)
+STALE = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_")
 
 
 def torchrun(
@@ -33,9 +31,7 @@ def torchrun(
         launch = srun(command, nodes, ranks=ranks, log_dir=logs) if nodes else _here(command, ranks, logs)
         agent_log = logs / "agent.log"
         with agent_log.open("w") as log:
-            agent = subprocess.Popen(
-                launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True
-            )
+            agent = subprocess.Popen(launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True)
         try:
             code = agent.wait(timeout_s)
         except subprocess.TimeoutExpired:

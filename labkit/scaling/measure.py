@@ -93,10 +93,17 @@ def measure(
     _check(sizes, batch_size, (gpus or cores) * spread)
     threads = max(1, cores * spread // sizes[-1])
     common = dict(
-        model=model, dataset=dataset, data_dir=data_dir, image_size=image_size, precision=precision,
-        windows=windows, steps_per_window=steps_per_window, seconds_per_case=seconds_per_case,
-        limit=max(limit, 2 * batch_size * sizes[-1]), timeout_s=timeout_s,
-    )  # fmt: skip
+        model=model,
+        dataset=dataset,
+        data_dir=data_dir,
+        image_size=image_size,
+        precision=precision,
+        windows=windows,
+        steps_per_window=steps_per_window,
+        seconds_per_case=seconds_per_case,
+        limit=max(limit, 2 * batch_size * sizes[-1]),
+        timeout_s=timeout_s,
+    )
     found = {}
     for ranks in sizes:
         spec = common | {
@@ -109,11 +116,16 @@ def measure(
         )
     one = found[1]
     return Scaling(
-        model=model, dataset=dataset, device=one["device"], precision=one["precision"], cores=cores,
-        threads_per_rank=threads, parameter_bytes=one["parameter_bytes"],
+        model=model,
+        dataset=dataset,
+        device=one["device"],
+        precision=one["precision"],
+        cores=cores,
+        threads_per_rank=threads,
+        parameter_bytes=one["parameter_bytes"],
         measurements=[Measurement(**row) for answer in found.values() for row in answer["rows"]],
         allreduce_s={r: {int(b): s for b, s in a["allreduce_s"].items()} for r, a in found.items() if r > 1},
-    )  # fmt: skip
+    )
 
 
 def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float, nodes: Nodes | None) -> dict:

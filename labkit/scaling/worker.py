@@ -35,9 +35,15 @@ class Case:
 
     def _forever(self, spec: dict, batch_size: int, source: data.Dataset) -> Iterator[Batch]:
         batches = Batches(
-            source.train, batch_size, augment=augment.supervised(spec["image_size"]), device=self.device,
-            mean=source.mean, std=source.std, rank=distributed.rank(), world_size=distributed.world_size(),
-        )  # fmt: skip
+            source.train,
+            batch_size,
+            augment=augment.supervised(spec["image_size"]),
+            device=self.device,
+            mean=source.mean,
+            std=source.std,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+        )
         epoch = 0
         while True:
             yield from batches.epoch(epoch)

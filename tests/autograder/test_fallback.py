@@ -71,8 +71,11 @@ def graded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fallback")
     (folder / "course").mkdir(mode=0o700)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        known = {"PATH": str(folder / "course" / "results.json"), "PORT": listener.getsockname()[1],
-                 "HIDDEN": str(folder / "course" / "hidden.py")}  # fmt: skip
+        known = {
+            "PATH": str(folder / "course" / "results.json"),
+            "PORT": listener.getsockname()[1],
+            "HIDDEN": str(folder / "course" / "hidden.py"),
+        }
         (folder / "course" / "hidden.py").write_text("answer = 42")
         text = "\n".join([f"{name} = {value!r}" for name, value in known.items()])
         (folder / "attack.py").write_text(f"{text}\n{ATTACK}")
@@ -83,8 +86,11 @@ def graded(tmp_path_factory):
             (made / name).write_bytes(raw)
         done = subprocess.run(
             [sys.executable, "-c", GRADE, str(made), str(folder / "attack.py")],
-            cwd=labs.CHECKS.parents[1], capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            cwd=labs.CHECKS.parents[1],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     reports, ended = json.loads(done.stdout.splitlines()[-1])
     assert ended == 0, "the fork server outlived the attack and left by itself"

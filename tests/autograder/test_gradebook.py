@@ -13,8 +13,10 @@ from labkit.errors import LabError
 
 
 def report(name, *scores, feedback=""):
-    results = [Result(f"test_{i}", f"check {i}", 2.0, s, True, "passed" if s == 2 else "failed",
-                      "" if s == 2 else feedback) for i, s in enumerate(scores)]  # fmt: skip
+    results = [
+        Result(f"test_{i}", f"check {i}", 2.0, s, True, "passed" if s == 2 else "failed", "" if s == 2 else feedback)
+        for i, s in enumerate(scores)
+    ]
     return Report("lab03_simclr", name, 1, results)
 
 
@@ -74,12 +76,7 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
     for records in ("one", "two", "one"):
         seen.append([])
         reports = classroom.grade_class(
-            "lab03",
-            paths,
-            tmp_path / records,
-            seed=11,
-            jobs=2,
-            follow=lambda one: seen[-1].append(one.seconds),
+            "lab03", paths, tmp_path / records, seed=11, jobs=2, follow=lambda one: seen[-1].append(one.seconds)
         )
         tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
     assert tables[0] == tables[1] == tables[2]

@@ -20,39 +20,59 @@ SCHEMA = {
     "additionalProperties": False,
     "anyOf": [{"required": ["score"]}, {"required": ["tests"]}],
     "properties": {
-        "score": {"type": "number"}, "execution_time": {"type": "number"}, "output": {"type": "string"},
-        "output_format": FORMAT, "test_output_format": FORMAT, "test_name_format": FORMAT,
+        "score": {"type": "number"},
+        "execution_time": {"type": "number"},
+        "output": {"type": "string"},
+        "output_format": FORMAT,
+        "test_output_format": FORMAT,
+        "test_name_format": FORMAT,
         "visibility": VISIBILITY,
-        "stdout_visibility": VISIBILITY, "extra_data": {"type": "object"},
-        "tests": {"type": "array", "items": {
-            "type": "object", "additionalProperties": False,
-            "properties": {
-                "score": {"type": "number"}, "max_score": {"type": "number"},
-                "status": {"enum": ["passed", "failed"]},
-                "name": {"type": "string"}, "name_format": FORMAT, "number": {"type": "string"},
-                "output": {"type": "string"}, "output_format": FORMAT,
-                "tags": {"type": "array", "items": {"type": "string"}}, "visibility": VISIBILITY,
-                "extra_data": {"type": "object"}}}},
-        "leaderboard": {"type": "array", "items": {
-            "type": "object", "required": ["name", "value"], "additionalProperties": False,
-            "properties": {"name": {"type": "string"}, "value": {"type": ["number", "string"]},
-                           "order": {"enum": ["asc", "desc"]}}}},
+        "stdout_visibility": VISIBILITY,
+        "extra_data": {"type": "object"},
+        "tests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "score": {"type": "number"},
+                    "max_score": {"type": "number"},
+                    "status": {"enum": ["passed", "failed"]},
+                    "name": {"type": "string"},
+                    "name_format": FORMAT,
+                    "number": {"type": "string"},
+                    "output": {"type": "string"},
+                    "output_format": FORMAT,
+                    "tags": {"type": "array", "items": {"type": "string"}},
+                    "visibility": VISIBILITY,
+                    "extra_data": {"type": "object"},
+                },
+            },
+        },
+        "leaderboard": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "value"],
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string"},
+                    "value": {"type": ["number", "string"]},
+                    "order": {"enum": ["asc", "desc"]},
+                },
+            },
+        },
     },
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(
-    ("hours", "factor"), [(0, 1), (0.4, 1), (0.6, 0.9), (24, 0.9), (24.1, 0.8), (9999, 0)]
-)
+@pytest.mark.parametrize(("hours", "factor"), [(0, 1), (0.4, 1), (0.6, 0.9), (24, 0.9), (24.1, 0.8), (9999, 0)])
 def test_each_day_begun_costs_after_the_grace(hours, factor):
     assert container.late_factor(hours, 0.1, 0.5) == factor
 
 
 def test_a_date_that_is_missing_or_odd_is_not_late():
-    due = {
-        "assignment": {"due_date": "2026-11-20T10:00:00.0-07:00"},
-        "created_at": "2026-11-20T20:00:00.0+00:00",
-    }
+    due = {"assignment": {"due_date": "2026-11-20T10:00:00.0-07:00"}, "created_at": "2026-11-20T20:00:00.0+00:00"}
     assert container.hours_late(due) == 3
     assert container.hours_late({}) == container.hours_late(due | {"created_at": "soon"}) == 0
 
@@ -70,17 +90,10 @@ def test_the_zip_runs_in_a_clean_folder(tmp_path):
     (root / "submission").mkdir()
     shutil.copy(labs.MUTANTS / "lab03" / "correct" / "big_main" / "main.py", root / "submission" / "main.py")
     (root / "submission_metadata.json").write_text(
-        json.dumps(
-            {
-                "created_at": "2026-11-21T10:00:00-07:00",
-                "assignment": {"due_date": "2026-11-21T09:00:00-07:00"},
-            }
-        )
+        json.dumps({"created_at": "2026-11-21T10:00:00-07:00", "assignment": {"due_date": "2026-11-21T09:00:00-07:00"}})
     )
     environment = {"PATH": os.environ["PATH"], "AUTOGRADER_ROOT": str(root), "GRADER_PYTHON": sys.executable}
-    done = subprocess.run(
-        [str(root / "source" / "run_autograder")], env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run([str(root / "source" / "run_autograder")], env=environment, capture_output=True, text=True)
     results = json.loads((root / "results" / "results.json").read_text())
     jsonschema.validate(results, SCHEMA)
     assert results["score"] == 15, (done.stderr[-1500:], results["output"])

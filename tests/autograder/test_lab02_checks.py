@@ -17,13 +17,18 @@ def test_no_known_submission_is_misjudged(zygote, every, kind, least):
     assert all(one.report.points == 20 and len(one.says) > 8 for one in those)
 
 
-@pytest.mark.parametrize(("layers", "parameters"), [
-    (right.alexnet_layers(10), 57_044_810), (right.alexnet_layers(200), 57_823_240),
-    (right.resnet18_layers(10), 11_173_962),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layers", "parameters"),
+    [
+        (right.alexnet_layers(10), 57_044_810),
+        (right.alexnet_layers(200), 57_823_240),
+        (right.resnet18_layers(10), 11_173_962),
+    ],
+)
 def test_the_reference_has_the_published_number_of_parameters(layers, parameters):
-    sizes = [torch.Size(shape).numel() for layer in layers for name, _, shape in layer.slots()
-             if name not in ("mean", "var")]  # fmt: skip
+    sizes = [
+        torch.Size(shape).numel() for layer in layers for name, _, shape in layer.slots() if name not in ("mean", "var")
+    ]
     assert sum(sizes) == parameters
 
 
@@ -32,8 +37,14 @@ def test_resnet18_is_labkits(train):
     layers = right.resnet18_layers(7)
     weights = weights_of(layers, 3)
     model = build("resnet18", num_classes=7, image_size=16).train(train)
-    slots = {"weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias", "mean": "running_mean",
-             "var": "running_var"}  # fmt: skip
+    slots = {
+        "weight": "weight",
+        "bias": "bias",
+        "scale": "weight",
+        "shift": "bias",
+        "mean": "running_mean",
+        "var": "running_var",
+    }
     modules = [one for one in model.modules() if isinstance(one, torch.nn.Conv2d | torch.nn.Linear)]
     norms = [one for one in model.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     with torch.no_grad():

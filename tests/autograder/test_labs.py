@@ -85,12 +85,18 @@ def fails(error):
     return body
 
 
-@pytest.mark.parametrize(("error", "score", "status"), [
-    (Unmet("no", keep=0.5), 2.0, "failed"), (Unmet("no", keep=5), 3.6, "failed"),
-    (StudentFault("gone"), 0.0, "failed"), (pytest.skip.Exception("x"), 0.0, "error"),
-    (ZeroDivisionError(), 0.0, "failed"),
-        (OSError(), 0.0, "error"), (SystemExit(0), 0.0, "error"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "score", "status"),
+    [
+        (Unmet("no", keep=0.5), 2.0, "failed"),
+        (Unmet("no", keep=5), 3.6, "failed"),
+        (StudentFault("gone"), 0.0, "failed"),
+        (pytest.skip.Exception("x"), 0.0, "error"),
+        (ZeroDivisionError(), 0.0, "failed"),
+        (OSError(), 0.0, "error"),
+        (SystemExit(0), 0.0, "error"),
+    ],
+)
 def test_whatever_a_check_raises_is_a_verdict(error, score, status, capsys):
     result = judged(fails(error))
     assert (result.score, result.status, result.points) == (score, status, 4.0)

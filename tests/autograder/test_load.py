@@ -48,15 +48,18 @@ def test_the_stub_earns_nothing_and_is_called_not_implemented(zygote):
     assert all("Not implemented yet" in result.feedback for result in report.results)
 
 
-@pytest.mark.parametrize(("name", "content", "sentence"), [
-    ("simclr.py", b"", "empty"),
-    ("simclr.py", b"class :", "line 1"),
-    ("simclr.py", b"x = '\xff'", "not Python"),
-    ("simclr.py", b"x = 1", "There is no `"),
-    ("a.zip", b"PK nonsense", "cannot be unpacked"),
-    ("a.ipynb", b"nonsense", "cannot be read"),
-    ("notes.txt", b"hello", "no Python file|Nothing was handed in"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("simclr.py", b"", "empty"),
+        ("simclr.py", b"class :", "line 1"),
+        ("simclr.py", b"x = '\xff'", "not Python"),
+        ("simclr.py", b"x = 1", "There is no `"),
+        ("a.zip", b"PK nonsense", "cannot be unpacked"),
+        ("a.ipynb", b"nonsense", "cannot be read"),
+        ("notes.txt", b"hello", "no Python file|Nothing was handed in"),
+    ],
+)
 def test_what_cannot_be_read_gets_a_whole_report_with_the_reason(zygote, tmp_path, name, content, sentence):
     (tmp_path / name).write_bytes(content)
     report = score(zygote, tmp_path)

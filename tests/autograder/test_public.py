@@ -24,8 +24,11 @@ def session(*arguments: str) -> tuple[list[str], list]:
     """Run the lines of a notebook in a fresh process; return what was printed, and the numbers at its end."""
     done = subprocess.run(
         [sys.executable, "-c", SESSION, *arguments],
-        cwd=labs.CHECKS.parents[1], capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=labs.CHECKS.parents[1],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     *lines, last = done.stdout.splitlines()
     return lines, json.loads(last)

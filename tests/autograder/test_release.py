@@ -178,8 +178,10 @@ def test_a_full_folder_is_refused_and_left_alone(tmp_path):
 def test_an_unknown_lab_is_refused(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "autograder", "release", str(tmp_path / "s"), "--reveal", "lab77"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and done.stderr.startswith("Error: Unknown lab")
     assert not list(tmp_path.iterdir())
 
@@ -235,7 +237,7 @@ def test_notebook_solutions_become_exercises(course):
     before, after = (code_of(root / "notebooks/03_simclr.ipynb") for root in (ROOT, course.dest))
     changed = [b for a, b in zip(before, after, strict=True) if a != b]
     assert len(changed) == 2
-    assert 'raise NotImplementedError(\'lab03: write nt_xent_loops yourself\')' in changed[0]
+    assert "raise NotImplementedError('lab03: write nt_xent_loops yourself')" in changed[0]
     assert "denominator" not in changed[0] and "print(" in changed[0]  # the cell runs into the exercise
     with pytest.raises(NotImplementedError, match="lab03: write nt_xent_matrix"):
         exec(changed[1].split("\n\n\n")[0] + "\nnt_xent_matrix(1, 2, 3)", {})

@@ -35,9 +35,13 @@ class Student:
     def start(self, *arguments: str, cwd: Path) -> subprocess.Popen:
         own = {"PYTHONPATH": str(self.site), "LABKIT_RUNS": str(self.site.parent / "runs")}
         return subprocess.Popen(
-            [sys.executable, "-P", *arguments], cwd=cwd, env=os.environ | own,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [sys.executable, "-P", *arguments],
+            cwd=cwd,
+            env=os.environ | own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 @pytest.fixture(scope="module")

@@ -60,15 +60,7 @@ def inside(worker, source: str):
     """Run `def f()` in the worker and return its answer."""
     worker.ask({"do": "define", "source": textwrap.dedent(source)})
     answer, _ = worker.ask(
-        {
-            "do": "call",
-            "function": ["prop", "f"],
-            "path": [],
-            "args": [],
-            "kwargs": {},
-            "seed": 0,
-            "keep": False,
-        }
+        {"do": "call", "function": ["prop", "f"], "path": [], "args": [], "kwargs": {}, "seed": 0, "keep": False}
     )
     return answer
 
@@ -99,9 +91,7 @@ def test_course_home_and_hidden_checks_do_not_exist_in_there(worker):
     assert answer["value"] == {"list": [{"list": []}, {"list": [False, False, False]}]}
 
 
-@pytest.mark.parametrize(
-    "module", ["labkit", "autograder.reference.lab03_simclr", "autograder.grading", "tests"]
-)
+@pytest.mark.parametrize("module", ["labkit", "autograder.reference.lab03_simclr", "autograder.grading", "tests"])
 def test_nothing_of_the_course_can_be_imported(worker, module):
     answer = inside(worker, f"def f():\n    import {module}\n    return 1")
     assert answer["error"]["type"] == "ModuleNotFoundError"
@@ -164,14 +154,17 @@ def test_a_daemon_dies_with_the_worker(zygote):
     assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
 
 
-@pytest.mark.parametrize(("body", "reason"), [
-    ("while True: pass", "within 2 s of computing"),
-    ("import time; time.sleep(60)", "4 s in all"),
-    ("import os; os._exit(0)", "ended its own process"),
-    ("import os; os.closerange(0, 4096)", "ended its own process"),
-    ("import ctypes; ctypes.string_at(0)", "signal 11"),
-    ("import os; os.write(201, b'garbage' * 99)", "wrote into the grader's pipe"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("while True: pass", "within 2 s of computing"),
+        ("import time; time.sleep(60)", "4 s in all"),
+        ("import os; os._exit(0)", "ended its own process"),
+        ("import os; os.closerange(0, 4096)", "ended its own process"),
+        ("import ctypes; ctypes.string_at(0)", "signal 11"),
+        ("import os; os.write(201, b'garbage' * 99)", "wrote into the grader's pipe"),
+    ],
+)
 def test_a_worker_that_misbehaves_ends_with_one_sentence(worker, body, reason):
     start = time.monotonic()
     with pytest.raises(WorkerEnded, match=reason):

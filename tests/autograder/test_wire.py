@@ -81,17 +81,7 @@ def test_a_header_that_lies_is_refused(header):
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        {"tensor": 5},
-        {"tensor": "x"},
-        {"list": 3},
-        {"dict": [1]},
-        {"tuple": None},
-        {"dict": [[[], 1]]},
-        [1],
-    ],
+    "value", [{}, {"tensor": 5}, {"tensor": "x"}, {"list": 3}, {"dict": [1]}, {"tuple": None}, {"dict": [[[], 1]]}, [1]]
 )
 def test_a_value_that_lies_is_refused(value):
     def refuse(*_):

@@ -16,8 +16,11 @@ def write_notebook(path, *cells, parameters=PARAMETERS):
     made = [nbformat.v4.new_markdown_cell("# A lesson on $x^2$ & <more>")]
     made.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
     for source in cells:
-        kind = nbformat.v4.new_markdown_cell if source.startswith("# ") or source.startswith("## ") else \
-            nbformat.v4.new_code_cell
+        kind = (
+            nbformat.v4.new_markdown_cell
+            if source.startswith("# ") or source.startswith("## ")
+            else nbformat.v4.new_code_cell
+        )
         made.append(kind(source))
     nbformat.write(nbformat.v4.new_notebook(cells=made), path)
     return path

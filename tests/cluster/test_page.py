@@ -37,6 +37,7 @@ class Reader(HTMLParser):
 
 def png(path, description=None):
     """Write a PNG of one pixel, with a description where one is given."""
+
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -90,14 +91,13 @@ def test_a_run_about_speed_shows_its_timing_as_headline(runs):
 
 def test_everything_a_person_wrote_is_escaped(runs):
     run = make(runs, "evil", "failed", message=EVIL, spec={"values": {"lr": EVIL}, "varied": ["lr"]})
-    make(runs, "evil-1", "failed", message=EVIL,
-         spec={"values": {"lr": EVIL}, "varied": ["lr"], "parent": "evil"})
+    make(runs, "evil-1", "failed", message=EVIL, spec={"values": {"lr": EVIL}, "varied": ["lr"], "parent": "evil"})
     run.summarize(main=EVIL, **{EVIL: EVIL})
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# " + EVIL)])
     nbformat.write(notebook, run.source)
     png(run.figures / "x.png", EVIL)
     text, reader = written(runs)
-    assert [tag for tag, _ in reader.tags].count("script") == 1      # the filter's own
+    assert [tag for tag, _ in reader.tags].count("script") == 1  # the filter's own
     assert "alert(" not in re.sub(r"&lt;script&gt;alert\(", "", text)
 
 
@@ -105,8 +105,9 @@ def test_sweeps_fold_under_their_run_and_free_sweeps_stand_alone(runs):
     make(runs, "owner", created=3)
     for number in (1, 2):
         make(runs, f"owner-{number}", spec={"parent": "owner", "varied": ["lr"], "values": {"lr": number}})
-        make(runs, f"free-{number}", spec={"parent": "free", "varied": ["lr"], "values": {"lr": number}},
-             created=number)
+        make(
+            runs, f"free-{number}", spec={"parent": "free", "varied": ["lr"], "values": {"lr": number}}, created=number
+        )
     text, reader = written(runs)
     cards = [attributes["id"] for tag, attributes in reader.tags if tag == "article"]
     assert cards == ["owner", "free"]
@@ -127,10 +128,10 @@ def test_the_page_needs_no_network_and_an_empty_one_says_how_to_begin(runs):
     assert "labkit run 01" in text
 
 
-@pytest.mark.parametrize(("seconds", "words"), [
-    (None, ""), (0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (200.4, "3 min 20 s"),
-    (7500, "2 h 5 min"),
-])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (200.4, "3 min 20 s"), (7500, "2 h 5 min")],
+)
 def test_times_are_as_one_reads_them(seconds, words):
     assert page.duration(seconds) == words
 
@@ -142,12 +143,18 @@ def executed(*cells, **labkit):
 
 
 def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network():
-    picture = nbformat.v4.new_output("display_data", {"image/png": "aGk="},
-                                     metadata={"image/png": {"alt": 'A "steep" curve'}})
-    text = html.page(executed(
-        nbformat.v4.new_markdown_cell("# Title $x$\n## Part one\n### Detail\n## Part `<two>`"),
-        nbformat.v4.new_code_cell("print('<b>')", outputs=[picture]),
-        state="died", message="It <died>.", never_run=[4, 5]))
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": "aGk="}, metadata={"image/png": {"alt": 'A "steep" curve'}}
+    )
+    text = html.page(
+        executed(
+            nbformat.v4.new_markdown_cell("# Title $x$\n## Part one\n### Detail\n## Part `<two>`"),
+            nbformat.v4.new_code_cell("print('<b>')", outputs=[picture]),
+            state="died",
+            message="It <died>.",
+            never_run=[4, 5],
+        )
+    )
     reader = Reader(text.replace("<!DOCTYPE html>", ""))
     anchors = [a["href"] for tag, a in reader.tags if tag == "a" and a.get("href", "").startswith("#")]
     ids = {a.get("id") for _, a in reader.tags}
@@ -161,6 +168,6 @@ def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network()
 def test_a_folded_hint_keeps_its_text_inside():
     hint = "<details><summary>Hint</summary>\n\nThe *answer* in s<sub>ij</sub>.\n\n</details>"
     text = html.page(executed(nbformat.v4.new_markdown_cell(hint)))
-    folded = text[text.index("<summary>Hint"):]
+    folded = text[text.index("<summary>Hint") :]
     assert folded.index("</details>") > folded.index("answer")
     assert "s<sub>ij</sub>" in text

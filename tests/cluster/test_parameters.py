@@ -19,9 +19,12 @@ data_dir: "str" = ""
 
 
 def notebook(source, tags=("parameters",)):
-    return {"cells": [{"cell_type": "markdown", "source": "x", "metadata": {}},
-                      {"cell_type": "code", "source": source.splitlines(keepends=True),
-                       "metadata": {"tags": list(tags)}}]}
+    return {
+        "cells": [
+            {"cell_type": "markdown", "source": "x", "metadata": {}},
+            {"cell_type": "code", "source": source.splitlines(keepends=True), "metadata": {"tags": list(tags)}},
+        ]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +50,46 @@ def test_a_default_that_is_no_literal_is_refused():
         declared(notebook("lr = 2 * 3"))
 
 
-@pytest.mark.parametrize(("given", "meant"), [
-    ({"lr": 1}, {"lr": 1.0}), ({"width": None}, {"width": None}), ({"width": 8}, {"width": 8}),
-    ({"flip": False}, {"flip": False}), ({"anything": [1]}, {"anything": [1]}),
-    ({"lr": Text("1e-3")}, {"lr": 0.001}), ({"flip": Text("false")}, {"flip": False}),
-    ({"flip": Text("False")}, {"flip": False}), ({"width": Text("none")}, {"width": None}),
-    ({"width": Text("null")}, {"width": None}), ({"sizes": Text("[3, 4]")}, {"sizes": [3, 4]}),
-    ({"preset": Text("none")}, {"preset": "none"}),
-    ({"preset": Text("123")}, {"preset": "123"}), ({"preset": Text("true")}, {"preset": "true"}),
-    ({"data_dir": Text("/a b/c")}, {"data_dir": "/a b/c"}), ({"preset": Text("'x'")}, {"preset": "x"}),
-    ({"data_dir": Text("")}, {"data_dir": ""}),
-])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"lr": 1}, {"lr": 1.0}),
+        ({"width": None}, {"width": None}),
+        ({"width": 8}, {"width": 8}),
+        ({"flip": False}, {"flip": False}),
+        ({"anything": [1]}, {"anything": [1]}),
+        ({"lr": Text("1e-3")}, {"lr": 0.001}),
+        ({"flip": Text("false")}, {"flip": False}),
+        ({"flip": Text("False")}, {"flip": False}),
+        ({"width": Text("none")}, {"width": None}),
+        ({"width": Text("null")}, {"width": None}),
+        ({"sizes": Text("[3, 4]")}, {"sizes": [3, 4]}),
+        ({"preset": Text("none")}, {"preset": "none"}),
+        ({"preset": Text("123")}, {"preset": "123"}),
+        ({"preset": Text("true")}, {"preset": "true"}),
+        ({"data_dir": Text("/a b/c")}, {"data_dir": "/a b/c"}),
+        ({"preset": Text("'x'")}, {"preset": "x"}),
+        ({"data_dir": Text("")}, {"data_dir": ""}),
+    ],
+)
 def test_values_become_what_the_cell_wants(cell, given, meant):
     assert check(given, cell) == meant
     assert [type(value) for value in check(given, cell).values()] == [type(value) for value in meant.values()]
 
 
-@pytest.mark.parametrize(("given", "said"), [
-    ({"lr": Text("abc")}, "lr must be float, got 'abc'."), ({"lr": True}, "lr must be float, got True."),
-    ({"width": 3.5}, "width must be int or None, got 3.5."), ({"flip": 1}, "flip must be bool, got 1."),
-    ({"flip": Text("yes please")}, "flip must be bool, got 'yes please'."),
-    ({"preset": 3}, "preset must be str, got 3."), ({"width": False}, "width must be int or None"),
-    ({"lrr": 1}, "Unknown parameter 'lrr'. Did you mean lr"),
-])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lr": Text("abc")}, "lr must be float, got 'abc'."),
+        ({"lr": True}, "lr must be float, got True."),
+        ({"width": 3.5}, "width must be int or None, got 3.5."),
+        ({"flip": 1}, "flip must be bool, got 1."),
+        ({"flip": Text("yes please")}, "flip must be bool, got 'yes please'."),
+        ({"preset": 3}, "preset must be str, got 3."),
+        ({"width": False}, "width must be int or None"),
+        ({"lrr": 1}, "Unknown parameter 'lrr'. Did you mean lr"),
+    ],
+)
 def test_wrong_values_are_refused_with_name_type_and_value(cell, given, said):
     with pytest.raises(LabError) as refused:
         check(given, cell)
@@ -94,9 +114,18 @@ def test_what_is_no_grid_is_refused_with_an_example(text):
         alternatives(text)
 
 
-@pytest.mark.parametrize(("text", "meaning"), [
-    ("1e-3", 0.001), ("1", 1), ("(1, 2)", (1, 2)), ("true", True), ("null", None), ("{a: 1}", {"a": 1}),
-    ("[unclosed", "[unclosed"), ("word", "word"),
-])
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("1e-3", 0.001),
+        ("1", 1),
+        ("(1, 2)", (1, 2)),
+        ("true", True),
+        ("null", None),
+        ("{a: 1}", {"a": 1}),
+        ("[unclosed", "[unclosed"),
+        ("word", "word"),
+    ],
+)
 def test_literals_are_python_then_yaml_then_text(text, meaning):
     assert literal(text) == meaning

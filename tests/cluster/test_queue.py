@@ -17,32 +17,35 @@ def status(word, **fields):
     return {"state": word, "updated": time.time()} | fields
 
 
-@pytest.mark.parametrize(("runner", "slurm", "state", "cause"), [
-    ("queued", "PENDING", "queued", None),
-    ("queued", "RUNNING", "running", None),
-    ("running", "RUNNING", "running", None),
-    ("running", "COMPLETING", "running", None),
-    ("running", "PENDING", "queued", None),                 # the node is lost, its processes say otherwise
-    ("interrupted", "PENDING", "queued", None),             # saved, and queued again
-    ("interrupted", "RUNNING", "running", None),            # its script is about to queue it again
-    ("interrupted", "FAILED", "interrupted", None),
-    ("interrupted", "PREEMPTED", "interrupted", "preempted"),   # it has saved, and was not queued again
-    ("interrupted", "TIMEOUT", "interrupted", "time limit"),
-    ("done", "RUNNING", "done", None),                      # the last second of a job
-    ("done", "COMPLETED", "done", None),
-    ("failed", "FAILED", "failed", None),
-    ("died", "OUT_OF_MEMORY", "died", "out of memory"),     # the kernel was killed, the runner lived
-    ("died", "FAILED", "died", None),
-    ("running", "OUT_OF_MEMORY", "died", "out of memory"),  # both were
-    ("running", "TIMEOUT", "timeout", "time limit"),
-    ("running", "NODE_FAIL", "died", "node failed"),
-    ("running", "PREEMPTED", "interrupted", "preempted"),
-    ("running", "CANCELLED", "cancelled", None),
-    ("queued", "CANCELLED", "cancelled", None),
-    ("running", "COMPLETED", "died", None),                 # a job may end well without its run
-    ("running", "FAILED", "died", None),
-    ("running", "SOMETHING_NEW", "died", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("runner", "slurm", "state", "cause"),
+    [
+        ("queued", "PENDING", "queued", None),
+        ("queued", "RUNNING", "running", None),
+        ("running", "RUNNING", "running", None),
+        ("running", "COMPLETING", "running", None),
+        ("running", "PENDING", "queued", None),  # the node is lost, its processes say otherwise
+        ("interrupted", "PENDING", "queued", None),  # saved, and queued again
+        ("interrupted", "RUNNING", "running", None),  # its script is about to queue it again
+        ("interrupted", "FAILED", "interrupted", None),
+        ("interrupted", "PREEMPTED", "interrupted", "preempted"),  # it has saved, and was not queued again
+        ("interrupted", "TIMEOUT", "interrupted", "time limit"),
+        ("done", "RUNNING", "done", None),  # the last second of a job
+        ("done", "COMPLETED", "done", None),
+        ("failed", "FAILED", "failed", None),
+        ("died", "OUT_OF_MEMORY", "died", "out of memory"),  # the kernel was killed, the runner lived
+        ("died", "FAILED", "died", None),
+        ("running", "OUT_OF_MEMORY", "died", "out of memory"),  # both were
+        ("running", "TIMEOUT", "timeout", "time limit"),
+        ("running", "NODE_FAIL", "died", "node failed"),
+        ("running", "PREEMPTED", "interrupted", "preempted"),
+        ("running", "CANCELLED", "cancelled", None),
+        ("queued", "CANCELLED", "cancelled", None),
+        ("running", "COMPLETED", "died", None),  # a job may end well without its run
+        ("running", "FAILED", "died", None),
+        ("running", "SOMETHING_NEW", "died", None),
+    ],
+)
 def test_whatever_is_not_finished_wins(runner, slurm, state, cause):
     merged = merge(status(runner), job(slurm))
     assert (merged["state"], merged.get("cause")) == (state, cause)
@@ -50,13 +53,16 @@ def test_whatever_is_not_finished_wins(runner, slurm, state, cause):
 
 
 def test_why_a_job_waits_is_told_in_words():
-    assert merge(status("queued"), job("PENDING", reason="JobArrayTaskLimit"))["message"] == \
-        "waits for its turn in the array"
+    assert (
+        merge(status("queued"), job("PENDING", reason="JobArrayTaskLimit"))["message"]
+        == "waits for its turn in the array"
+    )
     again = merge(status("interrupted", attempt=1), job("PENDING", reason="BeginTime"))["message"]
     assert again == "Queued again: waits a moment before it starts again"
-    assert "(SomeNewReason), expected to start 2026-01-02 03:04:05" in \
-        merge(status("queued"), job("PENDING", reason="SomeNewReason", start="2026-01-02T03:04:05"))[
-            "message"]
+    assert (
+        "(SomeNewReason), expected to start 2026-01-02 03:04:05"
+        in merge(status("queued"), job("PENDING", reason="SomeNewReason", start="2026-01-02T03:04:05"))["message"]
+    )
 
 
 def test_the_time_left_and_the_node_are_told_while_it_runs():
@@ -84,8 +90,11 @@ def test_a_line_of_squeue_may_hold_anything_in_its_comment():
 
 
 def test_a_job_is_found_by_its_token_where_its_number_was_never_heard():
-    known = [Job("5_0", "PENDING", comment="labkit:t"), Job("5_1", "PENDING", comment="labkit:t"),
-             Job("6", "RUNNING", comment="labkit:u")]
+    known = [
+        Job("5_0", "PENDING", comment="labkit:t"),
+        Job("5_1", "PENDING", comment="labkit:t"),
+        Job("6", "RUNNING", comment="labkit:u"),
+    ]
     jobs = {job.id: job for job in known}
     assert queue.find(jobs, {"token": "t", "index": 1}).id == "5_1"
     assert queue.find(jobs, {"token": "u", "index": None}).id == "6"
@@ -130,19 +139,22 @@ def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch)
     (cluster / "says").write_text("")
     run = make(cluster, 0, "running")
     monkeypatch.setattr(queue, "GRACE_S", -1)
-    assert "neither it nor Slurm said" in state.observe(run)["message"]         # a site without accounting
+    assert "neither it nor Slurm said" in state.observe(run)["message"]  # a site without accounting
     (cluster / "bin" / "sacct").write_text("#!/bin/sh\necho 'CANCELLED by 1000'\n")
     (cluster / "bin" / "sacct").chmod(0o755)
     assert state.observe(run)["state"] == "cancelled"
     (cluster / "bin" / "sacct").unlink()
-    assert state.observe(run)["state"] == "cancelled"                           # remembered
+    assert state.observe(run)["state"] == "cancelled"  # remembered
 
 
-@pytest.mark.parametrize(("said", "cause", "message"), [
-    ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
-    ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
-    ("", None, "before the runner could say why"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("said", "cause", "message"),
+    [
+        ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
+        ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
+        ("", None, "before the runner could say why"),
+    ],
+)
 def test_what_the_jobs_output_says_about_its_death_is_told(cluster, said, cause, message):
     run = make(cluster, 0, "running")
     (cluster / "0.out").write_text(said)
@@ -159,5 +171,5 @@ def test_what_slurm_said_last_is_remembered_when_slurm_has_forgotten_it(cluster)
     (cluster / "says").write_text("")
     queue.forget()
     assert state.observe(run)["cause"] == "node failed"
-    (run.path / queue.TICKET).write_text('{"token": "another", "job": "10"}')       # sent again since
+    (run.path / queue.TICKET).write_text('{"token": "another", "job": "10"}')  # sent again since
     assert "cause" not in state.observe(run)

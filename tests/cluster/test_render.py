@@ -1,6 +1,6 @@
 """The text of batch jobs, against golden files: what a student reads is what Slurm gets.
 
-    python tests/cluster/test_render.py      writes the golden files anew; read the difference then
+python tests/cluster/test_render.py      writes the golden files anew; read the difference then
 """
 
 import subprocess
@@ -21,8 +21,16 @@ SLURM = dict(HERE, token="abc", output="/home/ann/out/%a.out")
 def texts() -> dict[str, str]:
     """Return every rendered example by the name of its golden file."""
     laptop, byu, olivia = load_site("laptop"), load_site("byu"), load_site("olivia", account="nn9999k")
-    mine = load_site("generic", modules=["python/3.12", "cuda"], scratch="/scratch/ann", gpus=2, nodes=2,
-                     constraint="a100|h100", setup=["ulimit -n 4096"], max_restarts=3)
+    mine = load_site(
+        "generic",
+        modules=["python/3.12", "cuda"],
+        scratch="/scratch/ann",
+        gpus=2,
+        nodes=2,
+        constraint="a100|h100",
+        setup=["ulimit -n 4096"],
+        max_restarts=3,
+    )
     after = dict(after=["12", "13_4"], environment={"LABKIT_RUNS": "/home/ann/my runs"})
     return {
         "one_on_laptop.sh": render.sbatch(ONE, laptop, name="one", **SLURM),

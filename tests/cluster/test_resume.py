@@ -55,15 +55,13 @@ def test_a_run_stopped_by_term_and_resumed_equals_the_one_left_alone(lab, monkey
     assert 2 <= len((stopped.path / "epochs").read_text()) < 12
 
     monkeypatch.setenv("LABKIT_TEST_PAUSE", "0")
-    shutil.rmtree(stopped.logs)                          # someone tidied up: a resume makes it again
-    resumed = subprocess.run([sys.executable, "-m", "labkit.cli", "resume", "stopped"], capture_output=True,
-                             text=True)
+    shutil.rmtree(stopped.logs)  # someone tidied up: a resume makes it again
+    resumed = subprocess.run([sys.executable, "-m", "labkit.cli", "resume", "stopped"], capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert not stopped.stop_requested()
     assert stopped.metrics_file.read_bytes() == straight.metrics_file.read_bytes()
     assert stopped.metrics_log.read_bytes() == straight.metrics_log.read_bytes()
     assert stopped.read_status()["attempt"] == 2
 
-    again = subprocess.run([sys.executable, "-m", "labkit.cli", "resume", "stopped"], capture_output=True,
-                           text=True)
+    again = subprocess.run([sys.executable, "-m", "labkit.cli", "resume", "stopped"], capture_output=True, text=True)
     assert (again.returncode, "stopped is done" in again.stderr) == (2, True)

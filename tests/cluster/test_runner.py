@@ -42,8 +42,11 @@ def endings(lab):
         lab.freeze("killed", "1", "## Deep in it", KILL, "print('never')", "# End", "print('never')"),
         lab.freeze("slow", "import time\ntime.sleep(600)", "1", timeout_s=2),
         lab.freeze("raises", "raise KeyError('wrong')", "1"),
-        lab.freeze("told", "from labkit.errors import unknown_name\n"
-                           "raise unknown_name('dataset', 'shaps', ['shapes', 'digits'])", "1"),
+        lab.freeze(
+            "told",
+            "from labkit.errors import unknown_name\nraise unknown_name('dataset', 'shaps', ['shapes', 'digits'])",
+            "1",
+        ),
         lab.freeze("shell", "name = 'out'", "!echo {name}put", "!echo before; exit 3", "1"),
         lab.freeze("saved", "from labkit.errors import Interrupted\nraise Interrupted('saved')", "1"),
         lab.freeze("leaves", "import os\nos._exit(5)", "1"),
@@ -62,10 +65,19 @@ def statuses(run):
     return [c.metadata.papermill["status"] for c in book(run).cells if c.cell_type == "code"]
 
 
-@pytest.mark.parametrize(("name", "ended", "code"), [
-    ("done", "done", 0), ("killed", "died", 70), ("slow", "timeout", 71), ("raises", "failed", 1),
-    ("told", "failed", 1), ("shell", "failed", 1), ("saved", "interrupted", 75), ("leaves", "died", 70),
-])
+@pytest.mark.parametrize(
+    ("name", "ended", "code"),
+    [
+        ("done", "done", 0),
+        ("killed", "died", 70),
+        ("slow", "timeout", 71),
+        ("raises", "failed", 1),
+        ("told", "failed", 1),
+        ("shell", "failed", 1),
+        ("saved", "interrupted", 75),
+        ("leaves", "died", 70),
+    ],
+)
 def test_each_ending_has_its_state_and_exit_code(endings, name, ended, code):
     status = endings[name].read_status()
     assert (status["state"], status["exit_code"]) == (ended, code)
@@ -134,17 +146,21 @@ def test_the_environment_is_on_record_and_no_token_is(endings):
 def test_a_damaged_specification_is_exit_code_2(lab):
     run = lab.freeze("damaged", "1")
     run.spec_file.write_text("{")
-    done = subprocess.run([sys.executable, "-m", "labkit.cluster.runner", str(run.path)], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit.cluster.runner", str(run.path)], capture_output=True, text=True
+    )
     assert (done.returncode, run.read_status()["state"]) == (2, "failed")
     assert "spec.json" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_term_sets_the_flag_and_a_training_that_looks_at_it_saves(lab):
-    run = lab.freeze("polls", "from labkit.records import current_run\nimport time\n"
-                              "from labkit.errors import Interrupted\nrun = current_run()\n"
-                              "(run.path / 'here').touch()\n"
-                              "while not run.stop_requested(): time.sleep(.05)\nraise Interrupted('saved')")
+    run = lab.freeze(
+        "polls",
+        "from labkit.records import current_run\nimport time\n"
+        "from labkit.errors import Interrupted\nrun = current_run()\n"
+        "(run.path / 'here').touch()\n"
+        "while not run.stop_requested(): time.sleep(.05)\nraise Interrupted('saved')",
+    )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "here").exists())
     os.kill(run.read_status()["pid"], signal.SIGTERM)
@@ -153,9 +169,12 @@ def test_term_sets_the_flag_and_a_training_that_looks_at_it_saves(lab):
 
 
 def test_usr1_stops_between_two_cells_without_a_deadline(lab):
-    run = lab.freeze("waits", "from labkit.records import current_run\nimport time\nrun = current_run()\n"
-                              "(run.path / 'here').touch()\nwhile not run.stop_requested(): time.sleep(.05)",
-                     "raise SystemError('must not be reached')")
+    run = lab.freeze(
+        "waits",
+        "from labkit.records import current_run\nimport time\nrun = current_run()\n"
+        "(run.path / 'here').touch()\nwhile not run.stop_requested(): time.sleep(.05)",
+        "raise SystemError('must not be reached')",
+    )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "here").exists())
     os.kill(run.read_status()["pid"], signal.SIGUSR1)
@@ -165,9 +184,12 @@ def test_usr1_stops_between_two_cells_without_a_deadline(lab):
 
 def test_a_kernel_that_does_not_stop_is_ended_with_all_it_started_and_that_is_said(lab, monkeypatch):
     monkeypatch.setenv("LABKIT_GRACE_S", "1")
-    run = lab.freeze("deaf", "import subprocess, time\nfrom labkit.records import current_run\n"
-                             "child = subprocess.Popen(['sleep', '600'])\n"
-                             "(current_run().path / 'child').write_text(str(child.pid))\ntime.sleep(600)")
+    run = lab.freeze(
+        "deaf",
+        "import subprocess, time\nfrom labkit.records import current_run\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "(current_run().path / 'child').write_text(str(child.pid))\ntime.sleep(600)",
+    )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "child").exists() and (run.path / "child").read_text())
     child = process.identity(int((run.path / "child").read_text()))
@@ -179,8 +201,10 @@ def test_a_kernel_that_does_not_stop_is_ended_with_all_it_started_and_that_is_sa
 
 
 def test_cancelling_is_no_interruption_and_a_second_term_needs_no_grace(lab):
-    run = lab.freeze("cancelled", "from labkit.records import current_run\nimport time\n"
-                                  "(current_run().path / 'here').touch()\ntime.sleep(600)")
+    run = lab.freeze(
+        "cancelled",
+        "from labkit.records import current_run\nimport time\n(current_run().path / 'here').touch()\ntime.sleep(600)",
+    )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "here").exists())
     started = time.monotonic()
@@ -192,9 +216,14 @@ def test_cancelling_is_no_interruption_and_a_second_term_needs_no_grace(lab):
 
 
 def test_a_runner_killed_in_the_middle_leaves_a_valid_notebook_and_is_shown_as_died(lab):
-    run = lab.freeze("orphan", "print('first')", "from labkit.records import current_run\nimport time, os\n"
-                               "(current_run().path / 'kernel').write_text(str(os.getpid()))\n"
-                               "time.sleep(600)", "1")
+    run = lab.freeze(
+        "orphan",
+        "print('first')",
+        "from labkit.records import current_run\nimport time, os\n"
+        "(current_run().path / 'kernel').write_text(str(os.getpid()))\n"
+        "time.sleep(600)",
+        "1",
+    )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "kernel").exists() and (run.path / "kernel").read_text())
     kernel = process.identity(int((run.path / "kernel").read_text()))
@@ -209,8 +238,10 @@ def test_a_runner_killed_in_the_middle_leaves_a_valid_notebook_and_is_shown_as_d
 def test_a_full_disk_is_one_sentence_and_the_last_good_notebook_stays(lab):
     """A limit on file sizes is the disk that is full; the kernel's output makes the notebook too large."""
     run = lab.freeze("full", "print('small')", "print('x' * 400_000)", "1")
-    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-            "from labkit.cluster.runner import main; sys.exit(main([sys.argv[1]]))")
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "from labkit.cluster.runner import main; sys.exit(main([sys.argv[1]]))"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True)
     assert done.returncode == 1
     assert "is full" in done.stderr and "Traceback" not in done.stderr
@@ -223,10 +254,20 @@ def test_outputs_settle_as_a_terminal_would_leave_them():
         return nbformat.v4.new_output("stream", name=name, text=text)
 
     picture = nbformat.v4.new_output("display_data", {"text/plain": "p"})
-    outputs = [stream("stderr", "1%\r50%"), stream("stdout", "a\n"), stream("stderr", "\r99%\r\n"), picture,
-               stream("stdout", "b"), stream("stdout", "c")]
+    outputs = [
+        stream("stderr", "1%\r50%"),
+        stream("stdout", "a\n"),
+        stream("stderr", "\r99%\r\n"),
+        picture,
+        stream("stdout", "b"),
+        stream("stdout", "c"),
+    ]
     assert [(o.get("name"), o.get("text")) for o in settled(outputs)] == [
-        ("stdout", "a\n"), ("stderr", "99%\n"), (None, None), ("stdout", "bc")]
+        ("stdout", "a\n"),
+        ("stderr", "99%\n"),
+        (None, None),
+        ("stdout", "bc"),
+    ]
 
 
 def test_a_very_long_line_settles_in_no_time():
@@ -245,7 +286,8 @@ def test_an_error_while_cells_run_is_told_without_colour_codes():
 def test_runs_of_a_notebook_that_is_no_notebook_are_refused(lab):
     run = lab.freeze("torn", "1")
     run.source.write_text("{ not json")
-    done = subprocess.run([sys.executable, "-m", "labkit.cluster.runner", str(run.path)], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit.cluster.runner", str(run.path)], capture_output=True, text=True
+    )
     assert done.returncode == 2 and "no notebook" in done.stderr and "Traceback" not in done.stderr
     assert RunFolder(run.path).read_status()["state"] == "failed"

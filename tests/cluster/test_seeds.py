@@ -7,15 +7,32 @@ from labkit.cluster.page import page
 
 
 def row(setting, seed, value, state="done", **more):
-    return {"id": f"s-{setting}-{seed}", "setting": setting, "state": state, "metric": "accuracy",
-            "value": value, "seconds": 10.0 + seed, "varied": f"{setting}, seed={seed}", "parent": "s",
-            "created": seed, "message": "", "place": "", "title": "A lesson", "figures": [],
-            "files": {}} | more
+    return {
+        "id": f"s-{setting}-{seed}",
+        "setting": setting,
+        "state": state,
+        "metric": "accuracy",
+        "value": value,
+        "seconds": 10.0 + seed,
+        "varied": f"{setting}, seed={seed}",
+        "parent": "s",
+        "created": seed,
+        "message": "",
+        "place": "",
+        "title": "A lesson",
+        "figures": [],
+        "files": {},
+    } | more
 
 
 def test_settings_are_gathered_best_first_and_failures_count():
-    rows = [row("mode=a", 0, 0.2), row("mode=a", 1, 0.4), row("mode=b", 0, 0.9, **{"m.images_seen": 640}),
-            row("mode=b", 1, None, state="failed"), row("mode=c", 0, None, state="running")]
+    rows = [
+        row("mode=a", 0, 0.2),
+        row("mode=a", 1, 0.4),
+        row("mode=b", 0, 0.9, **{"m.images_seen": 640}),
+        row("mode=b", 1, None, state="failed"),
+        row("mode=c", 0, None, state="running"),
+    ]
     best, second, last = seeds.over_seeds(rows)
     assert [best[key] for key in ("setting", "runs", "of", "mean", "half")] == ["mode=b", 1, 2, 0.9, None]
     assert second["mean"] == pytest.approx(0.3) and second["half"] == pytest.approx(12.706 * 0.1, rel=1e-3)
@@ -34,21 +51,32 @@ def test_the_page_shows_mean_and_interval():
     assert "mean with 95 % interval over seeds" in text and "0.3 ± 0.25" in text and "40,960" in text
     assert "mode=&lt;a&gt;" in text and "mode=<a>" not in text
     places = [text.index(f'{name}</th><td class="num">3 of 3') for name in ("mode=b", "mode=&lt;a&gt;")]
-    assert places == sorted(places)                          # best first
+    assert places == sorted(places)  # best first
 
 
 def mode(name, seed, value, **more):
-    return row(f"mode={name}", seed, value, **{"notebook": "mode", "parent": None,
-               "p.mode": name, "p.seed": seed, "p.preset": "tiny", "p.max_steps": 0} | more)
+    return row(
+        f"mode={name}",
+        seed,
+        value,
+        **{"notebook": "mode", "parent": None, "p.mode": name, "p.seed": seed, "p.preset": "tiny", "p.max_steps": 0}
+        | more,
+    )
 
 
 def test_modes_are_one_table_however_they_were_started():
-    rows = [mode("b", 0, 0.9), mode("a", 1, 0.4, parent="sweep"), mode("a", 0, 0.2), mode("a", 0, 0.7),
-            mode("a", 0, None, **{"p.max_steps": 5}), row("lr=1", 0, 0.3, notebook="train")]
-    (title, (best, second)), = seeds.over_modes(rows).items()
-    assert title == "Modes compared: mode, preset=tiny"          # another budget is another question
+    rows = [
+        mode("b", 0, 0.9),
+        mode("a", 1, 0.4, parent="sweep"),
+        mode("a", 0, 0.2),
+        mode("a", 0, 0.7),
+        mode("a", 0, None, **{"p.max_steps": 5}),
+        row("lr=1", 0, 0.3, notebook="train"),
+    ]
+    ((title, (best, second)),) = seeds.over_modes(rows).items()
+    assert title == "Modes compared: mode, preset=tiny"  # another budget is another question
     assert best["setting"] == "b" and second["runs"] == 2
-    assert second["mean"] == pytest.approx(0.3)                  # of mode a, seed 0 the newest run counts
+    assert second["mean"] == pytest.approx(0.3)  # of mode a, seed 0 the newest run counts
     assert title in page(rows)
 
 
@@ -65,4 +93,4 @@ def test_one_mode_alone_is_no_table():
 def test_an_interval_is_drawn_across_the_end_of_its_bar():
     text = page([mode("a", 0, 0.25), mode("a", 1, 0.75), mode("b", 0, 10.0)])
     half = 12.706 * 0.25
-    assert f'H{180 * (0.5 + half) / 10:.1f}' in text and "M0.0 3v6" in text      # not left of nothing
+    assert f"H{180 * (0.5 + half) / 10:.1f}" in text and "M0.0 3v6" in text  # not left of nothing

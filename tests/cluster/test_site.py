@@ -26,10 +26,10 @@ def test_what_is_typed_goes_over_the_sites_own(monkeypatch):
     assert load_site().name == "byu" and load_site("generic").name == "generic"
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
-    ("30", 1800), ("1:30", 90), ("04:00:00", 14400), ("1-0", 86400), ("1-12:30", 131400),
-    ("2-00:00:01", 172801),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("30", 1800), ("1:30", 90), ("04:00:00", 14400), ("1-0", 86400), ("1-12:30", 131400), ("2-00:00:01", 172801)],
+)
 def test_a_time_limit_is_read_as_slurm_reads_it(text, wanted):
     assert seconds(text) == wanted
 
@@ -40,13 +40,16 @@ def test_a_time_limit_that_is_none_is_refused(text):
         load_site("generic", time=text)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("gpu: 2", "Unknown site field 'gpu'. Did you mean gpus"),
-    ("gpus: -1", "gpus is wrong: .*got -1"),
-    ("account: a b\n", "account is wrong: must be one word"),
-    ("- a list", "must hold `name: value` lines"),
-    ("a: b: c", "cannot be read as YAML"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gpu: 2", "Unknown site field 'gpu'. Did you mean gpus"),
+        ("gpus: -1", "gpus is wrong: .*got -1"),
+        ("account: a b\n", "account is wrong: must be one word"),
+        ("- a list", "must hold `name: value` lines"),
+        ("a: b: c", "cannot be read as YAML"),
+    ],
+)
 def test_a_wrong_site_file_is_told_in_one_sentence(tmp_path, text, said):
     file = tmp_path / "mine.yaml"
     file.write_text(text)

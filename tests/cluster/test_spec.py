@@ -43,9 +43,10 @@ def test_a_name_that_is_no_folder_name_is_refused(lab, name):
         spec.make_spec(lab.notebook("n", "1"), name=name)
 
 
-@pytest.mark.parametrize(("fields", "said"), [
-    ({"timeout_s": -1}, "--timeout"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads"),
-])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"timeout_s": -1}, "--timeout"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads")],
+)
 def test_wrong_options_are_one_sentence(lab, fields, said):
     with pytest.raises(LabError, match=said):
         spec.make_spec(lab.notebook("n", "1"), **fields)
@@ -66,8 +67,9 @@ def test_notebooks_are_found_by_number_and_name(lab, monkeypatch, tmp_path):
     for name in ("01_first", "02_second", "train"):
         lab.notebook(name, "1").rename(tmp_path / "notebooks" / f"{name}.ipynb")
     monkeypatch.setattr(spec, "repo_root", lambda: tmp_path)
-    assert {spec.find_notebook(given).stem for given in ("02", "02_second", "notebooks/02_second.ipynb")} == \
-        {"02_second"}
+    assert {spec.find_notebook(given).stem for given in ("02", "02_second", "notebooks/02_second.ipynb")} == {
+        "02_second"
+    }
     with pytest.raises(LabError, match="Did you mean train"):
         spec.find_notebook("notebooks/trian.ipynb")
 

@@ -30,7 +30,7 @@ def test_a_running_process_runs_and_a_gone_one_has_died(runs):
     sleeper.kill()
     sleeper.wait()
     assert state.observe(run)["state"] == "died"
-    assert run.read_status()["state"] == "running"      # looking changes nothing
+    assert run.read_status()["state"] == "running"  # looking changes nothing
 
 
 def test_a_zombie_and_a_process_id_given_again_are_not_alive(runs):
@@ -40,7 +40,7 @@ def test_a_zombie_and_a_process_id_given_again_are_not_alive(runs):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     identity = process.identity(ended.pid)
     deadline = time.monotonic() + 30
-    while process.is_alive(identity):                    # not reaped: it stays as a zombie
+    while process.is_alive(identity):  # not reaped: it stays as a zombie
         assert time.monotonic() < deadline
         time.sleep(0.02)
     ended.wait()

@@ -24,7 +24,11 @@ run.summarize(values=[one.read_summary()['lr'] for one in runs], ids=[one.id for
 
 def test_a_grid_is_every_combination_in_order():
     assert sweeps.expand({"a": [1, 2], "b": ["x", "y"]}) == [
-        {"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
 
 
 @pytest.mark.parametrize("grid", [{}, {"lr": []}, {"lr": "0.1"}])
@@ -60,6 +64,7 @@ def test_only_what_failed_is_sent_again(lab):
     assert lab.go(runs, jobs=2) == 1
     assert [state.observe(run)["state"] for run in runs] == ["done", "failed"]
     from labkit.cluster.launch import unfinished
+
     assert unfinished(state.children("again")) == [runs[1]]
     lab.go(unfinished(runs))
     assert [(run.path / "times").read_text() for run in runs] == ["x", "xx"]
@@ -96,10 +101,13 @@ def test_a_failing_point_is_told_when_all_have_ended(lab):
 @pytest.mark.integration
 def test_stopping_the_owner_stops_the_sweep_and_what_waits_is_not_started(lab):
     owner = RunFolder(lab.runs / "owner").create({})
-    path = lab.notebook("long", "from labkit.records import current_run\nimport time\n"
-                                "from labkit.errors import Interrupted\nrun = current_run()\n"
-                                f"open({str(owner.stop_flag)!r}, 'w').close()\n"
-                                "while not run.stop_requested(): time.sleep(.05)\nraise Interrupted('saved')")
+    path = lab.notebook(
+        "long",
+        "from labkit.records import current_run\nimport time\n"
+        "from labkit.errors import Interrupted\nrun = current_run()\n"
+        f"open({str(owner.stop_flag)!r}, 'w').close()\n"
+        "while not run.stop_requested(): time.sleep(.05)\nraise Interrupted('saved')",
+    )
     with pytest.raises(Interrupted):
         sweep(path, grid={"lr": [0.1, 0.2]}, jobs=1, parent=owner)
     ended = sorted(state.observe(run).get("message") for run in state.children("owner"))
@@ -121,7 +129,7 @@ def test_a_queue_ends_with_the_process_that_waits_for_it_and_cancelled_runs_neve
     known = process.identity(runs[0].read_status()["pid"])
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    lab.executor.cancel(runs[0], now=True)      # the queue's own TERM would wait for the grace period
+    lab.executor.cancel(runs[0], now=True)  # the queue's own TERM would wait for the grace period
     lab.until(lambda: not process.is_alive(known))
     lab.until(lambda: state.observe(runs[0])["state"] == "cancelled")
     assert state.observe(runs[1])["state"] == "cancelled" and not (runs[1].path / "here").exists()

@@ -240,24 +240,26 @@ def broken(**changes):
 
 @pytest.mark.parametrize(
     ("call", "words"),
-    [(lambda: make(batch_size=64), "larger than the split of 50"),
-     (lambda: make(batch_size=30, world_size=2), "at most 25"),
-     (lambda: make(batch_size=7, world_size=7, drop_last=False), "use drop_last=True"),
-     (lambda: make(batch_size=0), "^batch_size is 0; give at least 1.$"),
-     (lambda: make(rank=2, world_size=2), "rank is 2; give 0 to 1"),
-     (lambda: make(augment=supervised(20, pad=2)), "does not fit"),
-     (lambda: make(mean=[0.5, 0.5]), "2 values for 3 channels"),
-     (lambda: make(mean=[0.5], std=[0.0]), "positive std"),
-     (lambda: make(broken(images=torch.zeros(50, 3, 8, 8).int())), "uint8"),
-     (lambda: make(broken(images=255 * torch.rand(50, 3, 8, 8))), "scale them"),
-     (lambda: make(broken(images=torch.zeros(50, 8, 8).byte())), r"\(N, C, H, W\)"),
-     (lambda: make(broken(images=torch.zeros(0, 3, 8, 8).byte(), labels=None)), "no images"),
-     (lambda: make(broken(labels=torch.arange(49))), "49 labels"),
-     (lambda: make(workers=-1), "^workers is -1; give 0"),
-     (lambda: make(broken(images=torch.full((50, 3, 8, 8), torch.nan))), "these hold NaN: mend or drop"),
-     (lambda: Batches(split(), 8, device="cuda:77"), "^There is no cuda:77 here; use one of: cpu"),
-     (lambda: Batches(split(), 8, device="gpu"), "^'gpu' is no device; use one of: cpu")],
-)  # fmt: skip
+    [
+        (lambda: make(batch_size=64), "larger than the split of 50"),
+        (lambda: make(batch_size=30, world_size=2), "at most 25"),
+        (lambda: make(batch_size=7, world_size=7, drop_last=False), "use drop_last=True"),
+        (lambda: make(batch_size=0), "^batch_size is 0; give at least 1.$"),
+        (lambda: make(rank=2, world_size=2), "rank is 2; give 0 to 1"),
+        (lambda: make(augment=supervised(20, pad=2)), "does not fit"),
+        (lambda: make(mean=[0.5, 0.5]), "2 values for 3 channels"),
+        (lambda: make(mean=[0.5], std=[0.0]), "positive std"),
+        (lambda: make(broken(images=torch.zeros(50, 3, 8, 8).int())), "uint8"),
+        (lambda: make(broken(images=255 * torch.rand(50, 3, 8, 8))), "scale them"),
+        (lambda: make(broken(images=torch.zeros(50, 8, 8).byte())), r"\(N, C, H, W\)"),
+        (lambda: make(broken(images=torch.zeros(0, 3, 8, 8).byte(), labels=None)), "no images"),
+        (lambda: make(broken(labels=torch.arange(49))), "49 labels"),
+        (lambda: make(workers=-1), "^workers is -1; give 0"),
+        (lambda: make(broken(images=torch.full((50, 3, 8, 8), torch.nan))), "these hold NaN: mend or drop"),
+        (lambda: Batches(split(), 8, device="cuda:77"), "^There is no cuda:77 here; use one of: cpu"),
+        (lambda: Batches(split(), 8, device="gpu"), "^'gpu' is no device; use one of: cpu"),
+    ],
+)
 def test_mistakes_are_explained(call, words):
     with pytest.raises(LabError, match=words):
         call()

@@ -28,9 +28,7 @@ def skewed_source(counts=(50, 30, 5, 1), test_label=0):
 
 def noise(count):
     """Return random images, the same at every call."""
-    return torch.randint(
-        0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    return torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture

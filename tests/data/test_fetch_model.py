@@ -119,8 +119,11 @@ def test_the_model_is_downloaded_once_and_the_token_goes_to_the_hub_alone(hub, t
     assert folder == tmp_path / DINOV3 and whole(folder)
     sent = {(method, path.partition("/resolve/")[0], token) for method, path, token, _ in hub.asked}
     bearer = f"Bearer {TOKEN}"
-    assert sent == {("HEAD", f"/{REPO}", bearer), ("GET", f"/{REPO}", bearer),
-                    ("GET", "/storage/model.safetensors", None)}  # fmt: skip
+    assert sent == {
+        ("HEAD", f"/{REPO}", bearer),
+        ("GET", f"/{REPO}", bearer),
+        ("GET", "/storage/model.safetensors", None),
+    }
     hub.asked.clear()
     fetch_dinov3(tmp_path, token=None)  # what is there needs neither a token nor a question
     assert hub.asked == []
@@ -128,8 +131,11 @@ def test_the_model_is_downloaded_once_and_the_token_goes_to_the_hub_alone(hub, t
 
 def test_a_hub_that_redirects_only_the_download_does_not_pass_the_token_on(hub, tmp_path, monkeypatch):
     place = f"{hub.url}/{REPO}/resolve/{REVISION}/model.safetensors"
-    monkeypatch.setattr(fetch_model, "_locate", lambda name, token: (
-        place.replace("model.safetensors", name), {"Authorization": f"Bearer {token}"}))  # fmt: skip
+    monkeypatch.setattr(
+        fetch_model,
+        "_locate",
+        lambda name, token: (place.replace("model.safetensors", name), {"Authorization": f"Bearer {token}"}),
+    )
     assert whole(fetch_dinov3(tmp_path, token=TOKEN))
     assert [token for _, path, token, _ in hub.asked if path.startswith("/storage/")] == [None]
 
@@ -161,12 +167,15 @@ def test_somebodys_own_file_is_not_written_over(hub, tmp_path):
     assert own.read_bytes() == b"fine-tuned for weeks" and hub.asked == []
 
 
-@pytest.mark.parametrize(("status", "said"), [
-    (401, r"refuses this HF_TOKEN \(401.*https://huggingface\.co/settings/tokens"),
-    (403, r"no access to dinov3 yet \(403\): visit https://huggingface\.co/facebook/dinov3-vits16.*accept"),
-    (404, r"no facebook/dinov3.* at revision 114c1379 \(404\)"),
-    (503, "The hub answers 503"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, r"refuses this HF_TOKEN \(401.*https://huggingface\.co/settings/tokens"),
+        (403, r"no access to dinov3 yet \(403\): visit https://huggingface\.co/facebook/dinov3-vits16.*accept"),
+        (404, r"no facebook/dinov3.* at revision 114c1379 \(404\)"),
+        (503, "The hub answers 503"),
+    ],
+)
 def test_each_refusal_of_the_hub_is_its_own_sentence(status, said, hub, tmp_path):
     hub.refuses = status
     refused(tmp_path, said)
@@ -202,8 +211,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(hub, tmp_path):
 def command(tmp_path, **variables):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     private = {"LABKIT_DATA": str(tmp_path), "HF_HOME": str(tmp_path / "home")}
-    return subprocess.run([sys.executable, "-m", "labkit.cli", "fetch", "dinov3"], text=True,
-                          capture_output=True, env=kept | private | variables)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "labkit.cli", "fetch", "dinov3"],
+        text=True,
+        capture_output=True,
+        env=kept | private | variables,
+    )
 
 
 def test_the_command_says_how_to_get_a_token(tmp_path, monkeypatch):

@@ -149,11 +149,14 @@ def test_plain_idx_files_do_without_the_packed_ones(tmp_path, monkeypatch):
         data.load("mnist")
 
 
-@pytest.mark.parametrize("name, file", [
-    ("cifar10", "cifar-10-batches-py/data_batch_3"),
-    ("cifar100", "cifar-100-python/train"),
-    ("mnist", "MNIST/raw/train-labels-idx1-ubyte.gz"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, file",
+    [
+        ("cifar10", "cifar-10-batches-py/data_batch_3"),
+        ("cifar100", "cifar-100-python/train"),
+        ("mnist", "MNIST/raw/train-labels-idx1-ubyte.gz"),
+    ],
+)
 def test_one_changed_byte_is_found_before_anything_is_unpickled(tmp_path, monkeypatch, name, file):
     (write_mnist if name == "mnist" else write_cifar)(tmp_path, monkeypatch, name)
     content = bytearray((tmp_path / file).read_bytes())

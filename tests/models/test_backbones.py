@@ -58,9 +58,14 @@ def saved(tmp_path_factory):
     """A small DINOv3 as save_pretrained leaves it, of sizes unlike the tiny one's."""
     torch.manual_seed(0)
     config = transformers.DINOv3ViTConfig(
-        hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=3,
-        num_register_tokens=4, image_size=32, patch_size=8,
-    )  # fmt: skip
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        num_register_tokens=4,
+        image_size=32,
+        patch_size=8,
+    )
     folder = tmp_path_factory.mktemp("dinov3")
     transformers.DINOv3ViTModel(config).save_pretrained(folder)
     return folder
@@ -173,9 +178,9 @@ def test_fetched_is_the_folder_that_labkit_fetch_fills(saved, tmp_path, monkeypa
     assert torch.equal(model(images), dinov3(saved, image_size=32).eval()(images))
 
 
-@pytest.mark.parametrize(("source", "size", "patch"), [
-    ("scratch", 40, 16), ("scratch", 8, 16), ("tiny", 30, 4), ("saved", 36, 8),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "size", "patch"), [("scratch", 40, 16), ("scratch", 8, 16), ("tiny", 30, 4), ("saved", 36, 8)]
+)
 def test_images_that_the_patches_do_not_tile_are_refused(source, size, patch, saved):
     with pytest.raises(LabError, match=f"patches of {patch} px, which do not tile {size} px") as told:
         dinov3(saved if source == "saved" else source, image_size=size)
@@ -223,20 +228,23 @@ def only_a_part(folder):
     (folder / "model.safetensors").rename(folder / "model.safetensors.part")
 
 
-@pytest.mark.parametrize(("harm", "said"), [
-    (without("config.json"), "incomplete, config.json is missing"),
-    (without("model.safetensors"), "incomplete, model.safetensors is missing"),
-    (only_a_part, "incomplete, model.safetensors is missing"),
-    (cut("config.json", 100), "damaged, config.json"),
-    (cut("config.json", 0), "damaged, config.json"),
-    (cut("model.safetensors", 0), "damaged or half downloaded"),
-    (cut("model.safetensors", 1000), "damaged or half downloaded"),
-    (cut("model.safetensors", -1), "damaged or half downloaded"),
-    (one_weight_less, r"lacks 1 weights \(e\.g\. norm\.weight\)"),
-    (written(hidden_size=96), "damaged or half downloaded"),
-    (written(model_type="dinov2"), "type 'dinov2', not a DINOv3 ViT"),
-    (lambda folder: (folder / "config.json").write_text("[]"), "type None, not a DINOv3 ViT"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (without("config.json"), "incomplete, config.json is missing"),
+        (without("model.safetensors"), "incomplete, model.safetensors is missing"),
+        (only_a_part, "incomplete, model.safetensors is missing"),
+        (cut("config.json", 100), "damaged, config.json"),
+        (cut("config.json", 0), "damaged, config.json"),
+        (cut("model.safetensors", 0), "damaged or half downloaded"),
+        (cut("model.safetensors", 1000), "damaged or half downloaded"),
+        (cut("model.safetensors", -1), "damaged or half downloaded"),
+        (one_weight_less, r"lacks 1 weights \(e\.g\. norm\.weight\)"),
+        (written(hidden_size=96), "damaged or half downloaded"),
+        (written(model_type="dinov2"), "type 'dinov2', not a DINOv3 ViT"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "type None, not a DINOv3 ViT"),
+    ],
+)
 def test_a_broken_folder_is_one_sentence_that_mends_this_folder(harm, said, copy, capfd, monkeypatch):
     harm(copy)
     with pytest.raises(LabError, match=said) as told:

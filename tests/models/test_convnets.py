@@ -28,9 +28,7 @@ def shake_statistics(model):
             nn.init.normal_(module.bias, std=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "stem"), [("resnet18", "cifar"), ("resnet18", "imagenet"), ("resnet34", "cifar")]
-)
+@pytest.mark.parametrize(("name", "stem"), [("resnet18", "cifar"), ("resnet18", "imagenet"), ("resnet34", "cifar")])
 def test_resnet_is_torchvisions_with_another_stem(name, stem):
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, name)(num_classes=10)

@@ -13,9 +13,13 @@ def dinov3():
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     config = transformers.DINOv3ViTConfig(
-        hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=3,
-        num_register_tokens=4, image_size=32,
-    )  # fmt: skip
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        num_register_tokens=4,
+        image_size=32,
+    )
     return transformers.DINOv3ViTModel(config).eval()
 
 

@@ -21,10 +21,14 @@ def test_it_knows_shapes_that_it_has_never_seen():
     settings = modes.settings("tiny", probe_labels=600)
     corpus, probe = modes.sources("shapes", settings=settings)
     scores, normal = {}, {"mean": corpus.mean, "std": corpus.std}
-    for name, encoder in {"shipped": models.pretrained("resnet_tiny"),
-                          "random": models.build("resnet_tiny", num_classes=None)}.items():  # fmt: skip
-        parts = [evaluate.extract_features(encoder, Batches.evaluation(split, 500, **normal))
-                 for split in (probe.train, probe.val)]  # fmt: skip
+    for name, encoder in {
+        "shipped": models.pretrained("resnet_tiny"),
+        "random": models.build("resnet_tiny", num_classes=None),
+    }.items():
+        parts = [
+            evaluate.extract_features(encoder, Batches.evaluation(split, 500, **normal))
+            for split in (probe.train, probe.val)
+        ]
         scores[name] = evaluate.knn_accuracy(*parts[0], *parts[1])
     assert scores["shipped"] > scores["random"] + 0.4, scores
 

@@ -64,26 +64,14 @@ def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, runs):
 def test_tagged_cells_show_the_same_again(notebook, runs, tmp_path):
     """nbval executes the finished copy again and compares the cells tagged `nbval-check-output`."""
     if not (runs / Path(notebook).stem).exists():  # this test alone, or on another worker
-        assert (
-            labkit("run", f"notebooks/{notebook}", "--name", Path(notebook).stem, runs=runs).returncode == 0
-        )
+        assert labkit("run", f"notebooks/{notebook}", "--name", Path(notebook).stem, runs=runs).returncode == 0
     executed = tmp_path / notebook
     shutil.copy(runs / Path(notebook).stem / "executed.ipynb", executed)
     cells = nbformat.read(executed, as_version=4).cells
     assert any("nbval-check-output" in cell.metadata.get("tags", []) for cell in cells), "no cell is tagged"
     env = {**os.environ, "LABKIT_RUNS": str(tmp_path / "again")}
     env.pop("LABKIT_RUN_DIR", None)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:cacheprovider",
-        "--nbval-lax",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--nbval-lax"]
     command += ["--nbval-current-env", "--nbval-cell-timeout=300", "--rootdir", str(tmp_path), str(executed)]
     result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:]

@@ -16,11 +16,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = {"labkit", "assignments", "autograder"}
-MAX_LINES, MAX_PARAMETERS = 25, {True: 8, False: 10}                    # of a lesson; of a unit for sweeps
-CELLS, WORDS = range(40, 71), range(2000, 4001)                      # of a numbered lesson
+MAX_LINES, MAX_PARAMETERS = 25, {True: 8, False: 10}  # of a lesson; of a unit for sweeps
+CELLS, WORDS = range(40, 71), range(2000, 4001)  # of a numbered lesson
 
 
 # ---- what the rules look at
+
 
 def sources(notebook, kind):
     return [cell.source for cell in notebook.cells if cell.cell_type == kind]
@@ -60,8 +61,9 @@ def third_party():
     wanted = {plain_name(entry) for entry in listed}
     brought = [entry for name in wanted for entry in requires(name) or [] if "extra ==" not in entry]
     wanted |= {plain_name(entry) for entry in brought}
-    return {name for name, owners in packages_distributions().items()
-            if wanted & {plain_name(owner) for owner in owners}}
+    return {
+        name for name, owners in packages_distributions().items() if wanted & {plain_name(owner) for owner in owners}
+    }
 
 
 def outside(count, wanted, what):
@@ -69,6 +71,7 @@ def outside(count, wanted, what):
 
 
 # ---- the rules: each returns its complaints, one sentence each
+
 
 def one_title(notebook, numbered):
     count = headings(notebook).count(1)
@@ -90,18 +93,20 @@ def words_of_a_lesson(notebook, numbered):
 
 
 def short_cells(notebook, numbered):
-    return [f"cell {i} has {len(cell.source.splitlines())} lines" for i, cell in enumerate(notebook.cells)
-            if len(cell.source.splitlines()) > MAX_LINES]
+    return [
+        f"cell {i} has {len(cell.source.splitlines())} lines"
+        for i, cell in enumerate(notebook.cells)
+        if len(cell.source.splitlines()) > MAX_LINES
+    ]
 
 
 def prose_between_code(notebook, numbered):
     kinds = [cell.cell_type for cell in notebook.cells]
-    return [f"cells {i} and {i + 1} are both code" for i in range(len(kinds) - 1)
-            if kinds[i] == kinds[i + 1] == "code"]
+    return [f"cells {i} and {i + 1} are both code" for i in range(len(kinds) - 1) if kinds[i] == kinds[i + 1] == "code"]
 
 
 def plain_python(notebook, numbered):
-    broken = []                                            # a failing `!command` would go unnoticed
+    broken = []  # a failing `!command` would go unnoticed
     for source in sources(notebook, "code"):
         try:
             ast.parse(source)
@@ -129,13 +134,19 @@ def one_parameters_cell(notebook, numbered):
 
 
 def nothing_executed(notebook, numbered):
-    return [f"cell {i} has outputs or an execution count" for i, cell in enumerate(notebook.cells)
-            if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None)]
+    return [
+        f"cell {i} has outputs or an execution count"
+        for i, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None)
+    ]
 
 
 def no_sys_path(notebook, numbered):
-    return ["sys.path is touched" for node in nodes(notebook, ast.Attribute)
-            if node.attr == "path" and isinstance(node.value, ast.Name) and node.value.id == "sys"]
+    return [
+        "sys.path is touched"
+        for node in nodes(notebook, ast.Attribute)
+        if node.attr == "path" and isinstance(node.value, ast.Name) and node.value.id == "sys"
+    ]
 
 
 def figures_have_alt_text(notebook, numbered):
@@ -166,12 +177,25 @@ def imports_from_known_places(notebook, numbered):
     return [f"import of {name!r}" for name in wrong + private]
 
 
-RULES = [one_title, headings_descend_by_one, length_of_a_lesson, words_of_a_lesson, short_cells,
-         prose_between_code, plain_python, one_parameters_cell, nothing_executed, no_sys_path,
-         figures_have_alt_text, images_have_alt_text, imports_from_known_places]
+RULES = [
+    one_title,
+    headings_descend_by_one,
+    length_of_a_lesson,
+    words_of_a_lesson,
+    short_cells,
+    prose_between_code,
+    plain_python,
+    one_parameters_cell,
+    nothing_executed,
+    no_sys_path,
+    figures_have_alt_text,
+    images_have_alt_text,
+    imports_from_known_places,
+]
 
 
 # ---- the notebooks of this repository
+
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -193,13 +217,16 @@ def test_there_are_notebooks_to_lint():
 
 # ---- the rules themselves: a good lesson passes them all, and each catches its own defect
 
+
 def lesson():
     """The smallest notebook that keeps every rule of a numbered lesson."""
     parameters = new_code_cell('preset = "tiny"\nseed = 0', metadata={"tags": ["parameters"]})
     cells = [new_markdown_cell("# Title\n\n" + "word " * 100), parameters]
     for part in range(22):
-        cells += [new_markdown_cell(f"## Part {part}\n\n" + "word " * 100),
-                  new_code_cell("import torch\nfrom labkit import plots")]
+        cells += [
+            new_markdown_cell(f"## Part {part}\n\n" + "word " * 100),
+            new_code_cell("import torch\nfrom labkit import plots"),
+        ]
     return new_notebook(cells=cells)
 
 

@@ -52,7 +52,7 @@ def cluster():
         if os.environ.get("LABKIT_REQUIRE_SLURM") == "1":
             pytest.fail(said)
         pytest.skip(said)
-    folder = Path(tempfile.mkdtemp(prefix="labkit-slurm-", dir="/tmp"))      # short: sockets lie in it
+    folder = Path(tempfile.mkdtemp(prefix="labkit-slurm-", dir="/tmp"))  # short: sockets lie in it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABKIT_SLURM_DIR", str(folder))
         patch.setenv("LABKIT_SLURM_PORT", str(random.randrange(21_000, 30_000, 10)))
@@ -87,8 +87,10 @@ class Lab:
         return SlurmExecutor(load_site("laptop", **chosen))
 
     def notebook(self, name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
-        made = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-                *map(nbformat.v4.new_code_cell, cells)]
+        made = [
+            nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+            *map(nbformat.v4.new_code_cell, cells),
+        ]
         nbformat.write(nbformat.v4.new_notebook(cells=made), self.folder / f"{name}.ipynb")
         return self.folder / f"{name}.ipynb"
 
@@ -96,8 +98,14 @@ class Lab:
         return freeze(make_spec(self.notebook(name, *cells), name=name, **spec))
 
     def labkit(self, *words: str, **options) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-m", "labkit.cli", *words], cwd=self.folder, text=True,
-                              capture_output=True, timeout=120, **options)
+        return subprocess.run(
+            [sys.executable, "-m", "labkit.cli", *words],
+            cwd=self.folder,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            **options,
+        )
 
     def run(self, name: str) -> RunFolder:
         return RunFolder(self.folder / "runs" / name)
@@ -117,8 +125,7 @@ class Lab:
     def ended(self, *runs: RunFolder, timeout_s: float = 120) -> list[str]:
         """Wait until Slurm and the runners have done with these runs; return their states."""
         for run in runs:
-            self.until(lambda run=run: self.state(run)["state"] not in state.OPEN, run=run,
-                       timeout_s=timeout_s)
+            self.until(lambda run=run: self.state(run)["state"] not in state.OPEN, run=run, timeout_s=timeout_s)
         return [self.state(run)["state"] for run in runs]
 
     def picture(self, run: RunFolder | None) -> str:

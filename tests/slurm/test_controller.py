@@ -37,7 +37,7 @@ def test_while_the_controller_is_away_nothing_lies_and_nothing_is_lost(lab):
     assert sent.returncode == 2 and "labkit resume RUN first asks" in sent.stderr, sent.stderr
     assert "Slurm does not answer" in lab.labkit("resume", "later").stderr
 
-    (running.path / "go").touch()                   # a run ends without the controller
+    (running.path / "go").touch()  # a run ends without the controller
     lab.until(lambda: running.read_status()["state"] == "done", run=running)
     assert lab.cluster.do("start").returncode == 0
     assert lab.labkit("resume", "later").returncode == 0
@@ -47,15 +47,17 @@ def test_while_the_controller_is_away_nothing_lies_and_nothing_is_lost(lab):
 
 def test_a_lost_answer_of_sbatch_sends_nothing_twice(lab, tmp_path, monkeypatch):
     deaf = tmp_path / "sbatch"
-    deaf.write_text(f"#!/bin/sh\n{shutil.which('sbatch')} \"$@\" >/dev/null\n"
-                    "echo 'sbatch: error: Batch job submission failed: Socket timed out' >&2\nexit 1\n")
+    deaf.write_text(
+        f'#!/bin/sh\n{shutil.which("sbatch")} "$@" >/dev/null\n'
+        "echo 'sbatch: error: Batch job submission failed: Socket timed out' >&2\nexit 1\n"
+    )
     deaf.chmod(0o755)
     run = lab.freeze("answerless", WAITS)
     with monkeypatch.context() as patch:
         patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         [job] = lab.executor().submit([run])
     assert jobs_called(lab, "answerless") == [job]
-    assert lab.executor().submit([run]) == [job]                # sent again by hand: it is there already
+    assert lab.executor().submit([run]) == [job]  # sent again by hand: it is there already
     assert jobs_called(lab, "answerless") == [job]
     (run.path / "go").touch()
     assert lab.ended(run) == ["done"], lab.picture(run)

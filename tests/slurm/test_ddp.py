@@ -32,13 +32,22 @@ def send(lab, tmp_path_factory):
     shutil.copytree(ROOT / "scripts", root / "scripts")
     (root / "slurm_logs").mkdir()
     (root / "dies.py").write_text(DIES)
-    environment = os.environ | {"LABKIT_PYTHON": sys.executable, "OUTPUT_DIR": str(root / "runs"),
-                                "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
+    environment = os.environ | {
+        "LABKIT_PYTHON": sys.executable,
+        "OUTPUT_DIR": str(root / "runs"),
+        "SLURM_CONF": str(lab.cluster.folder / "slurm.conf"),
+    }
 
     def go(*words, until=lambda job, run: None, **more):
         started = time.monotonic()
-        sent = subprocess.run(["sbatch", "--parsable", "./scripts/train_ddp.sh", *words], cwd=root, text=True,
-                              env=environment | more, capture_output=True, timeout=60)
+        sent = subprocess.run(
+            ["sbatch", "--parsable", "./scripts/train_ddp.sh", *words],
+            cwd=root,
+            text=True,
+            env=environment | more,
+            capture_output=True,
+            timeout=60,
+        )
         assert sent.returncode == 0, sent.stderr
         job = sent.stdout.strip()
         run, log = RunFolder(root / "runs" / f"ddp-{job}"), root / "slurm_logs" / f"ddp_{job}.out"
@@ -75,6 +84,7 @@ def test_a_first_host_that_does_not_resolve_is_told_at_once(send):
 
 
 def test_outside_of_slurm_it_says_what_to_type():
-    done = subprocess.run(["bash", ROOT / "scripts/train_ddp.sh"], capture_output=True, text=True,
-                          env={"PATH": os.environ["PATH"]})
+    done = subprocess.run(
+        ["bash", ROOT / "scripts/train_ddp.sh"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+    )
     assert done.returncode == 2 and "sbatch ./scripts/train_ddp.sh" in done.stderr

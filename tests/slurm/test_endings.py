@@ -30,7 +30,7 @@ def deaf(lab):
 
 
 def test_a_time_limit_a_lost_node_and_a_more_urgent_job_are_told_apart(lab, deaf):
-    nodes = [node for _, _, node in deaf]               # two CPUs each: two of the jobs sit on one of them
+    nodes = [node for _, _, node in deaf]  # two CPUs each: two of the jobs sit on one of them
     [(orphan, _, lost)] = [one for one in deaf if nodes.count(one[2]) == 1]
     (late, job, node), (displaced, _, _) = [one for one in deaf if one[2] != lost]
     lab.cluster.ask("scontrol", "update", f"job={job}", "endtime=now+1")
@@ -38,12 +38,13 @@ def test_a_time_limit_a_lost_node_and_a_more_urgent_job_are_told_apart(lab, deaf
 
     assert lab.ended(late, orphan) == ["timeout", "died"], lab.picture(late)
     assert lab.state(displaced)["state"] == "running"
-    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={node}", "--cpus-per-task=2",
-                    "--output=/dev/null", "--wrap=true")
+    lab.cluster.ask(
+        "sbatch", "--partition=urgent", f"--nodelist={node}", "--cpus-per-task=2", "--output=/dev/null", "--wrap=true"
+    )
     assert lab.ended(displaced) == ["interrupted"], lab.picture(displaced)
 
     seen = [lab.state(run) for run in (late, orphan, displaced)]
     assert [one["cause"] for one in seen] == ["time limit", "node failed", "preempted"]
     assert all("labkit resume goes on" in one["message"] for one in seen)
     assert {run.read_status()["attempt"] for run in (late, orphan, displaced)} == {1}
-    assert lab.cluster.do("start").returncode == 0                  # the node comes back
+    assert lab.cluster.do("start").returncode == 0  # the node comes back

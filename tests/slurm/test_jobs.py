@@ -38,21 +38,45 @@ assert done.returncode == 0, done.stderr"""
 
 
 def test_one_notebook_is_one_job_and_its_home_may_be_read_only(lab):
-    sent = lab.labkit("run", str(lab.notebook("one", REPORT)), "--site", "laptop", "--name", "one", "--seed",
-                      "7", "-p", "lr=1", "--cpus", "2", env=os.environ | {"HOME": "/proc/nowhere"})
+    sent = lab.labkit(
+        "run",
+        str(lab.notebook("one", REPORT)),
+        "--site",
+        "laptop",
+        "--name",
+        "one",
+        "--seed",
+        "7",
+        "-p",
+        "lr=1",
+        "--cpus",
+        "2",
+        env=os.environ | {"HOME": "/proc/nowhere"},
+    )
     assert sent.returncode == 0 and "one  job" in sent.stdout, sent.stderr
     run = lab.run("one")
     assert lab.ended(run) == ["done"], lab.picture(run)
     found = run.read_summary()
     assert (found["lr"], found["seed"], found["threads"], found["home"]) == (1.0, 7, "2", "/proc/nowhere")
-    assert "/runs/.code/" in found["code"]              # the library as it was at submission
+    assert "/runs/.code/" in found["code"]  # the library as it was at submission
     assert found["node"] in ("node1", "node2") and f"job {found['job']}\n" in sent.stdout
     assert "[cell 3/3]" in run.log_file.read_text()
 
 
 def test_an_array_keeps_to_its_limit_and_failed_sends_again_only_what_failed(lab):
-    sent = lab.labkit("sweep", str(lab.notebook("many", TIMED)), "-g", "lr=0.1,0.2,0.3,0.4,0.5", "--site",
-                      "laptop", "--jobs", "2", "--name", "many", "--collect")
+    sent = lab.labkit(
+        "sweep",
+        str(lab.notebook("many", TIMED)),
+        "-g",
+        "lr=0.1,0.2,0.3,0.4,0.5",
+        "--site",
+        "laptop",
+        "--jobs",
+        "2",
+        "--name",
+        "many",
+        "--collect",
+    )
     assert sent.returncode == 0, sent.stderr
     runs = [lab.run(f"many-{number}") for number in range(1, 6)]
     assert lab.ended(*runs) == ["done", "done", "failed", "done", "done"], lab.picture(runs[2])
@@ -61,7 +85,7 @@ def test_an_array_keeps_to_its_limit_and_failed_sends_again_only_what_failed(lab
     starts = [(t["started"], 1) for t in times] + [(t["ended"], -1) for t in times]
     running = [sum(step for _, step in sorted(starts)[:n]) for n in range(1, len(starts) + 1)]
     assert max(running) <= 2
-    lab.until(lambda: (lab.folder / "runs/index.html").exists())     # the collect job came after them
+    lab.until(lambda: (lab.folder / "runs/index.html").exists())  # the collect job came after them
 
     attempts = [run.read_status()["attempt"] for run in runs]
     (runs[2].path / "repaired").touch()
@@ -123,12 +147,13 @@ def test_a_dry_run_prints_the_script_and_sends_nothing(lab):
 
 
 def test_the_doctor_counts_each_node_once(lab):
-    assert doctor.check_slurm()[0].found.endswith(", 2 nodes")       # both are in two partitions
+    assert doctor.check_slurm()[0].found.endswith(", 2 nodes")  # both are in two partitions
 
 
 def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
-    sent = lab.labkit("run", str(lab.notebook("greedy", REPORT)), "--site", "laptop", "--name", "greedy",
-                      "--partition", "nowhere")
+    sent = lab.labkit(
+        "run", str(lab.notebook("greedy", REPORT)), "--site", "laptop", "--name", "greedy", "--partition", "nowhere"
+    )
     assert sent.returncode == 2 and "Slurm refused the job: Invalid partition" in sent.stderr
     assert lab.state(lab.run("greedy"))["state"] == "failed"
     assert lab.labkit("resume", "greedy", "--site", "laptop").returncode == 0
@@ -136,8 +161,9 @@ def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
 
 
 def test_a_job_that_takes_too_much_memory_is_told_as_that(lab):
-    run = lab.freeze("greedy_memory", "x = bytearray(700_000_000)\nx[::4096] = b'1' * len(x[::4096])\n"
-                                      "import time\ntime.sleep(60)")
+    run = lab.freeze(
+        "greedy_memory", "x = bytearray(700_000_000)\nx[::4096] = b'1' * len(x[::4096])\nimport time\ntime.sleep(60)"
+    )
     lab.executor(memory="300M").submit([run])
     lab.until(lambda: lab.state(run).get("cause"), run=run)
     assert (lab.state(run)["state"], lab.state(run)["cause"]) == ("died", "out of memory")

@@ -33,8 +33,10 @@ def test_two_at_once_answer_on_ports_of_their_own_to_their_own_token(two):
     assert at_ann["port"] != at_ben["port"]
     tokens = [(folder / "token").read_text() for folder in (ann, ben)]
     assert tokens[0] != tokens[1]
-    assert [jupyter.answers(at["port"], token) for at, token in zip((at_ann, at_ben), tokens, strict=True)] \
-        == [200, 200]
+    assert [jupyter.answers(at["port"], token) for at, token in zip((at_ann, at_ben), tokens, strict=True)] == [
+        200,
+        200,
+    ]
     assert jupyter.answers(at_ann["port"], None) == 403
     assert jupyter.answers(at_ann["port"], tokens[1]) == 403
 
@@ -59,8 +61,9 @@ def test_it_listens_on_the_loopback_only(two):
         assert jupyter.answers(seen["port"], None, host=address) == 0
     with open("/proc/net/tcp") as table:
         bound = [line.split()[1] for line in table if line.split()[3] == "0A"]
-    assert [place.partition(":")[0] for place in bound if int(place.partition(":")[2], 16) == seen["port"]] \
-        == ["0100007F"]
+    assert [place.partition(":")[0] for place in bound if int(place.partition(":")[2], 16) == seen["port"]] == [
+        "0100007F"
+    ]
 
 
 def test_list_and_connect_tell_where_it_is_and_how_long(two, lab):
@@ -83,16 +86,23 @@ def test_the_command_starts_one_and_stop_ends_it_with_its_job_and_its_token(lab)
     assert not folder.exists() and jupyter.answers(port, None) == 0
     assert not os.path.exists(f"/proc/{pid}")
     queue.forget()
-    assert "Unknown JupyterLab 'cat'" in lab.labkit("jupyter", "stop", "cat").stderr or \
-        "No JupyterLab" in lab.labkit("jupyter", "stop", "cat").stderr
+    assert (
+        "Unknown JupyterLab 'cat'" in lab.labkit("jupyter", "stop", "cat").stderr
+        or "No JupyterLab" in lab.labkit("jupyter", "stop", "cat").stderr
+    )
 
 
 def test_inside_salloc_the_script_serves_until_ctrl_c(lab):
-    environment = os.environ | {"LABKIT_PYTHON": sys.executable,
-                                "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
+    environment = os.environ | {"LABKIT_PYTHON": sys.executable, "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
     script = Path(__file__).parents[2] / "scripts" / "salloc_jupyter.sh"
-    terminal = subprocess.Popen(["salloc", "--quiet", "bash", str(script)], env=environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    terminal = subprocess.Popen(
+        ["salloc", "--quiet", "bash", str(script)],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     said = ""
     try:
         for line in terminal.stdout:
@@ -107,4 +117,4 @@ def test_inside_salloc_the_script_serves_until_ctrl_c(lab):
     finally:
         if terminal.poll() is None:
             os.killpg(terminal.pid, signal.SIGKILL)
-    assert not [folder for folder in jupyter.servers() if folder.name in said]      # the token went with it
+    assert not [folder for folder in jupyter.servers() if folder.name in said]  # the token went with it

@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-LAST = "04-21"                          # the cell of "Two real processes"; what follows takes the time
+LAST = "04-21"  # the cell of "Two real processes"; what follows takes the time
 DIES = '''(folder / "dies.py").write_text("""import sys, time
 from labkit import distributed
 distributed.setup(60)
@@ -31,7 +31,7 @@ def test_its_ranks_sit_on_both_nodes_agree_bit_for_bit_and_one_that_dies_is_show
     book = nbformat.read(ROOT / "notebooks" / "04_scaling.ipynb", as_version=4)
     last = next(number for number, cell in enumerate(book.cells) if cell.id == LAST)
     ours = [nbformat.v4.new_code_cell(source) for source in ("import labkit\n" + DIES, MEASURES)]
-    book.cells = book.cells[:last + 1] + ours
+    book.cells = book.cells[: last + 1] + ours
     nbformat.write(book, lab.folder / "04_short.ipynb")
     sent = lab.labkit("run", "04_short.ipynb", "--site", "laptop", "--nodes", "2", "--name", "two-nodes")
     assert sent.returncode == 0, sent.stderr

@@ -62,7 +62,7 @@ def assert_same_bits(run, straight, lab):
     assert lab.ended(run, straight, timeout_s=150) == ["done", "done"], lab.picture(run)
     assert run.metrics_file.read_bytes() == straight.metrics_file.read_bytes()
     assert run.metrics_log.read_bytes() == straight.metrics_log.read_bytes()
-    assert run.read_status()["attempt"] >= 2             # on a slow machine the second meets the limit, too
+    assert run.read_status()["attempt"] >= 2  # on a slow machine the second meets the limit, too
 
 
 def test_at_its_time_limit_a_run_saves_is_queued_again_and_ends_with_the_same_bits(lab, straight):
@@ -89,9 +89,15 @@ def test_a_more_urgent_job_takes_the_place_and_the_run_saves_waits_and_ends_with
     run = slow(lab, "displaced")
     lab.executor().submit([run])
     lab.until(lambda: trains(run), run=run)
-    assert lab.ended(straight) == ["done"]              # it shall not be pushed aside, too
-    lab.cluster.ask("sbatch", "--partition=urgent", f"--nodelist={_kernel(run)['node']}", "--cpus-per-task=2",
-                    "--output=/dev/null", "--wrap=sleep 3")
+    assert lab.ended(straight) == ["done"]  # it shall not be pushed aside, too
+    lab.cluster.ask(
+        "sbatch",
+        "--partition=urgent",
+        f"--nodelist={_kernel(run)['node']}",
+        "--cpus-per-task=2",
+        "--output=/dev/null",
+        "--wrap=sleep 3",
+    )
     lab.until(lambda: lab.state(run)["state"] == "queued", run=run)
     assert_same_bits(run, straight, lab)
     assert "asked to stop and has saved" in run.log_file.read_text()
@@ -103,14 +109,14 @@ def test_a_lost_node_gives_the_run_to_the_other_and_the_old_attempt_writes_nothi
     lab.until(lambda: trains(run), run=run)
     zombie = _kernel(run)
     os.kill(lab.cluster.pid(f"slurmd-{zombie['node']}"), signal.SIGKILL)
-    lived = []      # asked before the second attempt is looked for: it ends the first within a moment
+    lived = []  # asked before the second attempt is looked for: it ends the first within a moment
     second = run.path / "attempts" / "2"
     lab.until(lambda: lived.append(process.is_alive(zombie)) or second.exists(), run=run)
     assert len(lived) > 1 and all(lived[:-1]), "the first attempt was to live on until the second began"
     lab.until(lambda: not process.is_alive(zombie), run=run, timeout_s=10)
     assert_same_bits(run, straight, lab)
     assert _kernel(run)["node"] != zombie["node"]
-    assert lab.cluster.do("start").returncode == 0                  # the node comes back
+    assert lab.cluster.do("start").returncode == 0  # the node comes back
 
 
 def test_a_run_that_never_ends_is_not_queued_for_ever(lab):

@@ -42,16 +42,17 @@ def course(lab, tmp_path_factory):
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
     (root / "notebooks").mkdir()
-    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
-             nbformat.v4.new_code_cell(WORK)]
+    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(WORK)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "mode.ipynb")
-    environment = os.environ | {"LABKIT_PYTHON": sys.executable, "OUTPUT_DIR": "out put",
-                                "SLURM_CONF": str(lab.cluster.folder / "slurm.conf")}
+    environment = os.environ | {
+        "LABKIT_PYTHON": sys.executable,
+        "OUTPUT_DIR": "out put",
+        "SLURM_CONF": str(lab.cluster.folder / "slurm.conf"),
+    }
     environment.pop("LABKIT_RUNS")
 
     def go(*words, **more):
-        return subprocess.run(words, cwd=root, env=environment | more, capture_output=True, text=True,
-                              timeout=200)
+        return subprocess.run(words, cwd=root, env=environment | more, capture_output=True, text=True, timeout=200)
 
     go.root, go.environment, go.lab = root, environment, lab
     return go
@@ -66,8 +67,9 @@ def logs(course):
 
 
 def test_one_mode_in_plain_bash_and_inside_salloc(course):
-    plain = course("scripts/sbatch_one.sh", "--mode=scratch", "--run-name", "plain", MAX_STEPS="7",
-                   DATA_DIR="/some/data")
+    plain = course(
+        "scripts/sbatch_one.sh", "--mode=scratch", "--run-name", "plain", MAX_STEPS="7", DATA_DIR="/some/data"
+    )
     assert plain.returncode == 0, plain.stdout + plain.stderr
     found = result(course, "plain").read_summary()
     assert (found["steps"], found["mode"], found["data"]) == (7, "scratch", "/some/data")
@@ -92,12 +94,12 @@ def test_a_name_that_is_taken_is_refused_and_a_second_run_of_a_mode_gets_its_own
 
 def test_a_set_at_a_relative_path_is_found_from_where_one_types(course):
     (course.root / "scripts" / "my images").mkdir()
-    environment = course.environment | {"DATASET": "folder", "DATA_DIR": "my images",
-                                        "OUTPUT_DIR": "../out put"}
+    environment = course.environment | {"DATASET": "folder", "DATA_DIR": "my images", "OUTPUT_DIR": "../out put"}
     for script, name in (("sbatch_one.sh", "mine"), ("sbatch_all.sh", "ours")):
         words = [f"./{script}", "--mode=scratch" if name == "mine" else "--modes=scratch", "--run-name", name]
-        done = subprocess.run(words, cwd=course.root / "scripts", env=environment, capture_output=True,
-                              text=True, timeout=200)
+        done = subprocess.run(
+            words, cwd=course.root / "scripts", env=environment, capture_output=True, text=True, timeout=200
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     for run in (result(course, "mine"), result(course, "ours-scratch")):
         course.lab.until(lambda run=run: run.read_status().get("state") == "done", timeout_s=60)
@@ -106,8 +108,16 @@ def test_a_set_at_a_relative_path_is_found_from_where_one_types(course):
 
 @pytest.mark.parametrize("name", ["sent", ""])
 def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, lab, name):
-    sent = course("sbatch", "--parsable", "--job-name", "gone_on", "./scripts/sbatch_one.sh",
-                  "--mode=scratch", *(["--run-name", name] if name else []), SEED="99")
+    sent = course(
+        "sbatch",
+        "--parsable",
+        "--job-name",
+        "gone_on",
+        "./scripts/sbatch_one.sh",
+        "--mode=scratch",
+        *(["--run-name", name] if name else []),
+        SEED="99",
+    )
     assert sent.returncode == 0, sent.stderr
     job = sent.stdout.strip()
     run = result(course, name or f"scratch-{job}")
@@ -119,8 +129,7 @@ def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, l
 
 
 def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
-    sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00",
-                  MAX_STEPS="5")
+    sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00", MAX_STEPS="5")
     assert sent.returncode == 0 and "Submitted batch job" in sent.stdout, sent.stdout + sent.stderr
     modes = names("labkit.modes", "MODES")
     assert len(modes) == 8
@@ -137,8 +146,9 @@ def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
 def test_without_slurm_all_modes_run_here_one_after_the_other(course, tmp_path):
     for tool in ["bash", "dirname", "mkdir", "date", "grep", "env", "cat"]:
         (tmp_path / tool).symlink_to(shutil.which(tool))
-    done = course("bash", "scripts/sbatch_all.sh", "--modes=scratch,simclr_scratch", "--run-name", "here",
-                  PATH=str(tmp_path))
+    done = course(
+        "bash", "scripts/sbatch_all.sh", "--modes=scratch,simclr_scratch", "--run-name", "here", PATH=str(tmp_path)
+    )
     assert done.returncode == 0 and "no sbatch here" in done.stdout, done.stdout + done.stderr
     assert result(course, "here-simclr_scratch").read_summary()["mode"] == "simclr_scratch"
 
@@ -152,16 +162,19 @@ def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is
     assert taken.returncode == 2 and "there is a run old-scratch already" in taken.stderr
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["scripts/sbatch_one.sh"], "say which mode"),
-    (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
-    (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
-    (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
-    (["scripts/sbatch_all.sh", "now"], "unknown option now"),
-    (["scripts/sbatch_all.sh", "--modes=scratch,scratsh"], "Unknown mode 'scratsh'"),
-    (["env", "DATASET=folder", "scripts/sbatch_all.sh"], "DATASET=folder needs DATA_DIR=PATH"),
-    (["env", "MAX_STEPS=-1", "scripts/sbatch_all.sh"], "max_steps=-1 cannot be"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scripts/sbatch_one.sh"], "say which mode"),
+        (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
+        (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
+        (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
+        (["scripts/sbatch_all.sh", "now"], "unknown option now"),
+        (["scripts/sbatch_all.sh", "--modes=scratch,scratsh"], "Unknown mode 'scratsh'"),
+        (["env", "DATASET=folder", "scripts/sbatch_all.sh"], "DATASET=folder needs DATA_DIR=PATH"),
+        (["env", "MAX_STEPS=-1", "scripts/sbatch_all.sh"], "max_steps=-1 cannot be"),
+    ],
+)
 def test_a_wrong_wish_is_one_sentence(course, words, said):
     done = course(*words)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
