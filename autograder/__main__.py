@@ -84,7 +84,7 @@ def release(dest, names, reveal):
       python -m autograder release ../students --labs lab01,lab02,lab03 --reveal lab01,lab02
     """
     from autograder.release.cut import cut
-    from labkit.errors import LabError
+    from labkit.run_folder import LabError
 
     try:
         made = cut(dest, names=_listed(names), reveal=_listed(reveal))

@@ -12,8 +12,7 @@ from autograder import files, labs
 from autograder.draw import new_seed
 from autograder.grading import Report, Result, grade
 from autograder.sandbox import Zygote
-from labkit.errors import LabError
-from labkit.records import atomic_write
+from labkit.run_folder import LabError, atomic_write
 
 
 def submissions(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from labkit.errors import LabError, unknown_name
+from labkit.run_folder import LabError, unknown_name
 
 CHECKS = Path(__file__).resolve().parent / "checks"
 MUTANTS = Path(__file__).resolve().parent / "mutants"

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.template import LIGHT, Template
-from labkit.errors import LabError
-from labkit.paths import repo_root
+from labkit.run_folder import LabError, repo_root
 
 if TYPE_CHECKING:
     from autograder.grading import Report

@@ -5,13 +5,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.compare import Section
-from labkit import augment, data, evaluate, models
-from labkit.config import TrainConfig
+from labkit import data, evaluate, models, transforms
 from labkit.data.batches import Batches
-from labkit.intervals import mean_interval
-from labkit.records import RunFolder
+from labkit.evaluate.intervals import mean_interval
+from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
-from labkit.train import fit
+from labkit.train import TrainConfig, fit
 
 
 def accuracy_of_defaults(seeds: int, quick: bool) -> Section:
@@ -55,7 +54,7 @@ def _accuracy(seed: int, *, quick: bool, exact: bool = False, **settings) -> flo
     seed_everything(seed)
     model = models.build("resnet_tiny", num_classes=shapes.num_classes)
     normal = {"mean": shapes.mean, "std": shapes.std}
-    train = Batches(shapes.train, 64, augment=augment.supervised(32, exact=exact), seed=seed, **normal)
+    train = Batches(shapes.train, 64, augment=transforms.supervised(32, exact=exact), seed=seed, **normal)
     config = TrainConfig(epochs=1 if quick else 4, lr=2e-3, seed=seed, **settings)
     with tempfile.TemporaryDirectory() as folder:
         fit(model, train, config=config, run=RunFolder(Path(folder) / "run").create({"notebook": None}), progress=False)

@@ -6,14 +6,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.steps import Case, batches_for, endless, make_update
-from labkit import augment, data, evaluate, models, profiling
-from labkit.config import TrainConfig
+from labkit import data, evaluate, models, profiling, transforms
 from labkit.data.batches import Batches
 from labkit.losses import NTXentLoss
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
-from labkit.steps import contrastive
-from labkit.train import fit
+from labkit.train import TrainConfig, fit
+from labkit.train.step import contrastive
 
 
 def load(path: str | None, *, quick: bool):
@@ -35,7 +34,7 @@ def time_to_accuracy(device: torch.device, path: str | None, *, quick: bool, goa
     seed_everything(0)
     name, epochs, batch = ("resnet_tiny", 1, 64) if quick else ("resnet18", 30, 512)
     options = {"device": device, "mean": dataset.mean, "std": dataset.std, "channels_last": True}
-    view = augment.supervised(dataset.image_size, cutout=8)
+    view = transforms.supervised(dataset.image_size, cutout=8)
     train = Batches(dataset.train, batch, augment=view, **options)
     config = TrainConfig(
         epochs=epochs,
@@ -85,7 +84,7 @@ def simclr_on_real_images(device: torch.device, path: str | None, *, quick: bool
     seed_everything(0)
     name, epochs, batch = ("resnet_tiny", 1, 64) if quick else ("resnet18", epochs, 512)
     options = {"device": device, "mean": dataset.mean, "std": dataset.std, "channels_last": True}
-    view = augment.simclr_view(dataset.image_size, strength=0.5)
+    view = transforms.simclr_view(dataset.image_size, strength=0.5)
     config = TrainConfig(
         epochs=epochs,
         optimizer="nesterov",

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from benchmarks.compare import Contender, Section, installed, interleave, missing, table
-from labkit import augment
+from labkit import transforms
 from labkit.data.batches import Batches
 from labkit.data.splits import Split
 
@@ -53,8 +53,8 @@ def supervised_pipeline(repeats: int, quick: bool) -> Section:
         loaded("PIL per sample, DataLoader, 2 workers", images[: 4 * few], old, pil_image=True, workers=2),
         loaded("torchvision v2 per sample, on tensors", images[:few], new, pil_image=False),
         *kornia_supervised(images[: 4 * few]),
-        labkit_epoch("labkit Batches, default", images, augment.supervised(32)),
-        labkit_epoch("labkit Batches, channels last", images, augment.supervised(32), channels_last=True),
+        labkit_epoch("labkit Batches, default", images, transforms.supervised(32)),
+        labkit_epoch("labkit Batches, channels last", images, transforms.supervised(32), channels_last=True),
         plainest(images),
     ]
     seconds = interleave(contenders, repeats=repeats)
@@ -81,8 +81,8 @@ def simclr_views(repeats: int, quick: bool) -> Section:
         loaded("torchvision v2 per sample, on tensors, blur", images[:few], v2_view(), pil_image=False),
         kornia_view(images[: 2 * few]),
         lightly_views(images[:few]),
-        labkit_epoch("labkit Batches, views=2", images, augment.simclr_view(32), views=2),
-        labkit_epoch("labkit Batches, views=2, blur", images, augment.simclr_view(32, blur=True), views=2),
+        labkit_epoch("labkit Batches, views=2", images, transforms.simclr_view(32), views=2),
+        labkit_epoch("labkit Batches, views=2, blur", images, transforms.simclr_view(32, blur=True), views=2),
     ]
     seconds = interleave(contenders, repeats=repeats)
     rows = table(contenders, seconds, unit="views/s", against=contenders[1].name)

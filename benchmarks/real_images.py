@@ -14,14 +14,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.tables import markdown
-from labkit import augment, data, models, plots
-from labkit.config import TrainConfig
+from labkit import data, models, plots, transforms
 from labkit.data.batches import Batches
 from labkit.evaluate import evaluate
-from labkit.intervals import mean_interval, share_interval
-from labkit.records import RunFolder
+from labkit.evaluate.intervals import mean_interval, share_interval
+from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
-from labkit.train import fit
+from labkit.train import TrainConfig, fit
 
 
 def train(name: str, epochs: int, seed: int, options: argparse.Namespace) -> tuple[dict, list[dict]]:
@@ -32,7 +31,7 @@ def train(name: str, epochs: int, seed: int, options: argparse.Namespace) -> tup
     dataset = data.load("folder", root=options.data, limit=round(options.images / 0.9), seed=seed)
     seed_everything(seed)
     normal = {"mean": dataset.mean, "std": dataset.std}
-    view = augment.supervised(dataset.image_size)
+    view = transforms.supervised(dataset.image_size)
     batches = Batches(dataset.train, options.batch_size, augment=view, seed=seed, **normal)
     config = TrainConfig(epochs=epochs, batch_size=options.batch_size, lr=options.lr, seed=seed)
     model = models.build(name, num_classes=dataset.num_classes, image_size=dataset.image_size)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from labkit import augment, models, profiling
-from labkit.config import TrainConfig
+from labkit import models, profiling, transforms
 from labkit.data.batches import Batches
 from labkit.data.splits import Split
 from labkit.losses import NTXentLoss, supervised_loss
-from labkit.steps import Learner, contrastive, supervised
+from labkit.train import TrainConfig
+from labkit.train.step import Learner, contrastive, supervised
 
 VARIANTS = {  # what differs from the lab's default
     "plain": {"precision": "fp32", "channels_last": False},
@@ -65,7 +65,7 @@ def batches_for(case: Case, device: torch.device, *, images: int | None = None) 
     size, generator = case.image_size, torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, case.num_classes, (count,), generator=generator)
-    view = augment.simclr_view(size) if case.views == 2 else augment.supervised(size)
+    view = transforms.simclr_view(size) if case.views == 2 else transforms.supervised(size)
     return Batches(
         Split(pixels, labels, "random"),
         case.batch_size,

@@ -10,12 +10,11 @@ from torch.utils.data import DataLoader
 from benchmarks.compare import Contender, Section, interleave, table
 from benchmarks.inputs import MEAN, STD, PerSample, pil_crop, random_images
 from benchmarks.steps import Case, batches_for, make_update
-from labkit import augment, models, profiling
-from labkit.config import TrainConfig
+from labkit import models, profiling, transforms
 from labkit.data.batches import Batches
 from labkit.data.splits import Split
-from labkit.records import RunFolder
-from labkit.train import fit
+from labkit.run_folder import RunFolder
+from labkit.train import TrainConfig, fit
 
 CPU = torch.device("cpu")
 NO_BF16 = (
@@ -94,7 +93,7 @@ def epochs(repeats: int, quick: bool) -> list[Section]:
 def _epoch_of(name: str, count: int, repeats: int) -> Section:
     images, labels = random_images(count), torch.arange(count) % 10
     split = Split(images, labels, "random")
-    train = Batches(split, 128, augment=augment.supervised(32), mean=MEAN, std=STD)
+    train = Batches(split, 128, augment=transforms.supervised(32), mean=MEAN, std=STD)
     folder = tempfile.TemporaryDirectory()
     numbers = iter(range(10**6))
     config = TrainConfig(epochs=1, batch_size=128, optimizer="sgd", lr=0.01)

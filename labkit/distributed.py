@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def in_group() -> bool:

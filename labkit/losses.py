@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit import distributed
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 # Elements of the similarity block that is held at a time: 16 MiB stays near a CPU's caches, a GPU wants more.
 BLOCK = {"cpu": 2**22, "cuda": 2**26}
@@ -82,7 +82,7 @@ class NTXentLoss(nn.Module):
     Each rank averages over its own rows against everyone's, so that DDP's averaged gradient is that of the
     whole batch in one process (whose loss is the mean of the ranks' values). `ragged=True` also allows ranks
     with unequally many rows, for one small collective more per step. More ranks add
-    negatives; `accumulate` does, too, for `fit` takes one loss over the group (`labkit.grouped`).
+    negatives; `accumulate` does, too, for `fit` takes one loss over the group (`labkit.train.gradcache`).
     """
 
     def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None, ragged: bool = False):

@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from labkit.errors import LabError
 from labkit.models import MODELS, build
+from labkit.run_folder import LabError
 
 
 def parameter_count(model: nn.Module, *, trainable: bool = False) -> int:

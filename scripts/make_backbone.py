@@ -10,13 +10,12 @@ from pathlib import Path
 
 import torch
 
-from labkit import augment, data, evaluate, models
-from labkit.config import TrainConfig
+from labkit import data, evaluate, models, transforms
 from labkit.data.batches import Batches
 from labkit.models import shipped
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
-from labkit.train import fit
+from labkit.train import TrainConfig, fit
 
 
 def train(options: argparse.Namespace):
@@ -28,7 +27,7 @@ def train(options: argparse.Namespace):
     encoder = models.build("resnet_tiny", num_classes=None)
     model = models.SupervisedModel(encoder, glyphs.num_classes)
     normal = {"mean": glyphs.mean, "std": glyphs.std}
-    crop = augment.simclr_view(32, strength=0.0, gray=0.0, area=(0.6, 1.0))
+    crop = transforms.simclr_view(32, strength=0.0, gray=0.0, area=(0.6, 1.0))
     batches = Batches(glyphs.train, 256, augment=crop, seed=options.seed, **normal)
     config = TrainConfig(max_steps=options.steps, lr=2e-3, seed=options.seed, precision="fp32")
     run = RunFolder(Path(options.runs) / f"backbone-{time.strftime('%Y%m%d-%H%M%S')}")

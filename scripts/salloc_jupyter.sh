@@ -23,10 +23,10 @@ python=${LABKIT_PYTHON:-$PWD/.venv/bin/python}
 [ -x "$python" ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
 [ -n "${SLURM_JOB_ID-}" ] || fail "you are in no allocation: type salloc first, see --help. Without Slurm: .venv/bin/jupyter lab notebooks/"
 
-folder=$("$python" -c 'from labkit.cluster.jupyter import create; print(create())') || exit 1
+folder=$("$python" -c 'from labrun.jupyter import create; print(create())') || exit 1
 trap 'rm -rf "$folder"' EXIT # the token goes with it
 # --overlap: the shell of salloc may hold the cores of the allocation already
-srun --overlap --nodes=1 --ntasks=1 "$python" -m labkit.cluster.jupyter "$folder" &
+srun --overlap --nodes=1 --ntasks=1 "$python" -m labrun.jupyter "$folder" &
 pid=$!
 trap 'kill -TERM "$pid" 2>/dev/null' INT TERM HUP # srun hands it on, and the server ends
 for ((second = 0; second < 120; second++)); do
@@ -38,7 +38,7 @@ done
 "$python" - "$folder" <<'PYTHON'
 import json, os, sys
 from pathlib import Path
-from labkit.cluster.jupyter import directions
+from labrun.jupyter import directions
 folder = Path(sys.argv[1])
 place = json.loads((folder / "server.json").read_text())
 job = os.environ["SLURM_JOB_ID"]

@@ -112,7 +112,7 @@ wish=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"})
 [ -n "${IMAGENET_PATH-}" ] && wish+=(-p corpus=tiny_imagenet -p "corpus_dir=$(absolute "$IMAGENET_PATH")")
 [ -n "${MODEL_PATH-}" ] && wish+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
 if [ -n "$check" ]; then
-    exec "$LABKIT_PYTHON" -m labkit.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${wish[@]}" \
+    exec "$LABKIT_PYTHON" -m labrun.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${wish[@]}" \
         --site generic --dry-run >/dev/null
 fi
 wish=(run notebooks/mode.ipynb -p "mode=$mode" "${wish[@]}")
@@ -136,7 +136,7 @@ echo "[lab] labkit ${wish[*]}"
 
 # --- 5. Run it in the background, so that bash hears signals: at USR1 (the time limit is near) it makes the file `stop`,
 # which training sees after its next step; then it saves and ends with exit code 75.
-"$LABKIT_PYTHON" -m labkit.cli "${wish[@]}" &
+"$LABKIT_PYTHON" -m labrun.cli "${wish[@]}" &
 pid=$!
 trap 'touch "$runs/$name/stop"' USR1
 trap : TERM # Slurm tells every process of the job itself: only wait until the run has saved

@@ -27,7 +27,7 @@ saves, and the job is queued again. The run's folder is runs/ddp-<job>.
   --mode, --preset, --corpus, --corpus-dir, --max-steps: a mode of the SimCLR lab, its batches shared by all ranks
   --help           this text
 
-Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.cli.train_ranks),
+Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.scaling.train_ranks),
 OUTPUT_DIR (runs/), DATA_DIR (folder of the data sets, data/); relative paths count from where you type.
 
 Examples:
@@ -68,7 +68,7 @@ ranks=${RANKS_PER_NODE:-$(nvidia-smi --list-gpus 2>/dev/null | grep -c . || true
 ((ranks > 0)) || ranks=1
 case $address in 127.*) local_address=(--local-addr "$address") ;; *) local_address=() ;; esac
 export OMP_NUM_THREADS=$((${SLURM_CPUS_PER_TASK:-1} / ranks > 0 ? ${SLURM_CPUS_PER_TASK:-1} / ranks : 1))
-read -r -a program <<<"${DDP_PROGRAM:--m labkit.cli.train_ranks}"
+read -r -a program <<<"${DDP_PROGRAM:--m labkit.scaling.train_ranks}"
 echo "[ddp] $nodes nodes x $ranks ranks meet at $first ($address:$port); run folder $LABKIT_RUN_DIR"
 
 # --- One torchrun per node. --tee=3 shows what each rank says; no restarts: a rank that dies ends the training, and

@@ -2,10 +2,7 @@
 
 import pytest
 
-from labkit import attempts
-from labkit.attempts import ATTEMPT_VARIABLE
-from labkit.errors import Superseded
-from labkit.records import RunFolder, atomic_write
+from labkit.run_folder import ATTEMPT_VARIABLE, RunFolder, Superseded, atomic_write, attempts
 
 
 @pytest.fixture
@@ -70,7 +67,7 @@ def test_what_belongs_to_no_attempt_may_write_and_so_may_one_at_another_run(run,
 
 def test_a_checkpoint_of_an_older_attempt_never_replaces_a_newer_one(run, monkeypatch):
     torch = pytest.importorskip("torch")
-    from labkit import checkpoint
+    from labkit.train import checkpoint
 
     attempts.begin(run.path)
     checkpoint.save(run.checkpoints / "net" / "last.pt", {"step": torch.tensor(2)})

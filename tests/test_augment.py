@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from labkit.augment import simclr_view, supervised
-from labkit.augment.colour import Colours, distortion, draw_colour
-from labkit.augment.resize import Axis, blur_size, draw_sigmas
-from labkit.augment.simclr import resized
-from labkit.errors import LabError
-from labkit.pixels import Scale
-from labkit.transforms import get_simclr_transform, get_supervised_transform
+from labkit.run_folder import LabError
+from labkit.transforms import get_simclr_transform, get_supervised_transform, simclr_view
+from labkit.transforms.batched import supervised
+from labkit.transforms.batched.color import Colours, distortion, draw_colour
+from labkit.transforms.batched.crop import Axis, blur_size, draw_sigmas
+from labkit.transforms.batched.simclr import resized
+from labkit.transforms.pixels import Scale
 
 UNIT = Scale(3, unit=1.0)  # pixels that are in [0, 1] already, not normalised
 

@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.augment import simclr_view
-from labkit.batch_checks import need_pairs
-from labkit.config import TrainConfig
 from labkit.data.batches import Batches
-from labkit.errors import LabError
-from labkit.records import RunFolder
-from labkit.steps import contrastive, supervised
-from labkit.train import fit
+from labkit.run_folder import LabError, RunFolder
+from labkit.train import TrainConfig, fit
+from labkit.train.batch_checks import need_pairs
+from labkit.train.step import contrastive, supervised
+from labkit.transforms import simclr_view
 
 
 def split(count=12):

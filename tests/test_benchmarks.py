@@ -10,7 +10,7 @@ import pytest
 from benchmarks import compare, inputs, real_images, results
 from benchmarks.compare import Contender, Section
 from benchmarks.tables import markdown
-from labkit.paths import repo_root
+from labkit.run_folder import repo_root
 
 
 def test_rounds_alternate_and_nobody_always_goes_first():

@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.checkpoint import Keeper, all_finite, describe, load, require_same_model, same_weights, save, sketch
-from labkit.errors import LabError
-from labkit.records import RunFolder
+from labkit.run_folder import LabError, RunFolder
 from labkit.seeding import rng_state
+from labkit.train.checkpoint import Keeper, all_finite, describe, load, require_same_model, same_weights, save, sketch
 
 
 def keeper(run, model, **setup):
@@ -47,8 +46,8 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 FILL_DISK = """
 import resource, sys, torch
-from labkit.checkpoint import save
-from labkit.errors import LabError
+from labkit.train.checkpoint import save
+from labkit.run_folder import LabError
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     save(sys.argv[1], {"weights": torch.zeros(100_000)})

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from labkit import cli
-from labkit.cluster import process
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
+from labrun import cli
+from labrun import processes as process
 
 COMMANDS = "run sweep status logs cancel resume collect jupyter fetch sync doctor models modes".split()
 HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", "matplotlib", "pydantic")
@@ -33,7 +33,7 @@ NOTEBOOK = {
             "metadata": {},
             "outputs": [],
             "execution_count": None,
-            "source": "from labkit.records import current_run\nfrom labkit.errors import LabError\n"
+            "source": "from labkit.run_folder import current_run\nfrom labkit.run_folder import LabError\n"
             "print('spoken', lr)\n"
             "if mode == 'bad': raise LabError('Choose a good mode.')\n"
             "current_run().summarize(main='lr', lr=lr)",
@@ -57,7 +57,7 @@ def lab(tmp_path, monkeypatch):
 
 def labkit(lab, *arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "labkit.cli", *arguments], cwd=lab, text=True, capture_output=True, **options
+        [sys.executable, "-m", "labrun.cli", *arguments], cwd=lab, text=True, capture_output=True, **options
     )
 
 
@@ -155,8 +155,8 @@ def test_the_debugging_variable_shows_the_traceback(lab):
 def test_quick_commands_load_no_heavy_library(lab, arguments):
     make(lab, "r", seconds=3).log_file.write_text("x\n")
     code = (
-        "import sys, labkit.cli\nsys.argv = ['labkit', *sys.argv[1:]]\n"
-        "try: labkit.cli.main()\nexcept SystemExit as left: assert not left.code, left.code\n"
+        "import sys, labrun.cli\nsys.argv = ['labkit', *sys.argv[1:]]\n"
+        "try: labrun.cli.main()\nexcept SystemExit as left: assert not left.code, left.code\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=lab, capture_output=True, text=True)
@@ -184,7 +184,7 @@ def test_logs_show_the_end_and_follow_until_the_run_has_ended(lab):
     run.log_file.write_text("one\ntwo\nthree\n")
     assert labkit(lab, "logs", "tal", "-n", "2").stdout == "two\nthree\n"
     follower = subprocess.Popen(
-        [sys.executable, "-m", "labkit.cli", "logs", "-f", "talks"], text=True, stdout=subprocess.PIPE
+        [sys.executable, "-m", "labrun.cli", "logs", "-f", "talks"], text=True, stdout=subprocess.PIPE
     )
     assert [follower.stdout.readline() for _ in range(3)] == ["one\n", "two\n", "three\n"]
     with open(run.log_file, "a") as log:
@@ -277,12 +277,12 @@ def test_a_run_in_the_foreground_shows_its_cells_and_its_exit_code_is_the_runs(l
 def test_a_signal_to_the_foreground_command_reaches_the_run(lab):
     notebook = json.loads(json.dumps(NOTEBOOK))
     notebook["cells"][2]["source"] = (
-        "from labkit.records import current_run\nimport time\nrun = current_run()\n"
+        "from labkit.run_folder import current_run\nimport time\nrun = current_run()\n"
         "(run.path / 'here').touch()\nwhile not run.stop_requested(): time.sleep(.05)\n"
-        "from labkit.errors import Interrupted\nraise Interrupted('Saved at step 7.')"
+        "from labkit.run_folder import Interrupted\nraise Interrupted('Saved at step 7.')"
     )
     (lab / "waits.ipynb").write_text(json.dumps(notebook))
-    arguments = [sys.executable, "-m", "labkit.cli", "run", "waits.ipynb", "--name", "w"]
+    arguments = [sys.executable, "-m", "labrun.cli", "run", "waits.ipynb", "--name", "w"]
     command = subprocess.Popen(arguments, cwd=lab, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (lab / "runs" / "w" / "here").exists():

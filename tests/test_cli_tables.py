@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from labkit.cli import labkit
-from labkit.cli.tables import track
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
+from labrun.cli import labkit
+from labrun.cli.tables import track
 
 
 @pytest.fixture

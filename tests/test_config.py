@@ -6,8 +6,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from labkit.config import Settings, TrainConfig, load_config
-from labkit.errors import LabError
+from labkit.run_folder import LabError
+from labkit.train import TrainConfig
+from labkit.train.config import Settings, load_config
 
 
 class Network(Settings):
@@ -127,4 +128,6 @@ def test_it_survives_a_round_trip_through_plain_values():
 
 
 def test_importing_it_does_not_import_torch():
-    subprocess.run([sys.executable, "-c", "import sys, labkit.config; sys.exit('torch' in sys.modules)"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import sys, labkit.train.config; sys.exit('torch' in sys.modules)"], check=True
+    )

@@ -151,7 +151,7 @@ def test_setup_outside_torchrun_starts_nothing(monkeypatch):
 def test_a_missing_rank_is_told_within_the_time_limit():
     code = (
         "from labkit import distributed as d\n"
-        "from labkit.errors import LabError\n"
+        "from labkit.run_folder import LabError\n"
         "try: d.setup(2)\n"
         "except LabError as e: print(e)\n"
     )

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from labkit import doctor
-from labkit.data.fetch import ARCHIVES, STAMP
-from labkit.doctor import Line
+from labkit.data.download import ARCHIVES, STAMP
+from labrun import doctor
+from labrun.doctor import Line
 
 
 def by_topic(lines):
@@ -21,7 +21,7 @@ def course(tmp_path, monkeypatch):
     """A repository, a data folder and a runs folder of its own."""
     for variable, folder in (("LABKIT_RUNS", "runs"), ("LABKIT_DATA", "data")):
         monkeypatch.setenv(variable, str(tmp_path / folder))
-    for module in ("labkit.doctor", "labkit.cluster.kernel"):
+    for module in ("labrun.doctor", "labrun.runner.kernel"):
         monkeypatch.setattr(f"{module}.repo_root", lambda: tmp_path)
     for token in doctor.TOKENS:
         monkeypatch.delenv(token, raising=False)
@@ -31,7 +31,7 @@ def course(tmp_path, monkeypatch):
 @pytest.mark.integration
 def test_a_healthy_machine_passes_and_a_kernel_really_answers(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "labkit.cli", "doctor", "--json"],
+        [sys.executable, "-m", "labrun.cli", "doctor", "--json"],
         capture_output=True,
         text=True,
         env=os.environ | {"LABKIT_RUNS": str(tmp_path / "runs")},

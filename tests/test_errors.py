@@ -1,6 +1,6 @@
 """The two kinds of errors: their sentences name the value, the valid names and the nearest ones."""
 
-from labkit.errors import LabError, unknown_name
+from labkit.run_folder import LabError, unknown_name
 
 
 def test_nearest_names_come_first_and_every_valid_name_is_listed():

@@ -12,7 +12,7 @@ from torch import nn
 
 from labkit import evaluate as lab
 from labkit.data.splits import Split
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 class Batch(NamedTuple):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.config import TrainConfig
 from labkit.losses import nt_xent
-from labkit.steps import Learner, contrastive, merge
+from labkit.train import TrainConfig
+from labkit.train.step import Learner, contrastive, merge
 
 CPU = torch.device("cpu")
 

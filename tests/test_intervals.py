@@ -5,8 +5,8 @@ import math
 import pytest
 import scipy.stats
 
-from labkit import intervals
-from labkit.errors import LabError
+from labkit.evaluate import intervals
+from labkit.run_folder import LabError
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 4, 9, 60])

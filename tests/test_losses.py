@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from labkit import losses
-from labkit.errors import LabError
 from labkit.losses import NTXentLoss, focal_loss, hard_example_loss, nt_xent, supervised_loss
+from labkit.run_folder import LabError
 
 
 def views(batch, *, dim=8, seed=0, dtype=torch.float64):

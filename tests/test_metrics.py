@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn import metrics as oracle
 
-from labkit import metrics
-from labkit.errors import LabError
+from labkit.evaluate import metrics
+from labkit.run_folder import LabError
 
 K = 6
 

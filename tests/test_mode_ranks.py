@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.cli import train_ranks
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
+from labkit.scaling import train_ranks
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ def launch(folder, ranks, *words):
             "--standalone",
             f"--nproc-per-node={ranks}",
             "-m",
-            "labkit.cli.train_ranks",
+            "labkit.scaling.train_ranks",
             *words,
         ],
         cwd=ROOT,

@@ -7,19 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
-from labkit import data, models, modes
-from labkit.errors import LabError
+from labkit import data, models, simclr
 from labkit.models import shipped
-from labkit.steps import contrastive, supervised
+from labkit.run_folder import LabError
+from labkit.train.step import contrastive, supervised
 
-RANDOM = [name for name, mode in modes.MODES.items() if mode.weights == "random"]
-PRETRAINED = [name for name in modes.MODES if name not in RANDOM]
+RANDOM = [name for name, mode in simclr.MODES.items() if mode.weights == "random"]
+PRETRAINED = [name for name in simclr.MODES if name not in RANDOM]
 SMALL = {"max_steps": 2, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
 def shapes():
-    return modes.sources("shapes", settings=modes.settings("tiny", probe_labels=100), seed=0)
+    return simclr.sources("shapes", settings=simclr.settings("tiny", probe_labels=100), seed=0)
 
 
 def weights(module):
@@ -27,13 +27,13 @@ def weights(module):
 
 
 def test_eight_modes_are_all_different_ways():
-    ways = {(mode.weights, mode.pretraining, mode.examination) for mode in modes.MODES.values()}
-    assert len(modes.MODES) == len(ways) == 8
+    ways = {(mode.weights, mode.pretraining, mode.examination) for mode in simclr.MODES.values()}
+    assert len(simclr.MODES) == len(ways) == 8
 
 
-@pytest.mark.parametrize("name", modes.MODES)
+@pytest.mark.parametrize("name", simclr.MODES)
 def test_the_name_says_what_the_mode_does(name):
-    mode = modes.MODES[name]
+    mode = simclr.MODES[name]
     assert (mode.weights == "pretrained") == name.endswith("pretrained")
     assert (mode.pretraining == "simclr") == name.startswith("simclr")
     assert (mode.pretraining == "supervised") == name.startswith("supervised")
@@ -41,7 +41,7 @@ def test_the_name_says_what_the_mode_does(name):
 
 
 def test_published_figures_are_in_the_published_order():
-    order = sorted(modes.MODES, key=lambda name: -modes.MODES[name].published)
+    order = sorted(simclr.MODES, key=lambda name: -simclr.MODES[name].published)
     assert order == [
         "cifar_supervised_pretrained",
         "pretrained",
@@ -56,40 +56,40 @@ def test_published_figures_are_in_the_published_order():
 
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_pretrained_modes_start_from_the_shipped_weights_and_learn_gently(name):
-    settings, mode = modes.settings("tiny"), modes.get(name)
-    start = modes.encoder(mode, settings=settings, seed=3)
+    settings, mode = simclr.settings("tiny"), simclr.get(name)
+    start = simclr.encoder(mode, settings=settings, seed=3)
     assert torch.equal(weights(start), weights(shipped.shipped("resnet_tiny")))
-    assert settings.config(0, mode).lr == settings.gentle_lr < settings.config(0, modes.get("scratch")).lr
+    assert settings.config(0, mode).lr == settings.gentle_lr < settings.config(0, simclr.get("scratch")).lr
 
 
 def test_a_model_without_pretrained_weights_is_told():
-    settings = modes.settings("tiny", model="lenet")
+    settings = simclr.settings("tiny", model="lenet")
     with pytest.raises(LabError, match=r"Unknown pretrained model 'lenet'.*resnet_tiny"):
-        modes.encoder(modes.get("pretrained"), settings=settings)
+        simclr.encoder(simclr.get("pretrained"), settings=settings)
 
 
 def test_unknown_names_bring_the_nearest():
     with pytest.raises(LabError, match="simclr_scratch"):
-        modes.get("simclr_scrach")
+        simclr.get("simclr_scrach")
     with pytest.raises(LabError, match="Did you mean tiny"):
-        modes.settings("tine")
+        simclr.settings("tine")
     with pytest.raises(LabError, match="Did you mean temperature"):
-        modes.settings("tiny", temprature=1.0)
+        simclr.settings("tiny", temprature=1.0)
     with pytest.raises(LabError, match="batch_size"):
-        modes.settings("tiny", batch_size=1)
+        simclr.settings("tiny", batch_size=1)
 
 
 def test_zero_steps_and_none_keep_the_presets_own_value():
-    tiny = modes.PRESETS["tiny"]
-    assert modes.settings("tiny", max_steps=0, temperature=None) == tiny
-    assert modes.settings("tiny", max_steps=7).max_steps == 7 != tiny.max_steps
+    tiny = simclr.PRESETS["tiny"]
+    assert simclr.settings("tiny", max_steps=0, temperature=None) == tiny
+    assert simclr.settings("tiny", max_steps=7).max_steps == 7 != tiny.max_steps
 
 
 def test_every_mode_of_a_seed_starts_from_the_same_weights():
-    settings = modes.settings("tiny")
-    starts = [weights(modes.encoder(modes.get(name), settings=settings, seed=3)) for name in RANDOM]
+    settings = simclr.settings("tiny")
+    starts = [weights(simclr.encoder(simclr.get(name), settings=settings, seed=3)) for name in RANDOM]
     assert all(torch.equal(start, starts[0]) for start in starts)
-    assert not torch.equal(weights(modes.encoder(modes.get("scratch"), settings=settings, seed=4)), starts[0])
+    assert not torch.equal(weights(simclr.encoder(simclr.get("scratch"), settings=settings, seed=4)), starts[0])
 
 
 def test_corpus_and_probe_share_no_class(shapes):
@@ -100,11 +100,11 @@ def test_corpus_and_probe_share_no_class(shapes):
 
 def test_pretraining_is_what_the_table_says(shapes):
     corpus, _ = shapes
-    settings = modes.settings("tiny", **SMALL)
+    settings = simclr.settings("tiny", **SMALL)
     steps = {}
-    for name in modes.MODES:
-        mode = modes.get(name)
-        task = modes.pretraining(mode, modes.encoder(mode, settings=settings), corpus, settings=settings)
+    for name in simclr.MODES:
+        mode = simclr.get(name)
+        task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), corpus, settings=settings)
         steps[name] = task and (task.step, task.train.views, task.config)
     budget, gentle = settings.config(0), settings.config(0).but(lr=settings.gentle_lr)
     assert steps == {
@@ -120,11 +120,11 @@ def test_pretraining_is_what_the_table_says(shapes):
 
 
 def test_another_corpus_may_be_named(tmp_path):
-    settings = modes.settings("tiny", probe_labels=100)
-    corpus, probe = modes.sources("digits", corpus="shapes", settings=settings)
+    settings = simclr.settings("tiny", probe_labels=100)
+    corpus, probe = simclr.sources("digits", corpus="shapes", settings=settings)
     assert (corpus.name, probe.name) == ("shapes", "digits")
     assert len(probe.train) == 100 and len(corpus.train) > 5000
-    same, probe = modes.sources("digits", settings=settings)
+    same, probe = simclr.sources("digits", settings=settings)
     assert same.name == probe.name == "digits" and len(same.train) > len(probe.train)
 
 
@@ -133,7 +133,7 @@ def rows(split):
 
 
 def test_a_set_that_is_corpus_and_probe_keeps_what_is_chosen_on_from_all_training():
-    learnt, probe = modes.sources("digits", settings=modes.settings("tiny", probe_labels=200))
+    learnt, probe = simclr.sources("digits", settings=simclr.settings("tiny", probe_labels=200))
     assert (len(probe.train), len(probe.val)) == (200, 100)
     assert rows(probe.train) <= rows(learnt.train)
     assert not rows(probe.val) & (rows(learnt.train) | rows(probe.train) | rows(probe.test))
@@ -147,8 +147,8 @@ def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(
             for number in range(count):
                 pixels = torch.randint(0, 256, (8, 8, 3), dtype=torch.uint8, generator=generator)
                 Image.fromarray(pixels.numpy()).save(tmp_path / split / name / f"{number}.png")
-    settings = modes.settings("tiny", probe_labels=20, image_size=8)
-    learnt, probe = modes.sources("folder", root=tmp_path, settings=settings)
+    settings = simclr.settings("tiny", probe_labels=20, image_size=8)
+    learnt, probe = simclr.sources("folder", root=tmp_path, settings=settings)
     assert [len(split) for split in (learnt.train, probe.train, probe.val, probe.test)] == [60, 20, 10, 10]
     assert rows(probe.val) <= rows(learnt.val)
 
@@ -156,26 +156,26 @@ def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(
 def test_a_probe_set_without_labels_is_told_before_anything_is_trained(monkeypatch):
     digits = data.load("digits")
     digits.test = replace(digits.test, labels=None)
-    monkeypatch.setattr(modes.data, "load", lambda *_, **__: digits)
+    monkeypatch.setattr(simclr.data, "load", lambda *_, **__: digits)
     with pytest.raises(LabError, match=r"The test images of digits have no labels.*corpus=digits"):
-        modes.sources("digits", settings=modes.settings("tiny"))
+        simclr.sources("digits", settings=simclr.settings("tiny"))
 
 
 @pytest.mark.parametrize("name", ["simclr_scratch", "supervised_scratch"])
 def test_digits_are_not_mirrored(name, shapes):
-    settings, mode = modes.settings("tiny", **SMALL), modes.get(name)
+    settings, mode = simclr.settings("tiny", **SMALL), simclr.get(name)
     flips = []
     for source in (shapes[0], data.load("digits")):
-        encoder = modes.encoder(mode, settings=settings, channels=source.channels)
-        flips.append(modes.pretraining(mode, encoder, source, settings=settings).train.augment.flip)
+        encoder = simclr.encoder(mode, settings=settings, channels=source.channels)
+        flips.append(simclr.pretraining(mode, encoder, source, settings=settings).train.augment.flip)
     assert flips == [0.5, 0.0]
 
 
 def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):
     images = shapes[0].train.images[:64]
     flat = images.float().mean(dim=(2, 3), keepdim=True).expand_as(images).round().to(torch.uint8)
-    plain = modes.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
-    jittered = modes.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
+    plain = simclr.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
+    jittered = simclr.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
     torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one colour
     assert (jittered - flat / 255).abs().mean() > 0.05
 
@@ -184,29 +184,29 @@ def test_supervised_task_refuses_images_without_labels(shapes):
     corpus, _ = shapes
     bare = SimpleNamespace(name="bare", train=replace(corpus.train, labels=None))
     with pytest.raises(LabError, match="bare has no labels"):
-        modes.supervised_task(None, bare, settings=modes.settings("tiny"))
+        simclr.supervised_task(None, bare, settings=simclr.settings("tiny"))
 
 
 def test_a_dinov3_of_ones_own_is_a_pretrained_start(tmp_path):
     """Saved by transformers, read back by path, through the mode: the same weights."""
     saved = models.build("dinov3_tiny", num_classes=None, dim=16, depth=1, heads=2)
     saved.vit.save_pretrained(tmp_path / "mine")
-    settings = modes.settings("tiny", model="dinov3_tiny", weights=str(tmp_path / "mine"))
-    start = modes.encoder(modes.get("simclr_pretrained"), settings=settings)
+    settings = simclr.settings("tiny", model="dinov3_tiny", weights=str(tmp_path / "mine"))
+    start = simclr.encoder(simclr.get("simclr_pretrained"), settings=settings)
     assert torch.equal(weights(start), weights(saved))
     with pytest.raises(LabError, match="name its folder"):
-        modes.encoder(modes.get("pretrained"), settings=settings.but(weights=""))
+        simclr.encoder(simclr.get("pretrained"), settings=settings.but(weights=""))
 
 
 def test_dinov3_that_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
     with pytest.raises(LabError, match="labkit fetch dinov3"):
-        modes.encoder(modes.get("pretrained"), settings=modes.settings("dinov3"))
+        simclr.encoder(simclr.get("pretrained"), settings=simclr.settings("dinov3"))
 
 
 def test_a_batch_that_ranks_cannot_share_is_told(shapes, monkeypatch):
-    monkeypatch.setattr(modes.distributed, "world_size", lambda: 3)
-    settings = modes.settings("tiny", **SMALL)
-    encoder = modes.encoder(modes.get("scratch"), settings=settings)
+    monkeypatch.setattr(simclr.distributed, "world_size", lambda: 3)
+    settings = simclr.settings("tiny", **SMALL)
+    encoder = simclr.encoder(simclr.get("scratch"), settings=settings)
     with pytest.raises(LabError, match="A batch of 8 images does not part evenly among 3 ranks"):
-        modes.simclr_task(encoder, shapes[0], settings=settings)
+        simclr.simclr_task(encoder, shapes[0], settings=settings)

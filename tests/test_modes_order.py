@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from labkit import evaluate, modes
-from labkit.records import RunFolder
+from labkit import evaluate, simclr
+from labkit.run_folder import RunFolder
 from labkit.train import fit
 
 STEPS = 160  # half of the tiny preset's: the gaps are wide long before its end
@@ -15,14 +15,14 @@ GAPS = {"scratch": 0.0, "simclr_scratch": 0.08, "supervised_scratch": 0.08, "pre
 @pytest.mark.integration
 @pytest.mark.parametrize("seed", [0, 1])
 def test_each_way_of_learning_is_clearly_better_than_the_one_before(seed, tmp_path):
-    settings = modes.settings("tiny", max_steps=STEPS)
-    corpus, probe = modes.sources("shapes", settings=settings, seed=seed)
+    settings = simclr.settings("tiny", max_steps=STEPS)
+    corpus, probe = simclr.sources("shapes", settings=settings, seed=seed)
     normal = {"mean": corpus.mean, "std": corpus.std}
     scores = {}
     for name in GAPS:
-        plan = modes.get(name)
-        encoder = modes.encoder(plan, settings=settings, seed=seed)
-        task = modes.pretraining(plan, encoder, corpus, settings=settings, seed=seed)
+        plan = simclr.get(name)
+        encoder = simclr.encoder(plan, settings=settings, seed=seed)
+        task = simclr.pretraining(plan, encoder, corpus, settings=settings, seed=seed)
         if task is not None:
             run = RunFolder(tmp_path / name).create({"notebook": None})
             fit(task.model, task.train, config=task.config, step=task.step, loss=task.loss, run=run, progress=False)

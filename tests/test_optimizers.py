@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from labkit import optimizers
-from labkit.errors import LabError
+from labkit.run_folder import LabError
+from labkit.train import optimizers
 
 
 def small_model():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from labkit import paths
+from labkit.run_folder import paths
 
 
 def test_the_root_is_the_folder_that_holds_labkit():
-    assert (paths.repo_root() / "labkit" / "paths.py").samefile(paths.__file__)
+    assert (paths.repo_root() / "labkit" / "run_folder" / "paths.py").samefile(paths.__file__)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_persons_own_setting_is_kept_but_never_for_kernels(monkeypatch):
 
 def test_importing_the_ground_floor_loads_no_heavy_library():
     code = (
-        "import sys, labkit, labkit.paths, labkit.records;"
+        "import sys, labkit, labkit.run_folder.paths, labkit.run_folder.records;"
         "print([m for m in ('torch', 'numpy', 'pydantic', 'pandas', 'rich') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from labkit import plots
-from labkit.errors import LabError
-from labkit.records import RunFolder
+from labkit.run_folder import LabError, RunFolder
 
 # Machado, Oliveira and Fernandes (2009), severity 1: what a dichromat sees of linear RGB.
 DICHROMATS = {

@@ -8,8 +8,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from labkit import probes as lab
-from labkit.errors import LabError
+from labkit.evaluate import probes as lab
+from labkit.run_folder import LabError
 
 
 def blobs(n, seed, *, classes=5, dim=10, spread=1.5):

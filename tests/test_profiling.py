@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from labkit import profiling
-from labkit.errors import LabError
 from labkit.models import MODELS, SupervisedModel, build
+from labkit.run_folder import LabError
 
 
 def convolution(**options):

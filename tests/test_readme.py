@@ -25,7 +25,7 @@ def commands(text: str, program: str) -> list[str]:
 
 def check_labkit_command(line: str) -> None:
     """Raise click's own error where labkit does not know the command or an option of this line."""
-    from labkit.cli import labkit
+    from labrun.cli import labkit
 
     words = shlex.split(line)[1:]
     group = click.Context(labkit, info_name="labkit")

@@ -10,9 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from labkit import records
-from labkit.errors import LabError
-from labkit.records import RunFolder, atomic_write, current_run
+from labkit.run_folder import LabError, RunFolder, atomic_write, current_run, records
 
 
 @pytest.fixture
@@ -116,8 +114,8 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path):
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "from labkit.records import atomic_write\n"
-        "from labkit.errors import LabError\n"
+        "from labkit.run_folder import atomic_write\n"
+        "from labkit.run_folder import LabError\n"
         "try: atomic_write(sys.argv[1], 'x' * 100_000)\n"
         "except LabError as error: print(error)"
     )
@@ -131,7 +129,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path):
     target = tmp_path / "f.json"
     atomic_write(target, json.dumps(["x" * 200_000]))
     code = (
-        "import sys\nfrom labkit.records import atomic_write\nprint(flush=True)\n"
+        "import sys\nfrom labkit.run_folder import atomic_write\nprint(flush=True)\n"
         "while True: atomic_write(sys.argv[1], '[\"' + 'y' * 200_000 + '\"]')"
     )
     for delay in (0.01, 0.02, 0.05):
@@ -172,7 +170,7 @@ def test_the_current_run_is_the_runners_folder(monkeypatch, tmp_path):
 
 def test_outside_a_run_there_is_one_fresh_folder_per_process(tmp_path):
     code = (
-        "from labkit.records import current_run\n"
+        "from labkit.run_folder import current_run\n"
         "run = current_run(); assert run is current_run()\n"
         "print(run.path, run.read_status()['state'])"
     )
@@ -198,7 +196,7 @@ def test_a_record_that_is_no_dict_or_cannot_be_read_counts_as_none(run):
 
 
 def test_an_interactive_session_says_which_process_it_is(tmp_path):
-    code = "from labkit.records import current_run; import os; print(current_run().path); os._exit(9)"
+    code = "from labkit.run_folder import current_run; import os; print(current_run().path); os._exit(9)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -207,6 +205,6 @@ def test_an_interactive_session_says_which_process_it_is(tmp_path):
     )
     status = RunFolder(done.stdout.strip()).read_status()
     assert {"host", "pid", "pid_started"} <= set(status)
-    from labkit.cluster.state import observe
+    from labrun.state import observe
 
     assert observe(RunFolder(done.stdout.strip()))["state"] == "died"

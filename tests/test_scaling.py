@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labkit import scaling
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.scaling import Link, Measurement, Scaling, measure
 from labkit.scaling.measure import _cores
 

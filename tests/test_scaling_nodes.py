@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labkit import scaling
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.scaling.nodes import Nodes, last_words, nodes_at, srun
 
 TWO = Nodes(count=2, address="127.0.0.1", port=20_012, cpus=3, folder=Path("/runs/04"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as oracle
 
-from labkit import schedules
-from labkit.errors import LabError
+from labkit.run_folder import LabError
+from labkit.train import schedules
 
 STEPS = 37
 

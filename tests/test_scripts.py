@@ -89,7 +89,7 @@ def test_one_mode_goes_on_only_where_its_own_job_was_queued_again(copy, fake):
                 SLURM_RESTART_COUNT=restarts,
                 LABKIT_PYTHON=fake("python", 'echo "does: $*"'),
             )
-            said[restarts] = done.stdout.partition("does: -m labkit.cli ")[2].strip()
+            said[restarts] = done.stdout.partition("does: -m labrun.cli ")[2].strip()
         assert said["0"].endswith(f"--name {name or 'scratch-7-2'}") and said["0"].startswith("run ")
         assert said["1"] == f"resume {name or 'scratch-7'} --executor local"
 

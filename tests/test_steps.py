@@ -10,10 +10,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from labkit import models
-from labkit.config import TrainConfig
-from labkit.errors import LabError
 from labkit.losses import nt_xent
-from labkit.steps import Learner, choose_layout, choose_losses, choose_precision, contrastive, groups, merge, supervised
+from labkit.run_folder import LabError
+from labkit.train import TrainConfig
+from labkit.train.step import (
+    Learner,
+    choose_layout,
+    choose_losses,
+    choose_precision,
+    contrastive,
+    groups,
+    merge,
+    supervised,
+)
 
 CPU = torch.device("cpu")
 
@@ -144,9 +153,9 @@ def test_merged_outcomes_add_counts_and_average_the_rest():
 
 def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch, caplog):
     assert choose_precision("fp16", CPU) == "fp16"
-    monkeypatch.setattr("labkit.steps._cpu_multiplies_bf16", lambda: True)
+    monkeypatch.setattr("labkit.train.step._cpu_multiplies_bf16", lambda: True)
     assert choose_precision("auto", CPU) == "bf16"
-    monkeypatch.setattr("labkit.steps._cpu_multiplies_bf16", lambda: False)
+    monkeypatch.setattr("labkit.train.step._cpu_multiplies_bf16", lambda: False)
     assert choose_precision("auto", CPU) == "fp32"
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
@@ -243,5 +252,5 @@ def test_an_empty_class_cannot_be_balanced():
 def test_bf16_is_taken_only_where_the_cpu_gains_by_it(monkeypatch, amx, avx, vendor, gains):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
-    monkeypatch.setattr("labkit.steps._cpu_vendor", lambda: vendor)
+    monkeypatch.setattr("labkit.train.step._cpu_vendor", lambda: vendor)
     assert choose_precision("auto", CPU) == ("bf16" if gains else "fp32")

@@ -13,8 +13,8 @@ import warnings
 import pytest
 import torch
 
-from labkit.records import RunFolder
-from labkit.tracking import Progress, Tally, TensorBoard, Tracker
+from labkit.run_folder import RunFolder
+from labkit.train.tracking import Progress, Tally, TensorBoard, Tracker
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_wandb_that_cannot_be_reached_does_not_stop_training(run, monkeypatch):
         monkeypatch.setenv(name, str(run.path / name.lower()))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr("labkit.tracking.WANDB_PATIENCE_S", 2)
+    monkeypatch.setattr("labkit.train.tracking.WANDB_PATIENCE_S", 2)
     with pytest.warns(UserWarning, match="A tracker failed and is off"):
         write(run, rows(1, 4), wandb="online", tensorboard=False)
     assert [row["step"] for row in run.read_metrics()] == [1, 2, 3]
@@ -192,7 +192,7 @@ def test_silence_is_silent(run, capsys):
 
 
 IN_TERMINAL = """
-from labkit.tracking import Progress
+from labkit.train.tracking import Progress
 with Progress("net", 4) as progress:
     for step in (2, 4):
         progress.advance({"step": step, "loss": 1 / step, "lr": 0.1})

@@ -10,16 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from labkit.augment import simclr_view
-from labkit.checkpoint import load
-from labkit.config import TrainConfig
 from labkit.data.batches import Batches
-from labkit.errors import LabError
 from labkit.losses import NTXentLoss
-from labkit.records import RunFolder
-from labkit.steps import contrastive
-from labkit.tracking import Tracker
-from labkit.train import count_steps, fit, load_best
+from labkit.run_folder import LabError, RunFolder
+from labkit.train import TrainConfig, count_steps, fit, load_best
+from labkit.train.checkpoint import load
+from labkit.train.step import contrastive
+from labkit.train.tracking import Tracker
+from labkit.transforms import simclr_view
 
 
 @pytest.fixture(autouse=True)

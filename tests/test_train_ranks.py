@@ -14,12 +14,12 @@ import json, sys
 from types import SimpleNamespace
 import torch
 from torch import nn
-from labkit.config import TrainConfig
+from labkit.train import TrainConfig
 from labkit.data.batches import Batches
 from labkit.distributed import cleanup, rank, setup, world_size
-from labkit.errors import Interrupted, LabError
-from labkit.records import RunFolder
-from labkit.tracking import Tracker
+from labkit.run_folder import Interrupted, LabError
+from labkit.run_folder import RunFolder
+from labkit.train.tracking import Tracker
 from labkit.train import fit
 
 torch.set_num_threads(1)

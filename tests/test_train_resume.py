@@ -8,17 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.augment import simclr_view, supervised
-from labkit.checkpoint import Keeper, checkpoint_paths, load
-from labkit.config import TrainConfig
 from labkit.data.batches import Batches
-from labkit.errors import Interrupted, LabError
 from labkit.losses import NTXentLoss
 from labkit.models import SimCLRModel
-from labkit.records import RunFolder
-from labkit.steps import contrastive
-from labkit.tracking import Tracker
-from labkit.train import fit
+from labkit.run_folder import Interrupted, LabError, RunFolder
+from labkit.train import TrainConfig, fit
+from labkit.train.checkpoint import Keeper, checkpoint_paths, load
+from labkit.train.step import contrastive
+from labkit.train.tracking import Tracker
+from labkit.transforms import simclr_view
+from labkit.transforms.batched import supervised
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.transforms import get_simclr_transform, get_supervised_transform
 
 

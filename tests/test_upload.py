@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from labkit.errors import LabError
-from labkit.records import RunFolder
-from labkit.upload import send
+from labkit.run_folder import LabError, RunFolder
+from labrun.results.wandb_sync import send
 
 
 class Server:

@@ -14,8 +14,7 @@ PARTS = [
     "autograder/checks/__init__.py",
     "autograder/reference/__init__.py",
     "labkit/__init__.py",
-    "labkit/errors.py",
-    "labkit/paths.py",
+    "labkit/run_folder/*.py",
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autograder import labs
 from autograder.release import leaks, notebooks, public_checks, withheld
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 ROOT = labs.CHECKS.parents[1]
 TEACHERS = (  # files and folders that no student gets; tests and benchmarks hold right answers too

@@ -1,15 +1,15 @@
 """Which pieces of labkit answer a lab, and what stands in their place while that lab is open.
 
 lab01 and lab05 have no row: the library's own splits, statistics and training loop (`labkit.data`,
-`labkit.steps`, `labkit.train`) are what every notebook runs on, so they stay, and these labs are withheld in
+`labkit.train.step`, `labkit.train`) are what every notebook runs on, so they stay, and these labs are withheld in
 the assignments and the autograder alone. For the same reason lab02 leaves `BasicBlock` (resnet_tiny, the
-encoder of notebooks 03 and 04, is built from it) and lab03 leaves the batched views of `labkit.augment`.
+encoder of notebooks 03 and 04, is built from it) and lab03 leaves the batched views of `labkit.transforms`.
 """
 
 import ast
 
 from autograder.release.stubs import DEFINITIONS, emptied, rewritten
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 # lab -> file -> names. A public name raises when it is used; a private one, which only those need, is gone.
 TABLE = {
@@ -17,7 +17,7 @@ TABLE = {
     "lab03": {
         "labkit/losses.py": ["_PickPartner", "_odds", "nt_xent", "NTXentLoss", "_unit_rows", "_contrast"],
         "labkit/models/heads.py": ["projection", "SimCLRModel"],
-        "labkit/transforms.py": ["get_simclr_transform"],
+        "labkit/transforms/per_sample.py": ["get_simclr_transform"],
     },
     "lab04": {
         "labkit/distributed.py": ["_Gather", "gather_with_grad", "shard"],
@@ -62,4 +62,4 @@ def _raising(name: str, lab: str) -> str:
         f"{name} answers {lab} and is withheld while that lab is open: solve {lab} in assignments/ (labkit "
         f"check {lab}); a notebook that needs it runs whole once your teacher's next copy reveals it."
     )
-    return f"from labkit.errors import LabError\nraise LabError({sentence!r})"
+    return f"from labkit.run_folder import LabError\nraise LabError({sentence!r})"

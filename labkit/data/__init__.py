@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from labkit.data.fetch import fetch
+from labkit.data.download import fetch
 
 _HOMES = {"load": "datasets", "DATASETS": "datasets", "Dataset": "splits", "Split": "splits", "Batches": "batches"}
 __all__ = ["DATASETS", "Batches", "Dataset", "Split", "fetch", "load"]

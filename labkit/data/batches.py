@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from labkit.data.resident import choose_source, sent
-from labkit.errors import LabError
-from labkit.pixels import Augmentation, Plain, Scale, unit_of
+from labkit.run_folder import LabError
 from labkit.seeding import derive
+from labkit.transforms.pixels import Augmentation, Plain, Scale, unit_of
 
 
 class Batch(NamedTuple):
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 class Batches:
     """The batches of a split (anything with .images (N, C, H, W) and .labels (N,) or None).
 
-    batch_size: images per rank and batch. augment: from `labkit.augment`, or None. views: how many versions
+    batch_size: images per rank and batch. augment: from `labkit.transforms`, or None. views: how many versions
     of each image, augmented apart, a batch holds. drop_last: default, as shuffle. mean, std: per channel in
     [0, 1], normalise when given. device: default a GPU if there is one. resident: True or False overrides the
     choice between memory and streaming; workers: processes that read a streamed set (default: by cores).

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.errors import LabError
-from labkit.paths import data_dir
+from labkit.run_folder import LabError, data_dir
 
 FORMAT = "1"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
 

@@ -4,9 +4,9 @@ import inspect
 from numbers import Integral
 from pathlib import Path
 
-from labkit.data import embedded, folder, hdf5, tiny_imagenet, torchvision_files
+from labkit.data.sources import embedded, folder, hdf5, tiny_imagenet, torchvision_files
 from labkit.data.splits import Dataset, Source, check_labels, cut, stratified
-from labkit.errors import LabError, unknown_name
+from labkit.run_folder import LabError, unknown_name
 
 DATASETS = {
     "shapes": embedded.shapes,

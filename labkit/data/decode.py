@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.data.progress import watched
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 GROUP = 64  # files per task: fewer would spend the time on handing out tasks

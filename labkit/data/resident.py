@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from labkit.data.stream import Streamed
-from labkit.pixels import Augmentation, Plain
+from labkit.transforms.pixels import Augmentation, Plain
 
 log = logging.getLogger("labkit")
 

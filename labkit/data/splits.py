@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from labkit.data.statistics import kept_statistics
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.seeding import derive
 
 COPY_LIMIT_BYTES = 512 * 2**20  # a smaller split is copied into memory, a larger one is read by index

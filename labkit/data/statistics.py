@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.errors import LabError
-from labkit.records import atomic_write
+from labkit.run_folder import LabError, atomic_write
 
 CHUNK_BYTES = 4 * 2**20
 SAMPLED_ABOVE_BYTES = 4 * 2**30  # a larger set is judged by evenly spaced images: reading it all takes minutes

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from labkit.errors import LabError
-from labkit.pixels import Augmentation
+from labkit.run_folder import LabError
+from labkit.transforms.pixels import Augmentation
 
 
 class Streamed:

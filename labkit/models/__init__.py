@@ -4,7 +4,6 @@ import inspect
 
 from torch import nn
 
-from labkit.errors import LabError, unknown_name
 from labkit.models import shipped
 from labkit.models.alexnet import alexnet
 from labkit.models.backbones import dinov3, dinov3_tiny, dinov3_vits16
@@ -14,6 +13,7 @@ from labkit.models.lenet import lenet
 from labkit.models.resnet import resnet18, resnet34, resnet_tiny
 from labkit.models.vit import vit, vit_simple, vit_small, vit_tiny
 from labkit.models.wide_resnet import wide_resnet
+from labkit.run_folder import LabError, unknown_name
 
 MODELS = {
     "lenet": lenet,

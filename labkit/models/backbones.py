@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import LabError
 from labkit.models.heads import class_token, last_layer
 from labkit.models.image_checks import need_images
-from labkit.paths import DINOV3, data_dir
+from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
 REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0

@@ -7,7 +7,7 @@ LayerNorm is the feature.
 
 from torch import Tensor, nn
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def last_layer(num_features: int, num_classes: int | None) -> nn.Module:

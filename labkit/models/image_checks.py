@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def need_size(model: str, image_size: int, *, smallest: int) -> None:

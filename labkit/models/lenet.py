@@ -7,9 +7,9 @@ for the linear layers. CIFAR-10 validation accuracy in the homework's public sol
 
 from torch import Tensor, nn
 
-from labkit.errors import unknown_name
 from labkit.models.heads import last_layer
 from labkit.models.image_checks import need_images, need_size
+from labkit.run_folder import unknown_name
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 

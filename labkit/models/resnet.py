@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.errors import LabError, unknown_name
 from labkit.models.heads import last_layer
 from labkit.models.image_checks import need_channels, need_size
+from labkit.run_folder import LabError, unknown_name
 
 
 class Stem(NamedTuple):

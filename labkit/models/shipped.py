@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from labkit.errors import LabError, unknown_name
 from labkit.models.resnet import resnet_tiny
+from labkit.run_folder import LabError, unknown_name
 
 FILE = Path(__file__).parent / "weights" / "resnet_tiny_glyphs.safetensors"
 ENCODERS = {"resnet_tiny": resnet_tiny}

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from labkit.errors import LabError
-from labkit.records import RunFolder, atomic_write, current_run
+from labkit.run_folder import LabError, RunFolder, atomic_write, current_run
 
 # Okabe and Ito (2008), chosen to stay apart under every common colour blindness; yellow is left out, because
 # it is too pale for lines on white. Lines also differ in marker, so that no figure rests on colour alone.

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from labkit.errors import LabError
 from labkit.plots.figure import INK, PALETTE, figure
+from labkit.run_folder import LabError
 
 RIGHT, WRONG = PALETTE[0], PALETTE[5]  # blue and vermilion; the words beside them say the same
 QUIET = "#666666"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import labkit
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.scaling.nodes import Nodes, last_words, srun
 
 # What a surrounding torchrun or Slurm step would tell these ranks about themselves.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 from labkit.scaling.communication import Link, fit_link
 from labkit.scaling.launch import torchrun
 from labkit.scaling.nodes import Nodes

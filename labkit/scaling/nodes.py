@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Speed-up, efficiency and prediction beside measurement, as rows for a table."""
 
-from labkit.errors import LabError, unknown_name
+from labkit.run_folder import LabError, unknown_name
 from labkit.scaling.communication import allreduce_time, ddp_buckets, predict_step_time
 from labkit.scaling.measure import Measurement, Scaling
 

@@ -12,10 +12,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from labkit import augment, data, distributed, losses, models
-from labkit.config import TrainConfig
+from labkit import data, distributed, losses, models, transforms
 from labkit.data.batches import Batch, Batches
-from labkit.steps import Learner, choose_precision, supervised
+from labkit.train import TrainConfig
+from labkit.train.step import Learner, choose_precision, supervised
 
 WARM_UP_STEPS = 3
 
@@ -37,7 +37,7 @@ class Case:
         batches = Batches(
             source.train,
             batch_size,
-            augment=augment.supervised(spec["image_size"]),
+            augment=transforms.supervised(spec["image_size"]),
             device=self.device,
             mean=source.mean,
             std=source.std,

@@ -9,7 +9,7 @@ import pytest
 from autograder import classroom, gradebook, labs
 from autograder.feedback import to_html
 from autograder.grading import Report, Result
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def report(name, *scores, feedback=""):

@@ -11,7 +11,7 @@ from autograder.checking import Unmet, check, expect
 from autograder.draw import Draw
 from autograder.report import to_gradescope, to_text
 from autograder.student import StudentFault
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 NEW_CHECKS = '''"""Checks of lab96."""
 from autograder.checking import Lab, check, expect

@@ -53,7 +53,7 @@ def test_check_prints_the_visible_checks_alone():
 
 def test_a_file_that_is_not_there_is_one_sentence():
     from autograder import public
-    from labkit.errors import LabError
+    from labkit.run_folder import LabError
 
     with pytest.raises(LabError, match=r"There is no nowhere\.py\. Give the path"):
         public.report("lab01", "nowhere.py")

@@ -14,7 +14,7 @@ from autograder import labs
 from autograder.release import cut as cutting
 from autograder.release import leaks, notebooks, public_checks, withheld
 from autograder.release.cut import cut
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 ROOT = labs.CHECKS.parents[1]
 LEAKED = '''
@@ -140,7 +140,7 @@ def test_labkit_imports_withheld_pieces_raise_a_sentence_and_stubs_are_unwritten
 @pytest.mark.integration
 @pytest.mark.parametrize("lab", labs.names())
 def test_public_checks_say_not_implemented(course, lab):
-    done = in_copy(course, "-m", "labkit.cli", "check", lab)
+    done = in_copy(course, "-m", "labrun.cli", "check", lab)
     visible = labs.checks(labs.module(lab), visible_only=True)
     assert done.returncode == 1, done.stderr[-2000:]
     assert f"{lab}_" in done.stdout and ": 0 of " in done.stdout
@@ -152,7 +152,9 @@ def test_a_model_that_answers_no_lab_is_built_and_the_answer_is_not(course):
     code = "from labkit import models; models.build('resnet_tiny'); models.build('lenet'); print('built')"
     assert in_copy(course, "-c", code).stdout == "built\n"
     done = in_copy(course, "-c", "from labkit.losses import NTXentLoss; NTXentLoss(temperature=0.2)")
-    assert done.stderr.splitlines()[-1].startswith("labkit.errors.LabError: labkit.losses.NTXentLoss answers")
+    assert done.stderr.splitlines()[-1].startswith(
+        "labkit.run_folder.errors.LabError: labkit.losses.NTXentLoss answers"
+    )
 
 
 # The wishes: labs, reveal, DEST

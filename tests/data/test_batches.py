@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from labkit.augment import simclr_view, supervised
 from labkit.data import resident, stream
 from labkit.data.batches import Batches
-from labkit.errors import LabError
+from labkit.run_folder import LabError
+from labkit.transforms import simclr_view
+from labkit.transforms.batched import supervised
 
 
 class Lazy:

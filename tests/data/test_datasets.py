@@ -10,7 +10,7 @@ import torch
 from labkit import data
 from labkit.data import splits, statistics
 from labkit.data.datasets import DATASETS
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def rows_of(split):
@@ -37,7 +37,7 @@ def skewed(monkeypatch):
 
 
 def test_importing_the_package_loads_no_torch():
-    program = "import sys, labkit.data; print('torch' in sys.modules, callable(labkit.data.fetch))"
+    program = "import sys, labkit.data; print('torch' in sys.modules, callable(labkit.data.download))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert told.split() == ["False", "True"]
 

@@ -12,9 +12,9 @@ from importlib import import_module
 import pytest
 
 from labkit import data
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
-fetching = import_module("labkit.data.fetch")  # the module: labkit.data.fetch itself is the function
+fetching = import_module("labkit.data.download")  # the module: labkit.data.download itself is the function
 
 
 def tar_of(files):

@@ -11,10 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from labkit import data
-from labkit.data import fetch_model
-from labkit.data.fetch_model import REPO, REVISION, fetch_dinov3
-from labkit.errors import LabError
-from labkit.paths import DINOV3
+from labkit.data import download_model as fetch_model
+from labkit.data.download_model import REPO, REVISION, fetch_dinov3
+from labkit.run_folder import DINOV3, LabError
 
 pytest.importorskip("huggingface_hub")
 
@@ -212,7 +211,7 @@ def command(tmp_path, **variables):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     private = {"LABKIT_DATA": str(tmp_path), "HF_HOME": str(tmp_path / "home")}
     return subprocess.run(
-        [sys.executable, "-m", "labkit.cli", "fetch", "dinov3"],
+        [sys.executable, "-m", "labrun.cli", "fetch", "dinov3"],
         text=True,
         capture_output=True,
         env=kept | private | variables,

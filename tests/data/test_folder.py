@@ -11,7 +11,7 @@ from PIL import Image
 
 from labkit import data
 from labkit.data import cache, decode
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 def colour_of(label, number):

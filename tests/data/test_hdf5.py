@@ -10,8 +10,8 @@ import torch
 
 from labkit import data
 from labkit.data.batches import Batches
-from labkit.data.hdf5 import HDF5Images
-from labkit.errors import LabError
+from labkit.data.sources.hdf5 import HDF5Images
+from labkit.run_folder import LabError
 
 COUNTS = {"train": 40, "val": 10, "test": 12}
 

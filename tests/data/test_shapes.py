@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from labkit import data
-from labkit.data import outlines, shapes
-from labkit.errors import LabError
+from labkit.data.sources import outlines, shapes
+from labkit.run_folder import LabError
 
 
 def covered(outline, image_size=64):

@@ -2,8 +2,8 @@
 
 import torch
 
-from labkit.data.superclasses import SUPERCLASSES, grouped, superclasses
-from labkit.metrics import confusion_matrix
+from labkit.data.sources.superclasses import SUPERCLASSES, grouped, superclasses
+from labkit.evaluate.metrics import confusion_matrix
 
 
 def test_twenty_groups_of_five_different_classes():

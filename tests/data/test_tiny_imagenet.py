@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from labkit import data
-from labkit.errors import LabError
+from labkit.run_folder import LabError
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import torch
 import torchvision.datasets as theirs
 
 from labkit import data
-from labkit.data import torchvision_files
-from labkit.errors import LabError
+from labkit.data.sources import torchvision_files
+from labkit.run_folder import LabError
 
-fetching = import_module("labkit.data.fetch")  # the module: labkit.data.fetch itself is the function
+fetching = import_module("labkit.data.download")  # the module: labkit.data.download itself is the function
 
 
 def md5(content):

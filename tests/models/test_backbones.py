@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from labkit.errors import LabError
 from labkit.models import SimCLRModel, SupervisedModel, build, dinov3
-from labkit.paths import DINOV3
+from labkit.run_folder import DINOV3, LabError
 
 transformers = pytest.importorskip("transformers")
 

@@ -5,9 +5,9 @@ import re
 import pytest
 import torch
 
-from labkit.errors import LabError
 from labkit.models import MODELS, build, options_of
 from labkit.models.alexnet import PoolTo6
+from labkit.run_folder import LabError
 
 # Published: lenet, alexnet, resnet18, wide_resnet. From the layer tables: cnn, resnet34 (torchvision agrees,
 # test_convnets.py), resnet_tiny and the transformers (closed form in test_vit.py, test_backbones.py).

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.errors import LabError
 from labkit.models import SimCLRModel, SupervisedModel, build
+from labkit.run_folder import LabError
 
 
 @pytest.fixture(scope="module")

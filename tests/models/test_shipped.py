@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from labkit import evaluate, models, modes
+from labkit import evaluate, models, simclr
 from labkit.data.batches import Batches
-from labkit.errors import LabError
 from labkit.models import shipped
+from labkit.run_folder import LabError
 
 
 def test_it_is_small_and_tells_how_it_was_made():
@@ -18,8 +18,8 @@ def test_it_is_small_and_tells_how_it_was_made():
 
 def test_it_knows_shapes_that_it_has_never_seen():
     """kNN on the probe set, whose classes are no glyphs, against the same network with random weights."""
-    settings = modes.settings("tiny", probe_labels=600)
-    corpus, probe = modes.sources("shapes", settings=settings)
+    settings = simclr.settings("tiny", probe_labels=600)
+    corpus, probe = simclr.sources("shapes", settings=settings)
     scores, normal = {}, {"mean": corpus.mean, "std": corpus.std}
     for name, encoder in {
         "shipped": models.pretrained("resnet_tiny"),

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from labkit.errors import LabError
 from labkit.models import build
 from labkit.models.backbones import dinov3_tiny
 from labkit.models.vit import Attention, PatchEmbedding, cut_patches, sine_cosine_positions, vit
+from labkit.run_folder import LabError
 
 
 def test_attention_is_torchs_multihead_attention():

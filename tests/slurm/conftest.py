@@ -12,11 +12,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labkit.cluster import queue, state
-from labkit.cluster.site import load_site
-from labkit.cluster.slurm import SlurmExecutor
-from labkit.cluster.spec import freeze, make_spec
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
+from labrun import state
+from labrun.slurm import squeue as queue
+from labrun.slurm.executor import SlurmExecutor
+from labrun.slurm.site_config import load_site
+from labrun.spec import freeze, make_spec
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "laptop_slurm.sh"
@@ -99,7 +100,7 @@ class Lab:
 
     def labkit(self, *words: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "labkit.cli", *words],
+            [sys.executable, "-m", "labrun.cli", *words],
             cwd=self.folder,
             text=True,
             capture_output=True,

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 WAITS = """import time
-from labkit.records import current_run
+from labkit.run_folder import current_run
 run = current_run()
 (run.path / 'here').touch()
 while not (run.path / 'go').exists(): time.sleep(.05)"""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
 
 pytestmark = pytest.mark.integration
 

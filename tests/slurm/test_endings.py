@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 DEAF = """import json, os, time
-from labkit.records import current_run
+from labkit.run_folder import current_run
 run = current_run()
 (run.path / 'node').write_text(os.environ['SLURMD_NODENAME'])
 for _ in range(1200):                       # looks at no flag, and ends by itself only if the test has gone

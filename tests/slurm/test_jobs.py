@@ -6,26 +6,26 @@ import os
 import nbformat
 import pytest
 
-from labkit import doctor
+from labrun import doctor
 
 pytestmark = pytest.mark.integration
 
 REPORT = """import os
 import labkit
-from labkit.records import current_run
+from labkit.run_folder import current_run
 run = current_run()
 run.summarize(main='lr', lr=lr, seed=seed, job=os.environ['SLURM_JOB_ID'], node=os.environ['SLURMD_NODENAME'],
               threads=os.environ['OMP_NUM_THREADS'], home=os.environ['HOME'], code=labkit.__file__)"""
 TIMED = """import time
-from labkit.records import current_run
+from labkit.run_folder import current_run
 run = current_run()
 started = time.time()
 time.sleep(1)
 assert lr != 0.3 or (run.path / 'repaired').exists(), 'the third is broken'
 run.record_timings(main='ended', started=started, ended=time.time())"""
 WAITS = """import time
-from labkit.errors import Interrupted
-from labkit.records import current_run
+from labkit.run_folder import Interrupted
+from labkit.run_folder import current_run
 run = current_run()
 (run.path / 'here').touch()
 while not run.stop_requested(): time.sleep(.05)
@@ -33,7 +33,7 @@ raise Interrupted('saved')"""
 NESTED = """import os, subprocess, sys
 os.environ['SLURM_MEM_PER_CPU'] = '123456789'       # what a surrounding job may leave: would be refused
 words = ['run', NOTEBOOK, '--site', 'laptop', '--name', 'inner']
-done = subprocess.run([sys.executable, '-m', 'labkit.cli', *words], capture_output=True, text=True)
+done = subprocess.run([sys.executable, '-m', 'labrun.cli', *words], capture_output=True, text=True)
 assert done.returncode == 0, done.stderr"""
 
 

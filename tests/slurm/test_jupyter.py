@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.cluster import jupyter, queue
+from labrun import jupyter
+from labrun.slurm import squeue as queue
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ time.sleep(600)
 """)
 try:
     scaling.torchrun([str(folder / "dies.py")], ranks=2, nodes=nodes, timeout_s=90)
-except labkit.errors.LabError as error:
+except labkit.run_folder.errors.LabError as error:
     said = str(error)'''
 MEASURES = """result = scaling.measure((1, 2), batch_size=16, model="lenet", windows=3, steps_per_window=1,
                          limit=64, allreduce_bytes=(4096, 8192), nodes=nodes)

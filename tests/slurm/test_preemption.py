@@ -6,17 +6,17 @@ import signal
 
 import pytest
 
-from labkit.cluster import process
+from labrun import processes as process
 
 pytestmark = pytest.mark.integration
 
 TRAIN = """import json, os, time, torch
 from torch import nn
-from labkit.config import TrainConfig
+from labkit.train import TrainConfig
 from labkit.data.batches import Batches
 from labkit.data.splits import Split
-from labkit.paths import process_identity
-from labkit.records import current_run
+from labkit.run_folder import process_identity
+from labkit.run_folder import current_run
 from labkit.train import fit
 
 run = current_run()
@@ -120,7 +120,7 @@ def test_a_lost_node_gives_the_run_to_the_other_and_the_old_attempt_writes_nothi
 
 
 def test_a_run_that_never_ends_is_not_queued_for_ever(lab):
-    run = lab.freeze("restless", "from labkit.errors import Interrupted\nraise Interrupted('saved')")
+    run = lab.freeze("restless", "from labkit.run_folder import Interrupted\nraise Interrupted('saved')")
     [job] = lab.executor(max_restarts=1).submit([run])
     lab.until(lambda: not lab.cluster.ask("squeue", "--noheader", f"--jobs={job}"), run=run)
     assert lab.state(run)["state"] == "interrupted" and run.read_status()["attempt"] == 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from labkit.cluster.choices import names
-from labkit.records import RunFolder
+from labkit.run_folder import RunFolder
+from labrun.choices import names
 
 pytestmark = pytest.mark.integration
 
@@ -22,8 +22,8 @@ mode = "scratch"
 max_steps = 0
 seed = 0"""
 WORK = """import os, time
-from labkit.errors import Interrupted
-from labkit.records import current_run
+from labkit.run_folder import Interrupted
+from labkit.run_folder import current_run
 run = current_run()
 (run.path / 'here').touch()
 while (run.path / 'attempts' / '1').exists() and seed == 99 and not (run.path / 'attempts' / '2').exists():
@@ -131,7 +131,7 @@ def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, l
 def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
     sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00", MAX_STEPS="5")
     assert sent.returncode == 0 and "Submitted batch job" in sent.stdout, sent.stdout + sent.stderr
-    modes = names("labkit.modes", "MODES")
+    modes = names("labkit.simclr", "MODES")
     assert len(modes) == 8
     runs = [result(course, f"all-{mode}") for mode in modes]
     for run in runs:

@@ -1,0 +1,103 @@
+"""The data sets that need no download: `shapes`, rendered here, and scikit-learn's handwritten `digits`."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.data.sources import shapes as renderer
+from labkit.data.sources.outlines import outlines
+from labkit.data.splits import Source, Split, cut
+from labkit.run_folder import LabError, unknown_name
+
+CLASS_SETS = ("corpus", "probe", "glyphs")
+TRAIN, TEST, COLOUR = 1, 2, 3  # first number of a drawing's seed: no two uses share random numbers
+TEST_SEED = 0  # the test split is the same for every seed: scores of several seeds are then comparable
+
+
+def shapes(
+    root,
+    *,
+    image_size: int | None,
+    seed: int,
+    n_train: int = 10_000,
+    n_test: int = 2_000,
+    classes_set: str = "corpus",
+    difficulty: float = 0.7,
+) -> Source:
+    """Render scenes of one shape each; `n_train` counts train and val together, `root` is not used."""
+    if classes_set not in CLASS_SETS:
+        raise unknown_name("classes_set", classes_set, CLASS_SETS)
+    _check_difficulty(difficulty)
+    named, size, set_number = outlines(classes_set), _check_size(image_size), CLASS_SETS.index(classes_set)
+    for option, count in (("n_train", n_train), ("n_test", n_test)):
+        if count < len(named):
+            raise LabError(f"shapes: {option}={count} is fewer than its classes; ask for {len(named)} or more.")
+
+    def draw(name: str, count: int, *path: int) -> Split:
+        labels = renderer.balanced_labels(count, len(named), path=(*path, set_number))
+        images = renderer.render(
+            list(named.values()), labels, image_size=size, difficulty=difficulty, path=(*path, set_number)
+        )
+        return Split(images, labels, name)
+
+    train = draw("train", n_train, TRAIN, seed)
+    return Source(list(named), train, lambda: draw("test", n_test, TEST, TEST_SEED))
+
+
+def digits(root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7) -> Source:
+    """Read 1,797 real handwritten digits (Alpaydin & Kaynak 1998), 8x8 pixels enlarged; a fifth is test.
+
+    painted: give them the random colours, texture and noise of `shapes` at this difficulty.
+    """
+    _check_difficulty(difficulty)
+    ink, labels = _read_digits(_check_size(image_size))
+    pool, test = cut(labels, 0.2, seed=TEST_SEED)
+
+    def finish(rows: Tensor, name: str, *path: int) -> Split:
+        return Split(_colour(ink[rows], painted, difficulty, path), labels[rows], name)
+
+    train = finish(pool, "train", COLOUR, TRAIN, seed)
+    return Source([str(k) for k in range(10)], train, lambda: finish(test, "test", COLOUR, TEST, TEST_SEED))
+
+
+def _read_digits(size: int) -> tuple[Tensor, Tensor]:
+    """Return ink in [0, 1], float (1797, size, size), and labels, int64 (1797,)."""
+    *pixels, labels = _digits_table().unbind(1)
+    small = torch.stack(pixels, 1).float().view(-1, 1, 8, 8) / 16
+    ink = F.interpolate(small, size=(size, size), mode="bicubic", align_corners=False).clamp_(0, 1)
+    return ink[:, 0], labels
+
+
+def _digits_table() -> Tensor:
+    """Return scikit-learn's file, int64 (1797, 65): 64 pixels from 0 to 16, then the label.
+
+    It is read without importing scikit-learn, which takes as long as training on the digits.
+    """
+    package = find_spec("sklearn")
+    if package is None:
+        raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
+
+
+def _colour(ink: Tensor, painted: bool, difficulty: float, path: tuple[int, ...]) -> Tensor:
+    if not painted:
+        gray = ink.mul(255).round().to(torch.uint8)
+        return gray[:, None].repeat(1, 3, 1, 1)
+    return renderer.paint(ink, difficulty=difficulty, generator=renderer.generator_for(*path))
+
+
+def _check_difficulty(difficulty: float) -> None:
+    if not 0 <= difficulty <= 1:
+        raise LabError(f"difficulty is {difficulty}; choose it from 0 (plain) to 1 (hard).")
+
+
+def _check_size(image_size: int | None) -> int:
+    size = 32 if image_size is None else image_size
+    if size < 8:
+        raise LabError(f"image_size is {size}; choose 8 or more pixels.")
+    return size

@@ -1,0 +1,192 @@
+"""Trees with one folder per class: found, split, decoded once and then memory-mapped."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from labkit.data.cache import cache_folder, kept
+from labkit.data.decode import SUFFIXES, decoded, native_size
+from labkit.data.splits import Source, Split, cut
+from labkit.run_folder import LabError
+
+TEST_SEED = 0  # the test images are the same for every seed
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files with their labels, as they were found.
+
+    stamps: size and time of change of each file, so that a changed file is decoded again.
+    """
+
+    files: list[str]
+    labels: Tensor  # int64 (N,)
+    stamps: list[str]
+
+    def take(self, rows: Tensor) -> "Listing":
+        rows = rows.tolist()
+        return Listing([self.files[i] for i in rows], self.labels[rows], [self.stamps[i] for i in rows])
+
+    @cached_property
+    def facts(self) -> str:
+        return "\n".join(f"{file} {stamp}" for file, stamp in zip(self.files, self.stamps, strict=True))
+
+
+def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.2) -> Source:
+    """Open a tree `root/<class>/*.jpg`, or `root/train/<class>/...` beside `root/test` (and `root/val`).
+
+    test_fraction: the part of a tree without train and test folders that becomes the test split; it is
+    chosen by the files alone, never by the seed. Images are scaled to image_size (shorter side, middle cut
+    out), which may be None where all are squares of one size.
+    """
+    if root is None:
+        raise LabError(
+            'The data set "folder" needs its path: pass root="path/to/your/images" (in a notebook: data_dir).'
+        )
+    if not root.is_dir():
+        raise LabError(
+            f"There is no folder {root}; pass the one that holds a folder per class as root (in a notebook: data_dir)."
+        )
+    if not 0 < test_fraction < 1:
+        raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
+    if _is_split(root):
+        return _open_by_folders(root, image_size)
+    return _open_by_fraction(root, image_size, test_fraction)
+
+
+def _is_split(root: Path) -> bool:
+    """Say whether train is a part with classes of its own; a class may be called train, too."""
+    if _folders(root / "train"):
+        return True
+    if {"train"} <= set(_folders(root)) <= {"train", "val", "test"}:
+        raise LabError(f"{root / 'train'} holds no class folders; it must hold one folder of images per class.")
+    return False
+
+
+def _open_by_folders(root: Path, image_size: int | None) -> Source:
+    if not (root / "test").is_dir():
+        raise LabError(
+            f"{root} has train but no test folder; add one, or pass {root / 'train'} as root (in a notebook: "
+            f"data_dir) to split that."
+        )
+    classes = class_names(root / "train")
+    train = listing(root / "train", classes)
+    size = image_size or native_size(root / "train" / train.files[0])
+    opened = Opener(root.name, size, exact=image_size is None)
+    val = root / "val"
+    return Source(
+        classes,
+        opened.split(root / "train", train, "train"),
+        lambda: opened.split(root / "test", listing(root / "test", classes), "test"),
+        val=opened.split(val, listing(val, classes), "val") if val.is_dir() else None,
+        statistics_folder=opened.folder(train),
+    )
+
+
+def _open_by_fraction(root: Path, image_size: int | None, test_fraction: float) -> Source:
+    classes = class_names(root)
+    everything = listing(root, classes)
+    pool, test = (everything.take(rows) for rows in cut(everything.labels, test_fraction, seed=TEST_SEED))
+    if not len(test.files):
+        raise LabError(f"{root} holds too few images for a test split; add some or raise test_fraction.")
+    opened = Opener(root.name, image_size or native_size(root / pool.files[0]), exact=image_size is None)
+    return Source(
+        classes,
+        opened.split(root, pool, "train"),
+        lambda: opened.split(root, test, "test"),
+        statistics_folder=opened.folder(pool),
+    )
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens listings of one tree as splits of one image size."""
+
+    name: str
+    size: int
+    exact: bool
+
+    def folder(self, found: Listing) -> Path:
+        return cache_folder(self.name, self.size, found.facts)
+
+    def split(self, root: Path, found: Listing, name: str) -> Split:
+        shape = (len(found.files), 3, self.size, self.size)
+
+        def parts():
+            paths = [f"{root}{os.sep}{file}" for file in found.files]
+            return decoded(paths, size=self.size, exact=self.exact, text=f"Decoding {self.name} {name}")
+
+        return Split(kept(self.folder(found) / "images.npy", shape, parts), found.labels, name)
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the folders under root, sorted: their names are the classes."""
+    names = _folders(root)
+    if len(names) < 2:
+        raise LabError(f"{root} holds {len(names)} class folders; it must hold one folder of images per class.")
+    return names
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    try:
+        names = [name for name in os.listdir(root) if not name.startswith(".")]
+    except OSError as error:
+        raise _unusable(error) from error
+    return sorted(name for name in names if os.path.isdir(root / name))  # a broken link is none
+
+
+def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
+    """List the images of every class under `root/<class>/inside`, in order of class and name."""
+    unknown = set(class_names(root)) - set(classes)
+    if unknown:
+        raise LabError(f"{root} has a class that training lacks: {min(unknown)!r}; rename or delete its folder.")
+    files, labels, stamps = [], [], []
+    for label, name in enumerate(classes):
+        found = sorted(walk(root / name / inside, f"{name}{os.sep}{inside}".rstrip(os.sep)))
+        if not found:
+            raise LabError(f"Class folder {root / name} holds no images; put some there or delete it.")
+        files += [file for file, _ in found]
+        stamps += [stamp for _, stamp in found]
+        labels += [label] * len(found)
+    return Listing(files, torch.tensor(labels), stamps)
+
+
+def walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield (relative name, stamp) of every image under path, hidden files left out.
+
+    Raises LabError, naming it, for a broken link, links in a circle and what may not be read.
+    """
+    if not os.path.isdir(path):
+        return
+    try:
+        yield from _walk(path, prefix)
+    except OSError as error:
+        raise _unusable(error) from error
+
+
+def _walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
+    with os.scandir(path) as entries:
+        for entry in entries:  # at 60,000 files every microsecond counts
+            name = entry.name
+            if name[0] == ".":
+                continue
+            if f".{name.rpartition('.')[2].lower()}" in SUFFIXES:
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):
+                    yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns}"
+                    continue
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{prefix}{os.sep}{name}")
+
+
+def _unusable(error: OSError) -> LabError:
+    link = "a broken link" if isinstance(error, FileNotFoundError) else error.strerror
+    return LabError(f"Cannot read {error.filename} ({link}); repair or delete it, then start again.")

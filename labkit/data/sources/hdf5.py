@@ -1,0 +1,132 @@
+"""Sets larger than memory: HDF5 files whose images are read when they are asked for, in whatever process."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from labkit.data.cache import cache_folder
+from labkit.data.decode import resized
+from labkit.data.splits import Source, Split
+from labkit.run_folder import LabError
+
+
+def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int | None = None) -> Source:
+    """Open an HDF5 file with images-train, labels-train, images-val, labels-val, images-test, [labels-test].
+
+    root: the file, or a folder that holds just one. Images are uint8, (N, C, H, W) or (N, H, W, C); labels
+    are int (N,). num_classes: default 1 + the largest label of train. Without labels-test, test has none.
+    """
+    path = _find(root)
+    train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)
+    count = num_classes or int(train.labels.max()) + 1
+    stamp = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
+    return Source(
+        [f"class {k:03d}" for k in range(count)],
+        train,
+        lambda: _labelled(path, "test", image_size, needed=False),
+        val=val,
+        statistics_folder=cache_folder(path.stem, stamp, image_size),
+    )
+
+
+def _find(root: Path | None) -> Path:
+    if root is None:
+        raise LabError(
+            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: data_dir).'
+        )
+    if root.is_file():
+        return root
+    found = sorted(p for p in root.glob("*") if p.suffix in (".hdf5", ".h5")) if root.is_dir() else []
+    if len(found) != 1:
+        said = f"holds {len(found)} HDF5 files" if root.is_dir() else "does not exist"
+        raise LabError(f"{root} {said}; pass the path of one .hdf5 file as root (in a notebook: data_dir).")
+    return found[0]
+
+
+def open_hdf5(path: Path):
+    """Open the file for reading; raise LabError where h5py is missing or the file is no whole HDF5 file."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise LabError("HDF5 files are read with h5py: run `pip install h5py`.") from error
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise LabError(f"{path} is cut short or no HDF5 file ({error}); copy it again.") from error
+
+
+def _member(file, key: str, path: Path):
+    if key not in file:
+        keys = ", ".join(sorted(file)) or "nothing"
+        raise LabError(f"{path} has no {key!r}, only {keys}; use a file that has it.")
+    return file[key]
+
+
+def _labelled(path: Path, part: str, image_size: int | None, *, needed: bool = True) -> Split:
+    images = HDF5Images(path, f"images-{part}", size=image_size)
+    key = f"labels-{part}"
+    with open_hdf5(path) as file:
+        labels = _member(file, key, path)[...] if needed or key in file else None
+    if labels is None:
+        return Split(images, None, part)
+    if len(labels) != len(images):
+        raise LabError(f"{path} has {len(images)} images but {len(labels)} in {key!r}; use a whole file.")
+    return Split(images, torch.from_numpy(labels.astype(np.int64).reshape(-1)), part)
+
+
+class HDF5Images:
+    """Images in an HDF5 file that read like a uint8 tensor (N, C, H, W).
+
+    The file is opened at the first read of each process: a handle that is carried through a fork would share
+    its position with the parent's, and both would read nonsense.
+    """
+
+    dtype, ndim, device = torch.uint8, 4, torch.device("cpu")
+
+    def __init__(self, path: Path, key: str, *, size: int | None = None):
+        self.path, self.key = Path(path), key
+        with open_hdf5(self.path) as file:
+            stored = _member(file, key, self.path)
+            shape, kind = stored.shape, stored.dtype
+        if len(shape) != 4 or kind != np.uint8 or not (shape[1] in (1, 3) or shape[3] in (1, 3)):
+            raise LabError(f"{path}: {key!r} is {kind} {shape}; expected uint8 (N, C, H, W) or (N, H, W, C).")
+        self.channels_last = shape[1] not in (1, 3)
+        order = (0, 3, 1, 2) if self.channels_last else (0, 1, 2, 3)
+        count, channels, height, width = (shape[axis] for axis in order)
+        self.scaled = size is not None or height != width
+        size = size or min(height, width)
+        self.shape = torch.Size((count, channels, size, size))
+        self._opened: tuple[int, object] | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_opened": None}  # a worker that is started afresh opens the file itself
+
+    def __getitem__(self, rows) -> Tensor:
+        """Return uint8 (C, H, W) for an int, uint8 (M, C, H, W) for a slice or an index tensor."""
+        index = torch.arange(len(self))[rows]
+        images = self._read(index.reshape(-1))
+        return images[0] if index.ndim == 0 else images
+
+    def _read(self, index: Tensor) -> Tensor:
+        """Read rows in the order of the file, then put them into the order of `index`: (M, C, H, W)."""
+        stored = self._stored()
+        ordered, places = index.unique(return_inverse=True)
+        first, last = (int(ordered[0]), int(ordered[-1]) + 1) if len(ordered) else (0, 0)
+        if last - first == len(ordered):
+            block = stored[first:last]
+        else:
+            block = np.stack([stored[row] for row in ordered.tolist()])
+        images = torch.from_numpy(block)[places]
+        images = images.permute(0, 3, 1, 2).contiguous() if self.channels_last else images
+        return resized(images, self.shape[-1]) if self.scaled and len(images) else images
+
+    def _stored(self):
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), _member(open_hdf5(self.path), self.key, self.path))
+        return self._opened[1]

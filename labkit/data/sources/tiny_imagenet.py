@@ -1,0 +1,72 @@
+"""Tiny-ImageNet-200 in its own layout: its validation images become the test split, sorted by annotation."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from labkit.data.download import absent
+from labkit.data.sources.folder import Listing, Opener, listing
+from labkit.data.splits import Source
+from labkit.run_folder import LabError, data_dir
+
+FOLDER = "tiny-imagenet-200"
+ADVICE = "run `labkit fetch tiny_imagenet` on a login node"
+
+
+def tiny_imagenet(root, *, image_size: int | None, seed: int) -> Source:
+    """Open the 200 classes at 64 pixels. The official test images have no labels, so val is the test split.
+
+    root: the folder tiny-imagenet-200 or the one that holds it.
+    """
+    root = find(root or data_dir())
+    wnids = sorted((root / "wnids.txt").read_text().split())
+    opened = Opener("tiny_imagenet", image_size or 64, exact=image_size is None)
+    train = listing(root / "train", wnids, inside="images")
+    return Source(
+        names(root, wnids),
+        opened.split(root / "train", train, "train"),
+        lambda: opened.split(root / "val" / "images", annotated(root, wnids), "test"),
+        statistics_folder=opened.folder(train),
+    )
+
+
+def find(root: Path) -> Path:
+    """Return the folder that holds wnids.txt; raise LabError where the set is missing or incomplete."""
+    root = root / FOLDER if (root / FOLDER).is_dir() else root
+    if not (root / "wnids.txt").is_file():
+        raise absent("tiny_imagenet", root)
+    for part in ("words.txt", "train", "val/images", "val/val_annotations.txt"):
+        if not (root / part).exists():
+            raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")
+    return root
+
+
+def names(root: Path, wnids: list[str]) -> list[str]:
+    """Return a readable name of each class: its first word, with the WordNet id where two share it."""
+    lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
+    words = {wnid: text.split(",")[0] for wnid, text in lines}
+    first = [words.get(wnid, wnid) for wnid in wnids]
+    return [f"{w} ({wnid})" if first.count(w) > 1 else w for w, wnid in zip(first, wnids, strict=True)]
+
+
+def annotated(root: Path, wnids: list[str]) -> Listing:
+    """List val/images with the labels that val_annotations.txt gives, sorted by class and name."""
+    number = {wnid: k for k, wnid in enumerate(wnids)}
+    rows = []
+    for line in (root / "val" / "val_annotations.txt").read_text().splitlines():
+        file, wnid = line.split("\t")[:2]
+        if wnid not in number:
+            raise LabError(f"{root}/val/val_annotations.txt gives {file} the unknown class {wnid}; {ADVICE}.")
+        rows.append((number[wnid], file))
+    rows.sort()
+    stamps = [_stamp(root / "val" / "images" / file) for _, file in rows]
+    return Listing([file for _, file in rows], torch.tensor([label for label, _ in rows]), stamps)
+
+
+def _stamp(file: Path) -> str:
+    try:
+        status = os.stat(file)
+    except FileNotFoundError as error:
+        raise LabError(f"Image {file} is missing: the set was only partly unpacked; {ADVICE}.") from error
+    return f"{status.st_size} {status.st_mtime_ns}"

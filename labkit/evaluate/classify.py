@@ -1,0 +1,294 @@
+"""Examination: a whole labelled set, the features of a frozen encoder, and who judges them (`probes`)."""
+
+import hashlib
+import inspect
+import io
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from labkit.data.batches import Batches
+from labkit.evaluate import metrics
+from labkit.evaluate.probes import (
+    L2_GRID,
+    KnnResult,
+    ProbeResult,
+    knn_accuracy,
+    knn_predict,
+    knn_probe,
+    linear_probe,
+    require_finite,
+)
+from labkit.models.heads import extract
+from labkit.run_folder import LabError, atomic_write, make_folder
+
+CACHE_BYTES = 2**30  # of features that a cache folder keeps
+
+__all__ = [
+    "CACHE_BYTES",
+    "L2_GRID",
+    "Evaluation",
+    "Examination",
+    "KnnResult",
+    "ProbeResult",
+    "cached_features",
+    "collapse",
+    "evaluate",
+    "evaluate_linear_head",
+    "examining",
+    "extract_features",
+    "keep_newest",
+    "knn_accuracy",
+    "knn_predict",
+    "knn_probe",
+    "linear_probe",
+    "most_confident",
+    "state_digest",
+]
+
+
+@contextmanager
+def examining(model: nn.Module) -> Iterator[None]:
+    """Put the model in eval mode without gradients; afterwards every submodule has its own former mode."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a classifier does on N labelled samples, in the split's order, of K classes; all on the CPU."""
+
+    loss: float  # mean over samples
+    accuracy: float
+    precision: float  # this and the next two: mean over classes
+    recall: float
+    f1: float
+    top_k: float
+    k: int
+    confusion: Tensor  # (K, K) counts, row = true class
+    probabilities: Tensor = field(repr=False)  # (N, K)
+    labels: Tensor = field(repr=False)  # (N,)
+    index: Tensor = field(repr=False)  # (N,) rows of the split
+    classes: Sequence[str] = field(repr=False)
+
+    @property
+    def predictions(self) -> Tensor:
+        return self.probabilities.argmax(1)
+
+    def report(self) -> str:
+        """Return scikit-learn's table of precision, recall and F1 per class."""
+        try:
+            from sklearn.metrics import classification_report
+        except ImportError as error:
+            raise LabError("The report needs scikit-learn: pip install scikit-learn") from error
+        names = range(len(self.classes))
+        return classification_report(
+            self.labels, self.predictions, labels=names, target_names=self.classes, digits=3, zero_division=0
+        )
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable,
+    *,
+    top_k: int = 5,
+    classes: Sequence[str] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
+) -> Evaluation:
+    """Return how `model` (images -> (B, K) logits) does on every sample of `batches`, in eval mode.
+
+    batches: `Batches.evaluation(...)`, whose model and images share a device. `loss` is a batch mean; it is
+    weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabelled
+    or empty sets and for labels that are not int64 or that the model has no output for.
+    """
+    seen, total = [], 0.0
+    with examining(model):
+        for batch in _epoch(batches):
+            if batch.labels is None:
+                raise LabError("This split has no labels, so nothing can be scored; use its val split.")
+            scores = model(batch.images).float()  # (B, K)
+            _require_labels_within(batch.labels, scores.shape[1])
+            total = total + loss(scores, batch.labels) * len(scores)
+            seen.append((scores, batch.labels, batch.index))
+    if not seen:
+        raise LabError("There is nothing to evaluate: the split gave no batch.")
+    return _score(*_in_order(*zip(*seen, strict=True)), total, top_k, classes)
+
+
+def _score(logits, labels, index, total, top_k, classes) -> Evaluation:
+    classes = list(classes) if classes is not None else [str(c) for c in range(logits.shape[1])]
+    confusion = metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1])
+    macro = metrics.precision_recall_f1(confusion)
+    return Evaluation(
+        loss=float(total) / len(labels),
+        accuracy=metrics.accuracy(logits, labels).item(),
+        **{name: value.item() for name, value in macro._asdict().items()},
+        top_k=metrics.top_k_accuracy(logits, labels, top_k).item(),
+        k=min(top_k, logits.shape[1]),
+        confusion=confusion.cpu(),
+        probabilities=logits.softmax(1).cpu(),
+        labels=labels.cpu(),
+        index=index.cpu(),
+        classes=classes,
+    )
+
+
+def most_confident(evaluation: Evaluation, *, right: bool, k: int = 10) -> Tensor:
+    """Return which samples, at most k, were answered most surely, among the right or among the wrong answers.
+
+    They are rows of `evaluation.probabilities`, which for a whole evaluated split are rows of the split, too.
+    """
+    sure, predictions = evaluation.probabilities.max(1)
+    chosen = ((predictions == evaluation.labels) == right).nonzero()[:, 0]
+    return chosen[sure[chosen].argsort(descending=True, stable=True)[:k]]
+
+
+def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tensor | None]:
+    """Return features (N, D) fp32 and labels (N,) of every sample, in the split's order.
+
+    Calls the method `model.features` where there is one (what lies under a head), else the model; eval mode.
+    Raises LabError when the encoder's state changed on the way, or a feature is not finite.
+    """
+    encode = _encoder(model)
+    before = state_digest(model)
+    seen = []
+    with examining(model):
+        for batch in _epoch(batches):
+            seen.append((encode(batch.images).float().flatten(1), batch.labels, batch.index))
+    if not seen:
+        raise LabError("There is nothing to extract features from: the split gave no batch.")
+    if state_digest(model) != before:
+        raise LabError("The encoder changed while its features were extracted; a frozen one must not.")
+    features, labels, _ = _in_order(*zip(*seen, strict=True))
+    require_finite(features)
+    return features, labels
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What a frozen encoder knows of a labelled probe set: two judges' verdicts on the same features."""
+
+    linear: ProbeResult
+    knn: KnnResult
+    features: dict[str, tuple[Tensor, Tensor]] = field(repr=False)  # split -> (N, D), labels (N,)
+
+
+def evaluate_linear_head(
+    model: nn.Module, probe, *, mean=None, std=None, batch_size: int = 256, cache: Path | None = None
+) -> Examination:
+    """Examine a frozen encoder on a `Dataset`: features once, then the linear probe and kNN.
+
+    Everything is chosen on probe.val; probe.test is read once. mean, std: normalisation that the encoder was
+    trained with (default: the probe's own). cache: a folder that keeps features by the hash of weights,
+    images and normalisation, so that the same question is not computed twice (the newest CACHE_BYTES).
+    """
+    mean, std = (probe.mean if mean is None else mean), (probe.std if std is None else std)
+    splits = {"train": probe.train, "val": probe.val, "test": probe.test}
+    found = {
+        name: cached_features(model, split, mean=mean, std=std, batch_size=batch_size, cache=cache)
+        for name, split in splits.items()
+    }
+    every = [tensor for pair in found.values() for tensor in pair]
+    return Examination(linear_probe(*every), knn_probe(*every), found)
+
+
+def cached_features(model: nn.Module, split, *, mean, std, batch_size=256, cache: Path | None = None):
+    """Return (features (N, D), labels (N,)) of a split on the CPU, from `cache` where they lie there."""
+    file = None
+    if cache is not None and isinstance(split.images, Tensor):
+        file = cache / f"{_question(model, split, mean, std)}.pt"
+        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent or torn: compute it
+            return torch.load(file, weights_only=True)["features"], split.labels
+    batches = Batches.evaluation(split, batch_size, mean=mean, std=std, device=_device_of(model))
+    features, labels = extract_features(model, batches)
+    if file is not None:
+        make_folder(cache)
+        buffer = io.BytesIO()
+        torch.save({"features": features.cpu()}, buffer)
+        atomic_write(file, buffer.getvalue())
+        keep_newest(cache)
+    return features.cpu(), None if labels is None else labels.cpu()
+
+
+def keep_newest(folder: Path, limit: int = CACHE_BYTES) -> None:
+    """Delete the oldest *.pt files of a folder until the others fit into `limit` bytes; the newest stays."""
+    files = []
+    for file in folder.glob("*.pt"):
+        with suppress(FileNotFoundError):  # another process tidies as well
+            files.append((file.stat().st_mtime_ns, file.stat().st_size, file))
+    kept = 0
+    for number, (_, size, file) in enumerate(sorted(files, reverse=True)):
+        kept += size
+        if number and kept > limit:
+            file.unlink(missing_ok=True)
+
+
+def _question(model: nn.Module, split, mean, std) -> str:
+    """Return the hash of what features depend on: class and weights of the model, pixels, normalisation."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{type(model).__name__} {state_digest(model)} {split.images.shape}".encode())
+    digest.update(f"{torch.as_tensor(mean).tolist()} {torch.as_tensor(std).tolist()}".encode())
+    digest.update(split.images.contiguous().numpy().view("uint8").data)
+    return digest.hexdigest()
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    if inspect.ismethod(getattr(model, "features", None)):  # some models keep a submodule of that name
+        return model.features
+    if hasattr(model, "config") and not hasattr(model, "num_features"):
+        return lambda images: extract(model, images)  # a bare Hugging Face backbone
+    return model
+
+
+def state_digest(model: nn.Module) -> str:
+    """Return a hash of every parameter and buffer: equal digests mean equal weights and statistics."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def collapse(z1: Tensor, z2: Tensor) -> dict[str, float]:
+    """Return the signs of a collapsed encoder from two views' projections (B, D): see `labkit.evaluate.metrics`."""
+    return {
+        "alignment": metrics.alignment(z1, z2).item(),
+        "uniformity": metrics.uniformity(z1).item(),
+        "feature_std": metrics.feature_std(z1).item(),
+    }
+
+
+def _epoch(batches: Iterable) -> Iterable:
+    return batches.epoch(0) if hasattr(batches, "epoch") else batches
+
+
+def _in_order(values, labels, index) -> tuple[Tensor, Tensor | None, Tensor]:
+    index = torch.cat(index)
+    order = index.argsort()
+    labels = None if labels[0] is None else torch.cat(labels)[order]
+    return torch.cat(values)[order], labels, index[order]
+
+
+def _require_labels_within(labels: Tensor, num_outputs: int) -> None:
+    if labels.dtype != torch.int64:
+        raise LabError(f"Class labels are int64, and these are {labels.dtype}; convert with labels.long().")
+    low, high = labels.aminmax()
+    if low < 0 or high >= num_outputs:
+        worst = int(low if low < 0 else high)
+        raise LabError(f"Label {worst} lies outside 0..{num_outputs - 1}, the classes that the model knows.")

@@ -1,0 +1,46 @@
+"""Run folders: the records of a run, its attempts, paths and errors. All that labrun needs of labkit; no torch."""
+
+from labkit.run_folder.errors import Interrupted, LabError, Superseded, unknown_name
+from labkit.run_folder.paths import (
+    DINOV3,
+    cache_dir,
+    data_dir,
+    private_environment,
+    process_identity,
+    repo_root,
+    runs_dir,
+    start_time,
+)
+from labkit.run_folder.records import (
+    RUN_DIR_VARIABLE,
+    STATES,
+    RunFolder,
+    atomic_write,
+    current_run,
+    make_folder,
+    to_json,
+    write_error,
+)
+
+__all__ = [
+    "DINOV3",
+    "RUN_DIR_VARIABLE",
+    "STATES",
+    "Interrupted",
+    "LabError",
+    "RunFolder",
+    "Superseded",
+    "atomic_write",
+    "cache_dir",
+    "current_run",
+    "data_dir",
+    "make_folder",
+    "private_environment",
+    "process_identity",
+    "repo_root",
+    "runs_dir",
+    "start_time",
+    "to_json",
+    "unknown_name",
+    "write_error",
+]

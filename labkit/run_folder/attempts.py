@@ -1,0 +1,60 @@
+"""Attempts at one run: the newest owns the run folder, and an older one that still lives writes nothing more.
+
+When a node is lost, Slurm starts its job elsewhere while the old processes may go on. Each attempt therefore
+makes `attempts/<number>` with O_EXCL; whoever writes looks first whether a higher number has come. The look
+is one listing of a small folder (opening it makes NFS ask the server), done right before the write.
+"""
+
+import os
+from pathlib import Path
+
+from labkit.run_folder.errors import Superseded
+
+ATTEMPT_VARIABLE = "LABKIT_ATTEMPT"  # "<number>:<run folder>", inherited by kernels and ranks
+
+
+def begin(folder: str | Path) -> int:
+    """Make this process, and all it starts, the newest attempt at the run in `folder`; return its number."""
+    folder = Path(folder).resolve()
+    (folder / "attempts").mkdir(exist_ok=True)
+    number = newest(folder) + 1
+    while not _taken(folder / "attempts" / str(number)):
+        number += 1
+    os.environ[ATTEMPT_VARIABLE] = f"{number}:{folder}"
+    return number
+
+
+def newest(folder: str | Path) -> int:
+    """Return the number of the newest attempt (0: there was none)."""
+    try:
+        names = os.listdir(Path(folder) / "attempts")
+    except FileNotFoundError:
+        return 0
+    return max((int(name) for name in names if name.isdigit()), default=0)
+
+
+def superseded() -> bool:
+    """Say whether a newer attempt than this process's has begun."""
+    number, folder = _ours()
+    return bool(number) and newest(folder) > number
+
+
+def refuse_if_superseded(path: str | Path) -> None:
+    """Raise Superseded where `path` lies in the run of this attempt and a newer attempt owns that run."""
+    number, folder = _ours()
+    if number and os.path.abspath(path).startswith(folder + os.sep) and newest(folder) > number:
+        raise Superseded(f"Attempt {newest(folder)} at {folder} has begun: attempt {number} writes no more.")
+
+
+def _ours() -> tuple[int, str]:
+    number, _, folder = os.environ.get(ATTEMPT_VARIABLE, "").partition(":")
+    return (int(number), folder) if number.isdigit() else (0, "")
+
+
+def _taken(path: Path) -> bool:
+    """Make the file if nobody has; say whether it was us."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        return True
+    except FileExistsError:
+        return False

@@ -1,0 +1,302 @@
+"""The run folder: what every run writes, where, and how nothing of it is ever half written."""
+
+import atexit
+import errno
+import itertools
+import json
+import math
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from labkit.run_folder.attempts import refuse_if_superseded
+from labkit.run_folder.errors import LabError, unknown_name
+from labkit.run_folder.paths import process_identity, runs_dir
+
+STATES = ("queued", "running", "done", "failed", "died", "timeout", "interrupted", "cancelled")
+
+RUN_DIR_VARIABLE = "LABKIT_RUN_DIR"
+
+_serial = itertools.count()  # two threads that write one file need two temporary names
+
+
+def atomic_write(path: str | Path, content: str | bytes) -> Path:
+    """Put `content` at `path` so that a reader, or a kill at any moment, finds the old file or the new one.
+
+    Raises LabError where the disk is full or the folder read-only (the old file is then still whole), and
+    Superseded in a run of which another attempt has begun.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        refuse_if_superseded(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return path
+
+
+def write_error(path: Path, error: OSError) -> LabError:
+    """Return the sentence for a write that the system refused."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        advice = "the disk (or your quota) is full; free some space and start again"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "the folder is read-only for you; change its rights or choose another with LABKIT_RUNS"
+    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+        advice = "it, or a folder above it, is a file; name a folder with LABKIT_RUNS"
+    else:
+        advice = error.strerror or str(error)
+    return LabError(f"Cannot write {path}: {advice}. What was saved before is untouched.")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing. Raises LabError where that is refused."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def plain(value: object) -> object:
+    """Return `value` as JSON can hold it: NaN as null, infinities as "inf"/"-inf", arrays as lists."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if hasattr(value, "tolist"):  # a tensor, an array or one of their scalars
+        return plain(value.tolist())
+    return str(value)
+
+
+def to_json(value: object, *, indent: int | None = 1) -> str:
+    """Return `value` as JSON text that every parser accepts."""
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+class RunFolder:
+    """One run on disk: spec, status, environment, metrics, timings, executed notebook, checkpoints, logs."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._tail_is_whole = False
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and self.path == other.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def spec_file(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def env_file(self) -> Path:
+        return self.path / "env.json"
+
+    @property
+    def metrics_log(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def timings_file(self) -> Path:
+        return self.path / "timings.json"
+
+    @property
+    def source(self) -> Path:
+        """The notebook as it was when the run was created."""
+        return self.path / "source.ipynb"
+
+    @property
+    def notebook(self) -> Path:
+        return self.path / "executed.ipynb"
+
+    @property
+    def html(self) -> Path:
+        return self.path / "executed.html"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def log_file(self) -> Path:
+        return self.logs / "run.log"
+
+    @property
+    def stop_flag(self) -> Path:
+        return self.path / "stop"
+
+    def create(self, spec: dict, *, state: str = "queued") -> "RunFolder":
+        """Make the folder with its specification. Raises LabError where a run of this name exists already."""
+        try:
+            make_folder(self.path.parent)
+            self.path.mkdir()
+            for folder in (self.checkpoints, self.figures, self.logs):
+                folder.mkdir()
+        except FileExistsError:
+            raise LabError(
+                f"There is a run called {self.id!r} already, and a run is never overwritten. "
+                "Choose another --name, or delete its folder."
+            ) from None
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        atomic_write(self.spec_file, to_json(spec))
+        self.write_status(state, created=round(time.time(), 3))
+        return self
+
+    def read_spec(self) -> dict:
+        return _read_json(self.spec_file)
+
+    def write_status(self, state: str, **fields) -> None:
+        """Set the state (one of STATES) and merge `fields` into what is known; None takes a field away."""
+        if state not in STATES:
+            raise unknown_name("run state", state, STATES)
+        known = self.read_status() | {"state": state, "updated": round(time.time(), 3)} | fields
+        atomic_write(self.status_file, to_json({k: v for k, v in known.items() if v is not None}))
+
+    def read_status(self) -> dict:
+        """Return the state and its fields ({} where none was ever written)."""
+        return _read_json(self.status_file)
+
+    def append_metrics(self, row: dict) -> None:
+        """Add one line to metrics.jsonl. No wall-clock in it: equal seeds must give equal files."""
+        line = (to_json(row, indent=None) + "\n").encode()
+        refuse_if_superseded(self.metrics_log)
+        try:
+            if not self._tail_is_whole:
+                self._drop_torn_line()
+            with open(self.metrics_log, "ab", buffering=0) as file:
+                file.write(line)
+        except OSError as error:
+            self._tail_is_whole = False
+            raise write_error(self.metrics_log, error) from error
+
+    def read_metrics(self) -> list[dict]:
+        """Return the rows of metrics.jsonl; a last line that a kill has torn is left out."""
+        rows = []
+        with suppress(FileNotFoundError):
+            for line in self.metrics_log.read_bytes().splitlines():
+                with suppress(ValueError):
+                    rows.append(json.loads(line))
+        return rows
+
+    def truncate_metrics(self, fit: str, step: int) -> None:
+        """Drop the rows of `fit` after `step`: a resumed training writes them again."""
+        kept = [r for r in self.read_metrics() if r.get("fit") != fit or r.get("step", 0) <= step]
+        atomic_write(self.metrics_log, "".join(to_json(row, indent=None) + "\n" for row in kept))
+
+    def summarize(self, main: str | None = None, **values) -> None:
+        """Merge what equal seeds reproduce into metrics.json; `main` names the headline metric."""
+        _merge(self.metrics_file, main, values)
+
+    def record_timings(self, main: str | None = None, **values) -> None:
+        """Merge what may differ between equal runs (seconds, images/s, memory) into timings.json."""
+        _merge(self.timings_file, main, values)
+
+    def read_summary(self) -> dict:
+        """Return metrics.json: the values given to `summarize`, and the headline's name under "main"."""
+        return _read_json(self.metrics_file)
+
+    def read_timings(self) -> dict:
+        return _read_json(self.timings_file)
+
+    def stop_requested(self) -> bool:
+        """Say whether someone asked this run to save and stop (one stat call)."""
+        return os.path.exists(self.stop_flag)
+
+    def _drop_torn_line(self) -> None:
+        """Cut off what a kill left of the last line, so that the next row starts on its own."""
+        with suppress(FileNotFoundError), open(self.metrics_log, "rb+") as file:
+            data = file.read()
+            if data and not data.endswith(b"\n"):
+                file.truncate(data.rfind(b"\n") + 1)
+        self._tail_is_whole = True
+
+
+def current_run() -> RunFolder:
+    """Return the folder of the run this process belongs to; outside any run, a fresh `interactive-` one."""
+    given = os.environ.get(RUN_DIR_VARIABLE)
+    if given:
+        return _opened.setdefault(given, RunFolder(given))
+    if "" not in _opened:
+        _opened[""] = _fresh_interactive_run()
+    return _opened[""]
+
+
+_opened: dict[str, RunFolder] = {}
+
+
+def _fresh_interactive_run() -> RunFolder:
+    """Create `interactive-<date>-<n>`; it is done when this process ends."""
+    stem = f"interactive-{time.strftime('%Y%m%d')}"
+    for number in range(1, 10_000):
+        run = RunFolder(runs_dir() / f"{stem}-{number}")
+        if not run.path.exists():
+            run.create({"notebook": None, "kind": "interactive"}, state="running")
+            run.write_status("running", started=round(time.time(), 3), **process_identity())
+            atexit.register(_finish_interactive, run, os.getpid())
+            return run
+    raise LabError(f"{runs_dir()} holds 10,000 interactive runs of today; delete some.")
+
+
+def _finish_interactive(run: RunFolder, pid: int) -> None:
+    if os.getpid() == pid and run.read_status().get("state") == "running":
+        with suppress(LabError):
+            run.write_status("done", ended=round(time.time(), 3))
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _merge(path: Path, main: str | None, values: dict) -> None:
+    known = _read_json(path) | values
+    if main is not None:
+        if main not in known:
+            raise unknown_name("metric", main, known)
+        known["main"] = main
+    atomic_write(path, to_json(known))

@@ -1,0 +1,206 @@
+"""Checkpoints: written whole or not at all, read without running code, refused by any model but their own."""
+
+import io
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from labkit.distributed import is_main, rank, world_size
+from labkit.run_folder import LabError, RunFolder, atomic_write, write_error
+from labkit.seeding import rng_state, set_rng_state
+
+
+def save(path: str | Path, state: dict[str, Any]) -> Path:
+    """Write `state` (tensors and plain values) to `path` so that a kill leaves the old file or the new one.
+
+    Raises LabError where the disk is full or the folder read-only; the checkpoint before it is then intact.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return atomic_write(path, buffer.getbuffer())
+
+
+def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return the state saved at `path`. Raises LabError where it is missing, damaged or holds code."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise LabError(f"There is no checkpoint {path}; train first, or check the name.") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise LabError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
+    except Exception as error:  # torch raises pickle, system and runtime errors alike for a damaged file
+        raise LabError(f"The checkpoint {path} is damaged; delete it to start that training anew.") from error
+
+
+def checkpoint_paths(run: RunFolder, fit: str) -> tuple[Path, Path]:
+    """Return where the last and the best weights of a fit lie."""
+    return run.checkpoints / fit / "last.pt", run.checkpoints / fit / "best.pt"
+
+
+class Keeper:
+    """Writes and reads the two checkpoints of one fit: `last.pt` to go on from, `best.pt` to use.
+
+    `parts` are the objects that a resumed training needs back: each has state_dict() and load_state_dict(),
+    and parts["learner"].model is the network. `setup` holds plain values that two attempts must share.
+    """
+
+    def __init__(self, run: RunFolder, fit: str, *, parts: dict[str, Any], setup: dict[str, Any]):
+        self.last, self.best = checkpoint_paths(run, fit)
+        self.parts, self.setup, self.model = parts, setup, parts["learner"].model
+        self.origin = describe(self.model)
+
+    def save(self, *, best_epoch: int | None = None) -> None:
+        """Write last.pt, and best.pt where these weights are the best. All processes call it, one writes.
+
+        In this order: a kill between the two leaves a last.pt from which `repair_best` can write the other.
+        Raises LabError, and writes nothing, where the weights are no numbers.
+        """
+        if not all_finite(self.model):
+            raise LabError(
+                f"The weights have become infinite or NaN and are not saved; {self.last} stays as it was. "
+                "Lower lr or set grad_clip, for example to 1.0, and train anew with resume=False."
+            )
+        generators = _of_every_rank(rng_state())
+        if is_main():
+            state = {key: part.state_dict() for key, part in self.parts.items()}
+            save(self.last, state | {"origin": self.origin, "setup": self.setup, "generators": generators})
+            if best_epoch is not None:
+                self._save_best(best_epoch)
+
+    def restore(self) -> bool:
+        """Put parts and generators back to where last.pt saw them; False where there is none.
+
+        Raises LabError where it belongs to another model, other initial weights or another setup.
+        """
+        if not self.last.exists():
+            return False
+        state = load(self.last)
+        self._require_ours(state)
+        for key, part in self.parts.items():
+            part.load_state_dict(state[key])
+        self.origin = state["origin"]
+        set_rng_state(state["generators"][rank()])
+        return True
+
+    def repair_best(self, epoch: int) -> None:
+        """Write best.pt where a kill came before it: the weights at hand are the best, those of `epoch`."""
+        if is_main() and not (self.best.exists() and load(self.best)["epoch"] == epoch):
+            self._save_best(epoch)
+
+    def forget(self) -> None:
+        """Delete both."""
+        for path in (self.last, self.best):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise write_error(path, error) from error
+
+    def _save_best(self, epoch: int) -> None:
+        save(self.best, {"model": self.model.state_dict(), "origin": self.origin, "epoch": epoch})
+
+    def _require_ours(self, state: dict[str, Any]) -> None:
+        require_same_model(self.last, state["origin"], self.origin)
+        reached = sketch(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
+        ours, began = self.origin["sketch"], state["origin"]["sketch"]
+        if not (same_weights(ours, began) or same_weights(ours, reached)):
+            raise LabError(
+                f"{self.last} began from other initial weights than this model has. Give this fit a name of "
+                "its own, build the model again with the same seed, or pass resume=False to start anew."
+            )
+        changed = [
+            f"{key} was {old!r}, is {self.setup.get(key)!r}"
+            for key, old in state["setup"].items()
+            if self.setup.get(key) != old
+        ]
+        if changed:
+            raise LabError(
+                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
+                "name, or pass resume=False to start anew."
+            )
+
+
+def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
+    """Raise LabError, naming both, where the checkpoint at `path` is of another model (see `describe`)."""
+    if saved["shapes"] == model["shapes"]:
+        return
+    there, here = saved["shapes"], model["shapes"]
+    key = next(key for key in {**there, **here} if there.get(key) != here.get(key))
+    raise LabError(
+        f"{path} holds {_title(saved)}, but this model is {_title(model)}: {key!r} has shape "
+        f"{there.get(key, 'none')} there and {here.get(key, 'none')} here. Build that model, or give this "
+        "fit another name."
+    )
+
+
+def describe(model: nn.Module) -> dict[str, Any]:
+    """Return what tells models apart: name, shapes of all tensors, and a sketch of the weights."""
+    return {
+        "name": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "shapes": {key: list(value.shape) for key, value in model.state_dict().items()},
+        "sketch": sketch(model.parameters()),
+    }
+
+
+def spelled(thing: Any) -> str:
+    """Return a callable's name, or an object's class, with its plain settings: `NTXentLoss(temperature=0.2)`.
+
+    Two things with one text are taken for the same; what cannot be told (tensors, code) is left out.
+    """
+    if hasattr(thing, "__qualname__"):
+        return thing.__qualname__
+    plain = {
+        key: value
+        for key, value in sorted(getattr(thing, "__dict__", {}).items())
+        if _is_plain(value) and key != "training"
+    }
+    return f"{type(thing).__name__}({', '.join(f'{key}={value!r}' for key, value in plain.items())})"
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return isinstance(value, int | float | str)
+
+
+def _title(description: dict[str, Any]) -> str:
+    return f"a {description['name']} of {description['parameters']:,} parameters"
+
+
+def sketch(weights: Iterable[Tensor]) -> list[list[float]]:
+    """Return sum and norm of each tensor: enough to see that two networks began from other weights."""
+    rows = [torch.stack([w.detach().float().sum(), w.detach().float().norm()]) for w in weights]
+    return torch.stack(rows).cpu().tolist() if rows else []
+
+
+def same_weights(first: list[list[float]], second: list[list[float]], *, tolerance: float = 1e-3) -> bool:
+    """Say whether two sketches agree up to what other hardware may round differently."""
+    return len(first) == len(second) and all(
+        abs(s1 - s2) <= tolerance * max(n1, 1e-12) and math.isclose(n1, n2, rel_tol=tolerance, abs_tol=1e-12)
+        for (s1, n1), (s2, n2) in zip(first, second, strict=True)
+    )
+
+
+def all_finite(model: nn.Module) -> bool:
+    """Say whether every weight is a number (one wait for the device)."""
+    floats = [v for v in model.state_dict().values() if isinstance(v, Tensor) and v.is_floating_point()]
+    return not floats or bool(torch.stack([v.isfinite().all() for v in floats]).all())
+
+
+def _of_every_rank(value: Any) -> list[Any]:
+    """Return each process's value, in rank order."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

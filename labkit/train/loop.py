@@ -1,0 +1,272 @@
+"""THE loop: `fit` trains any model of the lab, records what happens, and can be stopped and resumed."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+
+import torch
+from torch import nn
+
+from labkit.distributed import is_main, rank, world_size
+from labkit.run_folder import LabError, RunFolder, current_run, unknown_name
+from labkit.seeding import derive, seed_everything
+from labkit.train import TrainConfig
+from labkit.train.checkpoint import Keeper, checkpoint_paths, describe, load, require_same_model, spelled
+from labkit.train.interrupt import StopButton, reason_to_stop
+from labkit.train.step import Learner, Step, choose_losses, groups, supervised
+from labkit.train.tracking import Progress, Tally, Tracker, say_finished
+
+
+@dataclass
+class History:
+    """What a fit has seen and where it stands. Steps and epochs count from 1; rows tell what was so after."""
+
+    name: str
+    best_by: str = "val_accuracy"
+    precision: str = ""
+    epochs: list[dict] = field(default_factory=list)  # train_loss, train_accuracy, lr, val_loss, ...
+    steps: list[dict] = field(default_factory=list)  # loss, accuracy: means since the row before; lr
+    stopped_because: str = ""  # "epochs", "max_steps" or "target"; "" while running
+    step: int = 0  # updates done
+    epoch: int = 0  # epochs done
+    batch: int = 0  # batches done of the running epoch
+    images: int = 0  # images trained on by this process
+    seconds: float = field(default=0.0, compare=False)  # spent training, evaluation left out
+    epoch_seconds: list[float] = field(default_factory=list, compare=False)
+    clock: float = field(default=0.0, compare=False, repr=False)
+
+    @property
+    def images_per_second(self) -> float:
+        """Images trained on per second by this process, evaluation left out."""
+        return self.images / self.seconds if self.seconds else math.nan
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the best value of `best_by`, the earliest of equals; None where there is none."""
+        key, sign = self.best_by.removeprefix("-"), -1 if self.best_by.startswith("-") else 1
+        rows = [row for row in self.epochs if not math.isnan(row.get(key, math.nan))]
+        return max(rows, key=lambda row: sign * row[key])["epoch"] if rows else None  # max keeps the first
+
+    def column(self, key: str) -> list[float]:
+        """Return one quantity over the epochs in which it was measured."""
+        return [row[key] for row in self.epochs if key in row]
+
+    def state_dict(self) -> dict:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict) -> None:
+        self.__dict__.update(state)
+
+    def start_clock(self) -> None:
+        self.clock = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        """Count the time since the clock was last looked at; the device must have been waited for."""
+        now = time.perf_counter()
+        self.seconds, self.clock = self.seconds + now - self.clock, now
+
+    def advance(self, batches: int, images: int) -> None:
+        self.step, self.batch, self.images = self.step + 1, self.batch + batches, self.images + images
+
+    def row(self, kind: str, means: dict[str, float], lr: float) -> dict:
+        """Return a row of the record about the running epoch."""
+        place = {"fit": self.name, "kind": kind, "step": self.step, "epoch": self.epoch + 1}
+        return place | means | {"lr": lr}
+
+    def finish_epoch(self, row: dict) -> None:
+        self.epochs.append(row)
+        self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
+        self.epoch, self.batch = self.epoch + 1, 0
+
+
+def fit(
+    model: nn.Module,
+    train,
+    *,
+    config: TrainConfig,
+    val=None,
+    step: Step = supervised,
+    loss: Callable | None = None,
+    run: RunFolder | None = None,
+    name: str = "model",
+    monitor: Callable[[nn.Module], dict[str, float]] | None = None,
+    best_by: str = "val_accuracy",
+    resume: bool = True,
+    progress: bool | None = None,
+    tracker: Tracker | None = None,
+) -> History:
+    """Train `model` on `train` and leave it with its last weights, in eval mode (`load_best` gives the best).
+
+    train, val: `Batches`. step: what a batch means: `supervised`, `contrastive` or yours. loss: by default
+    the configuration's. monitor: called with the model after each epoch, adds numbers to its row. best_by:
+    which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
+
+    Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
+    or says so and returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
+    after saving, where the run is asked to stop; LabError for bad labels, a loss that is no number, a
+    checkpoint of another model, step, loss, augmentation or configuration.
+    """
+    run = run or current_run()
+    _check(config, train, val)
+    loss, val_loss = choose_losses(loss, step, model, train, val, config)
+    seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
+    learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
+    history, tally = History(name, best_by, learner.precision), Tally(learner.device)
+    parts = {"learner": learner, "history": history, "tally": tally}
+    keeper = Keeper(run, name, parts=parts, setup=_setup(config, train, step, loss))
+    _begin(keeper, history, run, resume)
+    if history.stopped_because:
+        learner.model.eval()
+        say_finished(name, history.step, show=progress)
+        return history
+
+    tracker = (tracker or Tracker(run)).begin(name, history.step, keeper.setup)
+    display = Progress(name, learner.total_steps, step=history.step, show=progress)
+    with tracker, display, StopButton() as button:
+        while not history.stopped_because:
+            learner.forward.train()
+            history.start_clock()
+            batches = train.epoch(history.epoch, start=history.batch)
+            for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
+                stop = reason_to_stop(run, button, name, history.step, seldom=config.log_every)
+                if stop or _save_due(history, config):
+                    _require_finite(tally, keeper, config)
+                    history.stop_clock()
+                    keeper.save()
+                if stop:
+                    raise stop
+
+                outcome = learner.update(group, step, loss, number=history.step)
+                history.advance(len(group), outcome["count"])
+                tally.add(history.step, outcome)
+                if history.step % config.log_every == 0:
+                    row = history.row("step", tally.recent_means(), learner.lr)
+                    _require_finite(tally, keeper, config)
+                    history.steps.append(row)
+                    tracker.log(row)
+                    display.advance(row)
+
+            row = history.row("epoch", tally.epoch_means("train_"), learner.lr)
+            _require_finite(tally, keeper, config)
+            history.stop_clock()
+            last = history.step >= learner.total_steps
+            evaluated = last or (history.epoch + 1) % config.evaluate_every == 0
+            if evaluated and val is not None:
+                row |= validate(learner, val, step, val_loss)
+            if monitor is not None:
+                row |= {key: float(value) for key, value in monitor(learner.model.eval()).items()}
+            _require_choice(best_by, row, evaluated)
+            history.finish_epoch(row)
+            history.stopped_because = _why_finished(history, config, last)
+            tracker.log(row)
+            display.epoch(row, history.epoch_seconds[-1])
+            is_best = history.best_epoch == history.epoch
+            if is_best or history.stopped_because or history.epoch % config.checkpoint_every == 0:
+                keeper.save(best_epoch=history.epoch if is_best else None)
+
+    learner.model.eval()
+    _record_speed(run, history)
+    return history
+
+
+def load_best(model: nn.Module, run: RunFolder, name: str = "model") -> int:
+    """Give `model` the weights of the fit's best epoch, in eval mode, and return that epoch.
+
+    Raises LabError where the fit measured nothing to choose by, or where its model was another one.
+    """
+    _, path = checkpoint_paths(run, name)
+    state = load(path)
+    require_same_model(path, state["origin"], describe(model))
+    model.load_state_dict(state["model"])
+    model.eval()
+    return state["epoch"]
+
+
+@torch.inference_mode()
+def validate(learner: Learner, val, step: Step, loss: Callable | None) -> dict[str, float]:
+    """Return val_loss, val_accuracy and the step's other numbers over the whole of `val`, in eval mode."""
+    learner.model.eval()
+    tally = Tally(learner.device)
+    for number, batch in enumerate(val.epoch(0), start=1):
+        tally.add(number, learner.look(learner.model, batch, step, loss))
+    return tally.epoch_means("val_")
+
+
+def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
+    """Return how many updates the configuration asks for: of epochs and max_steps, the smaller."""
+    per_epoch = math.ceil(batches_per_epoch / config.accumulate)
+    return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
+
+
+def _check(config: TrainConfig, train, val) -> None:
+    """Raise LabError for settings that contradict the data given."""
+    asked, has = config.batch_size, train.batch_size
+    if "batch_size" in config.model_fields_set and asked not in (has, has * world_size()):
+        raise LabError(f"The configuration says batch_size={asked}, the batches hold {has}; make them agree.")
+    if config.target_accuracy is not None and val is None:
+        raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
+    if len(train) == 0:
+        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
+
+
+def _setup(config: TrainConfig, train, step: Step, loss: Callable | None) -> dict:
+    """Return what two attempts at one fit must share: their results are those of one training."""
+    free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
+    data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
+    ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
+    return (
+        config.model_dump(exclude=free)
+        | data
+        | {"processes": world_size()}
+        | {name: spelled(way) for name, way in ways.items()}
+    )
+
+
+def _begin(keeper: Keeper, history: History, run: RunFolder, resume: bool) -> None:
+    """Go on from the last checkpoint or start anew; rows after that point are dropped and come again."""
+    if not resume:
+        keeper.forget()
+    elif keeper.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
+        keeper.repair_best(history.epoch)
+    if is_main():
+        run.truncate_metrics(history.name, history.step)
+
+
+def _save_due(history: History, config: TrainConfig) -> bool:
+    return history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0
+
+
+def _require_finite(tally: Tally, keeper: Keeper, config: TrainConfig) -> None:
+    """Raise LabError, naming the step, where a loss was no number; the checkpoints stay as they are."""
+    step = tally.first_bad_step()
+    if step is not None:
+        kept = f"{keeper.last} keeps the last good state" if keeper.last.exists() else "Nothing was saved yet"
+        raise LabError(
+            f"The loss is no finite number at step {step}; training stops. {kept}. Lower lr (now "
+            f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
+        )
+
+
+def _require_choice(best_by: str, row: dict, evaluated: bool) -> None:
+    """Raise LabError where the number that was to choose the best epoch is not measured."""
+    key = best_by.removeprefix("-")
+    if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
+        raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
+
+
+def _why_finished(history: History, config: TrainConfig, last: bool) -> str:
+    """Return why training ends now, or "" where it goes on."""
+    recent, target = history.column("val_accuracy")[-config.patience :], config.target_accuracy
+    if target is not None and len(recent) == config.patience and min(recent) >= target:
+        return "target"
+    if not last:
+        return ""
+    return "epochs" if history.epoch == config.epochs else "max_steps"
+
+
+def _record_speed(run: RunFolder, history: History) -> None:
+    if is_main():
+        seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
+        run.record_timings(**{f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed})

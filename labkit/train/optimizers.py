@@ -1,0 +1,160 @@
+"""Optimizers by name: fused where the device has the kernel, norms and biases undecayed where asked."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from labkit.run_folder import LabError, unknown_name
+
+# The device types on which torch >= 2.11 has a kernel that updates all parameters in one launch.
+FUSED_DEVICES = {"adagrad": {"cpu"}, "adam": {"cpu", "cuda"}, "adamw": {"cpu", "cuda"}, "sgd": {"cpu", "cuda"}}
+
+
+class LARS(torch.optim.Optimizer):
+    """Layer-wise adaptive rate scaling with momentum (You, Gitman & Ginsburg 2017, algorithm 1).
+
+    A step moves a tensor by about lr * `eta` of its own norm, however large its gradient. Groups with
+    `adapt=False` (norms and biases) take plain momentum steps. Nothing here waits for the device.
+    """
+
+    def __init__(self, params, lr: float, *, momentum=0.9, weight_decay=0.0, eta=1e-3, adapt=True):
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay, eta=eta, adapt=adapt))
+
+    @torch.no_grad()
+    def step(self, closure: Callable | None = None):
+        """Update every parameter that has a gradient."""
+        with torch.enable_grad():
+            loss = closure() if closure else None
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                self._step_group(group, params)
+        return loss
+
+    def _step_group(self, group: dict, params: list[Tensor]) -> None:
+        grads = [p.grad for p in params]
+        velocities = [self._velocity(p) for p in params]
+        updates = torch._foreach_add(grads, params, alpha=group["weight_decay"])
+        if group["adapt"]:
+            torch._foreach_mul_(updates, self._local_rates(group, params, grads))
+        torch._foreach_mul_(velocities, group["momentum"])
+        torch._foreach_add_(velocities, updates, alpha=group["lr"])
+        torch._foreach_sub_(params, velocities)
+
+    def _velocity(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "velocity" not in state:
+            state["velocity"] = torch.zeros_like(parameter)
+        return state["velocity"]
+
+    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
+        """Return eta * |w| / (|g| + decay * |w|) per tensor; 1 where a norm is 0, as in SimCLR."""
+        weights = torch.stack(torch._foreach_norm(params))
+        slopes = torch.stack(torch._foreach_norm(grads))
+        rates = group["eta"] * weights / (slopes + group["weight_decay"] * weights)
+        return list(torch.where((weights > 0) & (slopes > 0), rates, 1.0).unbind())
+
+
+def _sgd(groups, lr, momentum, **options):
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, **options)
+
+
+def _nesterov(groups, lr, momentum, **options):
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, **options)
+
+
+def _adagrad(groups, lr, momentum, **options):
+    return torch.optim.Adagrad(groups, lr=lr, **options)
+
+
+def _adadelta(groups, lr, momentum, **options):
+    return torch.optim.Adadelta(groups, lr=lr, **options)
+
+
+def _adam(groups, lr, momentum, **options):
+    return torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999), **options)
+
+
+def _adamw(groups, lr, momentum, **options):
+    return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999), **options)
+
+
+def _rmsprop(groups, lr, momentum, **options):
+    return torch.optim.RMSprop(groups, lr=lr, **options)
+
+
+def _lars(groups, lr, momentum, **options):
+    return LARS(groups, lr, momentum=momentum, **options)
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "nesterov": _nesterov,
+    "adagrad": _adagrad,
+    "adadelta": _adadelta,
+    "adam": _adam,
+    "adamw": _adamw,
+    "rmsprop": _rmsprop,
+    "lars": _lars,
+}
+
+
+def build(
+    name: str,
+    model: nn.Module | Iterable[Tensor],
+    *,
+    lr: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    decay_norms: bool | None = None,
+    fused: bool | None = None,
+) -> torch.optim.Optimizer:
+    """Return the named optimizer over the trainable parameters of `model`.
+
+    `momentum` is the velocity's share in sgd, nesterov and lars and beta1 in adam and adamw; adagrad,
+    adadelta and rmsprop have none. `decay_norms=False` spares norms and biases (tensors of fewer than two
+    dimensions) weight decay; the default spares them for lars alone. `fused=None` takes the fused kernel
+    where there is one.
+    Raises LabError for an unknown name, a momentum that the optimizer cannot have, and a model in which
+    nothing is trainable.
+    """
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimizer", name, OPTIMIZERS)
+    _check_momentum(name, momentum)
+    params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
+    if not params:
+        raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
+    options = {"weight_decay": weight_decay}
+    available = has_fused_kernel(name, params)
+    if fused and not available:
+        raise LabError(f"There is no fused {name} for parameters on {params[0].device}; leave fused out.")
+    if available and fused is not False:
+        options["fused"] = True
+    spare = name == "lars" if decay_norms is None else not decay_norms
+    return OPTIMIZERS[name](_groups(params, name, spare), lr, momentum, **options)
+
+
+def _check_momentum(name: str, momentum: float) -> None:
+    if not momentum >= 0:
+        raise LabError(f"momentum={momentum:g} of {name} is below 0; give 0.9, the usual one.")
+    if name in ("adam", "adamw") and momentum >= 1:
+        raise LabError(f"momentum={momentum:g} is beta1 of {name}, which must be below 1; give 0.9.")
+    if name == "nesterov" and momentum == 0:
+        raise LabError("nesterov looks ahead along its momentum, which is 0; give 0.9, or optimizer=sgd.")
+
+
+def has_fused_kernel(name: str, params: Iterable[Tensor]) -> bool:
+    """Return whether every parameter lies on a device for which torch has this optimizer's fused kernel."""
+    devices = FUSED_DEVICES.get("sgd" if name == "nesterov" else name, set())
+    return all(p.device.type in devices and p.is_floating_point() for p in params)
+
+
+def _groups(params: list[Tensor], name: str, spare_norms: bool) -> list[dict]:
+    """Split off the tensors that are spared weight decay (and, for lars, the adaptive rate)."""
+    if not spare_norms:
+        return [{"params": params}]
+    plain = {"weight_decay": 0.0, **({"adapt": False} if name == "lars" else {})}
+    matrices = [p for p in params if p.ndim > 1]
+    vectors = [p for p in params if p.ndim <= 1]
+    return [g for g in ({"params": matrices}, {"params": vectors, **plain}) if g["params"]]

@@ -1,0 +1,117 @@
+"""Learning-rate schedules: pure functions from a step to the multiplier of the base learning rate."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from labkit.run_folder import LabError, unknown_name
+
+Schedule = Callable[[int], float]
+
+
+def constant(total_steps: int) -> Schedule:
+    """Keep the base learning rate."""
+    return lambda step: 1.0
+
+
+def step(total_steps: int, *, step_size: int | None = None, gamma: float = 0.1) -> Schedule:
+    """Multiply by `gamma` every `step_size` steps (default: a third of the run). StepLR."""
+    size = step_size or max(1, math.ceil(total_steps / 3))
+    return lambda step: gamma ** (min(step, total_steps) // size)
+
+
+def multistep(total_steps: int, *, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> Schedule:
+    """Multiply by `gamma` at each milestone: a step number, or a fraction of the run below 1. MultiStepLR."""
+    marks = [_milestone(m, total_steps) for m in milestones]
+    return lambda step: gamma ** sum(step >= mark for mark in marks)
+
+
+def cosine(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
+    """Fall from 1 to `min_factor` along half a cosine (Loshchilov & Hutter 2017). CosineAnnealingLR."""
+    return lambda step: min_factor + (1 - min_factor) * _half_cosine(step / total_steps)
+
+
+def linear(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
+    """Fall from 1 to `min_factor` along a line. LinearLR."""
+    return lambda step: 1 - (1 - min_factor) * min(step / total_steps, 1.0)
+
+
+def one_cycle(
+    total_steps: int, *, warmup_steps: int = 0, start_factor: float = 1 / 25, min_factor: float = 0.0
+) -> Schedule:
+    """Rise along a cosine from `start_factor` to 1, then fall to `min_factor` (Smith & Topin 2018).
+
+    The rise is the warm-up: it takes `warmup_steps` (0: three tenths of the run). OneCycleLR.
+    """
+    peak = (warmup_steps or 0.3 * total_steps) - 1
+    fall = max(total_steps - 1 - peak, 1)
+
+    def multiplier(step: int) -> float:
+        if step < peak:
+            return 1 + (start_factor - 1) * _half_cosine(step / peak)
+        return min_factor + (1 - min_factor) * _half_cosine((step - peak) / fall)
+
+    return multiplier
+
+
+def warmup(schedule: Schedule, warmup_steps: int) -> Schedule:
+    """Climb by 1/W of the schedule's first value for W steps, then start it (Goyal et al. 2017)."""
+    if warmup_steps <= 0:
+        return schedule
+    first = schedule(0)
+
+    def multiplier(step: int) -> float:
+        return first * (step + 1) / warmup_steps if step < warmup_steps else schedule(step - warmup_steps)
+
+    return multiplier
+
+
+REGISTRY: dict[str, Callable[..., Schedule]] = {
+    "constant": constant,
+    "step": step,
+    "multistep": multistep,
+    "cosine": cosine,
+    "linear": linear,
+    "one_cycle": one_cycle,
+}
+
+
+def build(
+    name: str,
+    *,
+    total_steps: int,
+    warmup_steps: int = 0,
+    min_factor: float = 0.0,
+    gamma: float = 0.1,
+    milestones: Sequence[float] | None = None,
+    step_size: int | None = None,
+) -> Schedule:
+    """Return `step -> multiplier` for updates 0 .. total_steps - 1; later steps keep the last value.
+
+    `warmup_steps` come off the total; milestones and `step_size` count from the end of the warm-up.
+    Options that the named schedule does not have are left alone. `min_factor` is min_lr / lr.
+    Raises LabError for an unknown name and for steps that do not fit.
+    """
+    if name not in REGISTRY:
+        raise unknown_name("schedule", name, REGISTRY)
+    if total_steps < 1 or not 0 <= warmup_steps <= total_steps:
+        raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
+    if name == "one_cycle":
+        return one_cycle(total_steps, warmup_steps=warmup_steps, min_factor=min_factor)
+    options = {
+        "step": {"gamma": gamma, "step_size": step_size},
+        "multistep": {"gamma": gamma, **({} if milestones is None else {"milestones": milestones})},
+        "cosine": {"min_factor": min_factor},
+        "linear": {"min_factor": min_factor},
+    }.get(name, {})
+    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **options), warmup_steps)
+
+
+def _half_cosine(fraction: float) -> float:
+    """Return 1 at fraction 0 and 0 at fraction 1."""
+    return (1 + math.cos(math.pi * min(fraction, 1.0))) / 2
+
+
+def _milestone(mark: float, total_steps: int) -> int:
+    if mark <= 0:
+        raise LabError(f"Milestone {mark} is not positive; give step numbers, or fractions of the run.")
+    return round(mark * total_steps) if mark < 1 else int(mark)

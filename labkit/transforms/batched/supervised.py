@@ -1,0 +1,179 @@
+"""The supervised set: pad-crop and flip as one gather of whole rows, then colour jitter and cutout.
+
+A row of a crop is w * C neighbouring bytes of a padded image stored channels last, so that a batch of crops
+is one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip
+free.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from labkit.run_folder import LabError
+from labkit.transforms import get_supervised_transform
+from labkit.transforms.batched.color import Colours, check_channels, draw_colour
+from labkit.transforms.exact import Exact
+from labkit.transforms.pixels import Augmentation, Scale, as_size, chunks, fill, scaled
+
+
+def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=False) -> Augmentation:
+    """Return the usual supervised augmentation; image_size: side or (height, width) of the result.
+
+    pad: zeros around the image before a crop of `image_size` at a uniform place (He et al. 2015); flip:
+    mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalisation, its centre
+    anywhere, cut off at the border (DeVries & Taylor 2017); jitter: strength j of a colour jitter of every
+    image, factors uniform(1 - j, 1 + j) and hue uniform(-j/4, j/4) of a circle. exact: torchvision's
+    per-sample pipeline (crop and flip only).
+
+    Against torchvision's RandomCrop(padding) and RandomHorizontalFlip: the same distribution, and for the
+    same places the same bits. Jitter differs from ColorJitter as `simclr_view` says.
+    """
+    if min(pad, cutout, jitter) < 0:
+        raise LabError(f"pad, cutout and jitter are not negative; got {pad}, {cutout}, {jitter}.")
+    if exact and (cutout or jitter):
+        raise LabError("exact=True knows crop and flip only; leave out cutout and jitter, or exact.")
+    if exact:
+        return Exact(get_supervised_transform(image_size, pad=pad, flip=flip), image_size)
+    return Supervised(image_size, pad=pad, flip=flip, cutout=cutout, jitter=jitter)
+
+
+@dataclass
+class Rows:
+    """A padded set as overlapping rows, ready for crops of one size."""
+
+    rows: Tensor  # (positions, run) view: a row begins at every pixel
+    steps: Tensor  # (rows per crop,) from a crop's first row to each of its rows, in positions
+    image: int  # positions from one image to the next
+    line: int  # positions from one line to the next
+    mirror: int  # positions from an image to its flipped copy; 0 where none is stored
+    last: int  # the last column at which a crop may begin
+    channels: int
+    stored_last: bool  # channels last in memory
+    channels_last: bool  # ... and in the result
+
+
+class Supervised(Augmentation):
+    """See `supervised`."""
+
+    def __init__(self, image_size, *, pad, flip, cutout, jitter):
+        self.size = as_size(image_size)
+        self.pad, self.flip, self.cutout, self.jitter = int(pad), bool(flip), int(cutout), float(jitter)
+
+    def draw(self, count: int, generator: torch.Generator, *, image) -> Tensor:
+        """Return (count, 5 or 23): crop's line and column, flip, cutout's centre, then M and N of the
+        colours."""
+        height, width = self._padded(image)
+        room = [height - self.size.height + 1, width - self.size.width + 1, 1 + self.flip, *self.size]
+        drawn = (torch.rand(count, 5, generator=generator) * torch.tensor(room)).floor()
+        if not self.jitter:
+            return drawn
+        colour = draw_colour(count, generator, strength=self.jitter / 0.8, probability=1, gray=0)
+        return torch.cat([drawn, colour], 1)
+
+    def _padded(self, image) -> tuple[int, int]:
+        """Return height and width with padding; LabError where the crop is larger than that."""
+        height, width = image[0] + 2 * self.pad, image[1] + 2 * self.pad
+        if self.size.height > height or self.size.width > width:
+            raise LabError(
+                f"A crop of {self.size.height}x{self.size.width} does not fit into images of "
+                f"{image[0]}x{image[1]} padded by {self.pad}; use a smaller image_size or a larger pad."
+            )
+        return height, width
+
+    def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
+        height, width = self._padded(shape[2:])
+        return itemsize * shape[0] * shape[1] * height * width * (2 if mirrored and self.flip else 1)
+
+    def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Rows:
+        height, width = self._padded(images.shape[2:])
+        if self.jitter:
+            check_channels(images.shape[1])
+        device, channels = torch.device(device or images.device), images.shape[1]
+        stored_last = channels_last and not self.jitter  # the colour product wants channels first
+        copies = 2 if mirrored and self.flip else 1
+        shape = (height, width, channels) if stored_last else (channels, height, width)
+        store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
+        self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
+        apart = channels if stored_last else 1  # elements from one pixel to the next
+        run = self.size.width * apart
+        rows = store.as_strided(((store.numel() - run) // apart + 1, run), (apart, 1))
+        lines = torch.arange(self.size.height, device=device) * width
+        planes = torch.arange(1 if stored_last else channels, device=device) * height * width
+        image = height * width * (1 if stored_last else channels)
+        return Rows(
+            rows,
+            steps=(planes[:, None] + lines).flatten(),
+            image=image * copies,
+            line=width,
+            mirror=image if copies == 2 else 0,
+            last=width - self.size.width,
+            channels=channels,
+            stored_last=stored_last,
+            channels_last=channels_last,
+        )
+
+    def _fill(self, store: Tensor, images) -> None:
+        """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
+        height, width = images.shape[2:]
+        inner = store[..., self.pad : self.pad + height, self.pad : self.pad + width]
+        fill(inner[:, 0], images)
+        if store.shape[1] == 2:
+            for part in inner.split(4096):  # the flipped temporary stays small
+                part[:, 1].copy_(part[:, 0].flip(-1))
+
+    def render(self, prepared: Rows, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
+        rows = self._flipped(prepared, self._crops(prepared, index, drawn), drawn)
+        shape = (prepared.channels, *self.size)
+        if self.jitter:
+            out = self._jittered(rows.view(len(index), *shape), prepared, drawn[:, 5:], scale)
+        else:
+            out = scaled(rows.view(len(index), -1), shape, scale, prepared.stored_last)
+        return self._cut(out, drawn) if self.cutout else out
+
+    def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
+        """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
+        top, left, flip = drawn[:, :3].long().unbind(1)
+        if prepared.mirror:  # in the flipped copy the crop begins at last - left
+            left = left + flip * (prepared.mirror + prepared.last - 2 * left)
+        first = index * prepared.image + top * prepared.line + left
+        return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
+
+    def _flipped(self, prepared: Rows, rows: Tensor, drawn: Tensor) -> Tensor:
+        """Mirror the drawn crops where no flipped copy is stored; shapes stay static."""
+        if not self.flip or prepared.mirror:
+            return rows
+        apart = prepared.channels if prepared.stored_last else 1
+        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(drawn), -1)
+        rows, chosen = rows.view(len(drawn), -1), drawn[:, 2:3] > 0
+        if rows.dtype != torch.uint8:
+            return torch.where(chosen, flipped, rows)
+        mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
+        return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
+
+    def _jittered(self, pixels: Tensor, prepared: Rows, colour: Tensor, scale: Scale) -> Tensor:
+        """Return stored pixels (B, C, h, w) recoloured, clamped to [0, 1] and normalised."""
+        order = torch.channels_last if prepared.channels_last else torch.contiguous_format
+        out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
+        colours = Colours(colour, prepared.channels, scale)
+        for part in chunks(pixels.shape, pixels.device):
+            plain = pixels[part].float().flatten(2)
+            changed = colours.apply(plain, part, torch.empty_like(plain))
+            out[part].copy_(changed.view(out[part].shape))
+        return out
+
+    def _cut(self, out: Tensor, drawn: Tensor) -> Tensor:
+        """Set a square of each image to 0, in place."""
+        inside = []
+        for centre, side in zip(drawn[:, 3:5].unbind(1), self.size, strict=True):
+            away = torch.arange(side, device=out.device) - centre[:, None]
+            inside.append(((away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)).float())
+        rows, columns = inside  # (B, h), (B, w)
+        memory = out if out.is_contiguous() else out.permute(0, 2, 3, 1)
+        if not out.is_contiguous():
+            columns = columns.repeat_interleave(out.shape[1], 1)  # (B, w * C)
+        memory = memory.view(len(out), -1, rows.shape[1], columns.shape[1])  # (B, C or 1, h, ...)
+        for part in chunks(out.shape, out.device):
+            keep = 1 - rows[part, :, None] * columns[part, None, :]
+            memory[part].mul_(keep[:, None])
+        return out

@@ -1,0 +1,100 @@
+"""The commands about assignments: the public checks for a student, grading for a teacher."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from labkit.run_folder import LabError
+
+
+@click.command()
+@click.argument("lab")
+@click.argument("path", required=False, type=click.Path())
+def check(lab, path):
+    """Run the public checks of LAB on your own work.
+
+    That is the file in assignments/, or PATH.
+
+    Exit code 1 where a point is missing.
+
+    \b
+    Example:
+      labkit check lab03
+    """
+    from autograder import public
+
+    report = public.report(lab, path)
+    from autograder.report import to_text  # imports torch: not before the fork server has begun to
+
+    click.echo(to_text(report))
+    sys.exit(0 if report.score == report.points else 1)
+
+
+@click.command()
+@click.argument("lab")
+@click.argument("submission", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print Gradescope's results.json.")
+@click.option("--gradescope", type=click.Path(dir_okay=False), help="Write Gradescope's results.json here.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Grade a whole folder of submissions; the table.")
+@click.option("--jobs", type=click.IntRange(1), help="Submissions at a time, with --out (twice the cores).")
+@click.option("--seed", type=int, help="Repeats an earlier grading exactly (it is in the report).")
+def grade(lab, submission, as_json, gradescope, out, jobs, seed):
+    """Grade SUBMISSION, or a whole class, in LAB.
+
+    All checks count, the hidden ones too. SUBMISSION is a folder, .py, .ipynb or .zip; with --out, a folder
+    that holds one of these for each student.
+
+    \b
+    Examples:
+      labkit grade lab03 handed_in/ada.zip
+      labkit grade lab03 handed_in/ada.zip --json > ada.json
+      labkit grade lab03 handed_in/ --out gradebook.csv
+    """
+    if not Path(submission).exists():  # the path is the teacher's: a typo shall not become a zero
+        raise LabError(f"There is no {submission}, so nothing was graded: give the path of the submission.")
+    if out:
+        return _grade_class(lab, submission, out, jobs, seed)
+    from autograder.grading import grade as grade_one
+    from autograder.report import to_gradescope, to_text
+    from autograder.sandbox import Zygote
+    from labkit.run_folder import atomic_write
+
+    with Zygote() as zygote:
+        report = grade_one(lab, submission, zygote, seed=seed)
+    text = json.dumps(to_gradescope(report), indent=1)
+    if gradescope:
+        atomic_write(gradescope, text)
+    click.echo(text if as_json else to_text(report))
+
+
+def _grade_class(lab, folder, out, jobs, seed):
+    from tqdm import tqdm
+
+    from autograder import classroom, gradebook
+    from autograder.feedback import to_html
+    from labkit.run_folder import atomic_write
+
+    if not Path(folder).is_dir():
+        raise LabError(f"{folder} is no folder of submissions; without --out, one submission is graded.")
+    out = Path(out)
+    pages = out.with_name(f"{out.stem}_feedback")
+    paths = classroom.submissions(Path(folder))
+    with tqdm(total=len(paths), unit="submission", file=sys.stderr) as bar:
+        reports = classroom.grade_class(
+            lab, paths, pages / "records", jobs=jobs, seed=seed, follow=lambda report: bar.update()
+        )
+    for report in reports:
+        atomic_write(pages / f"{report.submission}.html", to_html(report))
+    for name, rows in (
+        ("", gradebook.gradebook),
+        ("_canvas", gradebook.canvas),
+        ("_moodle", gradebook.moodle),
+        ("_items", gradebook.items),
+        ("_similar", gradebook.similar),
+    ):
+        atomic_write(out.with_name(f"{out.stem}{name}.csv"), gradebook.to_csv(rows(reports)))
+    click.echo(f"{out}: {len(reports)} submissions; one page each in {pages}/")
+    if refused := sorted({one for report in reports for one in report.refused}):
+        click.echo(f"This machine refused the workers: {'; '.join(refused)}.")

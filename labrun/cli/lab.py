@@ -1,0 +1,111 @@
+"""The commands about the lab itself: its data, this machine, its models and modes."""
+
+import os
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True)
+@click.option("--root", type=click.Path(file_okay=False), help="Where to put it (data/ otherwise).")
+def fetch(datasets, root):
+    """Download DATASETS and check them. On a cluster, do this on a login node: jobs have no network.
+
+    `dinov3` is the pretrained model: it wants HF_TOKEN (in the environment or .env) and an accepted licence.
+
+    \b
+    Example:
+      labkit fetch cifar10 mnist
+      labkit fetch dinov3
+    """
+    from labkit.data import fetch as fetch_one
+
+    _take_tokens()
+    for name in datasets:
+        click.echo(f"{name}: {fetch_one(name, root)}")
+
+
+def _take_tokens() -> None:
+    """Put the tokens of `.env` into the environment, where the libraries look for them."""
+    from labrun.runner.kernel import tokens
+
+    for name, value in tokens().items():
+        os.environ[name] = os.environ.get(name) or value
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+def sync(runs):
+    """Send finished runs to Weights & Biases.
+
+    Each fit becomes one complete run; on a cluster, do this on a login node. With RUNS: only those whose
+    name holds one of these words. What was sent before is left alone.
+
+    \b
+    Example:
+      labkit sync
+    """
+    from labkit.run_folder import LabError
+    from labrun.results.tables import select
+    from labrun.results.wandb_sync import send
+
+    _take_tokens()
+    if not os.environ.get("WANDB_API_KEY"):
+        raise LabError("There is no WANDB_API_KEY: write it into .env (see .env.template), then try again.")
+    for run, _ in select(runs, states=["done"]):
+        for name in send(run):
+            click.echo(name)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json):
+    """Check this machine and say what to do about each red line.
+
+    Exit code 1 where something that is needed is missing.
+
+    \b
+    Example:
+      labkit doctor
+    """
+    from labrun import doctor as checks
+
+    lines = checks.examine()
+    click.echo(checks.to_json(lines) if as_json else checks.to_text(lines, colour=sys.stdout.isatty()))
+    sys.exit(checks.exit_code(lines))
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--image-size", type=click.IntRange(1), default=32, show_default=True, help="Pixels per side.")
+@click.option("--classes", "num_classes", type=click.IntRange(1), default=10, show_default=True)
+def models(names, image_size, num_classes):
+    """Show the models with parameters, FLOPs and memory.
+
+    Memory is what training keeps per image; with NAMES, only these models, else all that take such images.
+
+    \b
+    Example:
+      labkit models resnet18 vit --image-size 32
+    """
+    from labkit import profiling
+    from labrun.results.tables import print_records
+
+    print_records(profiling.model_table(names or None, image_size, num_classes=num_classes))
+
+
+@click.command()
+def modes():
+    """Show the training modes of the SimCLR lab (-p mode=NAME).
+
+    \b
+    Example:
+      labkit modes
+    """
+    from dataclasses import asdict
+
+    from labkit import simclr as lab
+    from labrun.results.tables import print_records
+
+    print_records([{"mode": name} | asdict(mode) for name, mode in lab.MODES.items()])

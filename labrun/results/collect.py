@@ -1,0 +1,139 @@
+"""All runs as one table: for the terminal, for CSV, for a notebook's DataFrame and for the results page."""
+
+import csv
+import io
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
+from labrun.results.seeds import over_modes, over_seeds
+from labrun.state import all_runs, elapsed, observe
+
+
+def rows(runs: Iterable[RunFolder] | None = None) -> list[dict]:
+    """Return one flat dict per run, newest first; `p.` marks parameters, `m.` metrics, `t.` timings."""
+    return [row(run) for run in (all_runs() if runs is None else runs)]
+
+
+def row(run: RunFolder) -> dict:
+    """Return what is known of a run, flat: id, notebook, state, seconds, metric, value, then p.* m.* t.*."""
+    status, spec, summary, timings = observe(run), run.read_spec(), run.read_summary(), run.read_timings()
+    seconds = elapsed(status)
+    metric, value = headline(summary, timings)
+    known = {
+        "id": run.id,
+        "notebook": Path(spec.get("notebook") or "interactive").stem,
+        "state": status["state"],
+        "seconds": None if seconds is None else round(seconds, 1),
+        "metric": metric,
+        "value": value,
+        "varied": label(spec),
+        "setting": label(spec, without=("seed",)),
+        "parent": spec.get("parent"),
+        "created": status.get("created"),
+        "message": status.get("message"),
+        "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
+    }
+    groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
+    return known | {
+        f"{mark}.{name}": value
+        for mark, group in groups.items()
+        for name, value in group.items()
+        if isinstance(value, int | float | str | bool) and not (name == "main" and mark != "p")
+    }
+
+
+def headline(*groups: dict) -> tuple[str | None, object]:
+    """Return name and value of what a run is about: of the first group that names its "main" number."""
+    named = next((group for group in groups if "main" in group), {})
+    return named.get("main"), named.get(named.get("main"))
+
+
+def to_csv(table: list[dict]) -> str:
+    """Return the table as CSV, with a column for everything that any run has."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for one in table for name in one)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def write_index() -> Path:
+    """Write `runs/index.html`, the results page of every run there is, and return its path."""
+    from labrun.results.page import page
+
+    runs = all_runs()
+    make_folder(runs_dir())
+    entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
+    return atomic_write(runs_dir() / "index.html", page(entries))
+
+
+def tables(known: list[dict]) -> dict[str, list[dict]]:
+    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for the modes of the SimCLR lab.
+
+    known: what `rows` returns.
+    """
+    sweeps = {
+        parent: over_seeds([one for one in known if one["parent"] == parent])
+        for parent in dict.fromkeys(filter(None, (one["parent"] for one in known)))
+    }
+    return {f"{name}, over seeds": means for name, means in sweeps.items() if means} | over_modes(known)
+
+
+def label(spec: dict, *, without: Iterable[str] = ()) -> str:
+    """Return what sets a run apart from its siblings, as `lr=0.1, batch_size=64`."""
+    return ", ".join(
+        f"{name}={spec.get('values', {}).get(name)}" for name in spec.get("varied", []) if name not in without
+    )
+
+
+def sentence(known: dict) -> str:
+    """Return a row in a line: what is special about the run, its state, its main metric or its message."""
+    value = f"{known['value']:.4g}" if isinstance(known["value"], float) else known["value"]
+    result = f"{known['metric']} {value}" if known["metric"] else known["message"] or ""
+    return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
+
+
+def figures(run: RunFolder) -> list[dict]:
+    """Return the run's figures, each with the path from the results page and its alt text."""
+    found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
+    return [
+        {"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
+        for path in found
+    ]
+
+
+def files(run: RunFolder) -> dict[str, str]:
+    """Return which of a run's files a reader may open, by the word for it."""
+    offered = {
+        "Executed notebook": run.html,
+        "Log": run.log_file,
+        "Metrics": run.metrics_file,
+        "Environment": run.env_file,
+    }
+    there = {word: path.relative_to(run.path) for word, path in offered.items() if path.is_file()}
+    return {word: f"{run.id}/{path}" for word, path in there.items()} | {"Record": f"{run.id}/"}
+
+
+def title(run: RunFolder) -> str:
+    """Return the first heading of the run's notebook, else the notebook's name."""
+    from labrun.spec import first_heading
+
+    return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
+
+
+def alt_text(path: Path) -> str:
+    """Return the description stored in a PNG's text chunks ("" where there is none)."""
+    with open(path, "rb") as file:
+        data = file.read(65_536)
+    position = 8  # after the signature
+    while position + 8 <= len(data):
+        size, kind = struct.unpack(">I4s", data[position : position + 8])
+        body = data[position + 8 : position + 8 + size]
+        if kind == b"tEXt" and body.startswith(b"Description\0"):
+            return body.partition(b"\0")[2].decode("latin-1")
+        if kind == b"IDAT":
+            break
+        position += 12 + size
+    return ""

@@ -1,0 +1,155 @@
+"""Runs as text: the status table, the results table, and a log as it grows."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from labkit.run_folder import STATES, RunFolder, unknown_name
+from labrun import state
+from labrun.follow import last_metric
+from labrun.results.collect import headline, tables
+from labrun.results.page import duration, number
+
+COLOURS = {"done": "green", "running": "blue", "queued": "cyan", "interrupted": "yellow", "cancelled": "bright_black"}
+
+
+def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int | None = None) -> list[tuple]:
+    """Return (run, status), newest first, of runs whose id holds one of `names` and that are in `states`."""
+    for wanted in states:
+        if wanted not in STATES:
+            raise unknown_name("state", wanted, STATES)
+    runs = [run for run in state.all_runs() if not names or any(name in run.id for name in names)]
+    seen = [(run, state.observe(run)) for run in runs]
+    return [(run, status) for run, status in seen if not states or status["state"] in states][:last]
+
+
+def print_table(selected: Sequence[tuple]) -> None:
+    """Print runs with their state, place, time and latest word."""
+    if not selected:
+        print(
+            "No run fits these words; `labkit status` shows all."
+            if state.all_runs()
+            else "No run yet. Start one with `labkit run 01`."
+        )
+        return
+    rows = [
+        [run.id, status["state"], _place(status), duration(state.elapsed(status)), _word(run, status)]
+        for run, status in selected
+    ]
+    _print(["run", "state", "cell", "time", "latest"], rows, state_column=1)
+
+
+def print_results(rows: Sequence[dict]) -> None:
+    """Print the results of runs: what was varied, state, time and main metric."""
+    cells = [
+        [
+            row["id"],
+            row["varied"],
+            row["state"],
+            duration(row["seconds"]),
+            row["metric"] or "",
+            number(row["value"]) if row["metric"] else row["message"] or "",
+        ]
+        for row in rows
+    ]
+    _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
+    for title, means in tables(rows).items():
+        print(f"\n{title}: mean and 95 % interval")
+        _print(
+            ["setting", "runs", "metric", "mean", "+-", "time of a run", "images seen", "steps allowed"],
+            [
+                [
+                    one["setting"],
+                    f"{one['runs']} of {one['of']}",
+                    one["metric"] or "",
+                    number(one["mean"]),
+                    number(one["half"]),
+                    duration(one["seconds"]),
+                    _human(one["images"]),
+                    _human(one["steps"]),
+                ]
+                for one in means
+            ],
+        )
+
+
+def print_records(rows: Sequence[dict]) -> None:
+    """Print dicts that share their keys as a table."""
+    _print(list(rows[0]), [[_human(value) for value in row.values()] for row in rows])
+
+
+def read_log(run: RunFolder, *, lines: int | None = None, follow: bool = False) -> Iterator[str]:
+    """Yield a run's log; with `follow` also what is added to it, until the run has ended."""
+    text = _text_from(run.log_file, 0)
+    position = len(text.encode())
+    yield text if lines is None else "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+    while follow:
+        ended = state.observe(run)["state"] not in state.OPEN
+        added = _text_from(run.log_file, position)
+        position += len(added.encode())
+        yield added
+        if ended:
+            return
+        time.sleep(0.3)
+
+
+def _text_from(path: Path, position: int) -> str:
+    """Return a file's text from a byte position up to its last whole line."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(position)
+            data = file.read()
+    except FileNotFoundError:
+        return ""
+    return data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
+
+
+def _place(status: dict) -> str:
+    return f"{status['cell']}/{status.get('cells', '?')}" if "cell" in status else ""
+
+
+def _word(run: RunFolder, status: dict) -> str:
+    """Return the message of what went wrong, else the headline, else the last row of the metrics."""
+    if status.get("message"):
+        return status["message"]
+    metric, value = headline(run.read_summary(), run.read_timings())
+    left = f"{status['time_left']} left" if status.get("time_left") else ""
+    return ", ".join(filter(None, [f"{metric} {number(value)}" if metric else last_metric(run), left]))
+
+
+def _human(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return number(value)
+
+
+def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, state_column: int | None = None) -> None:
+    import sys
+
+    widths = [max(len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
+    if not sys.stdout.isatty():  # a file or a pipe: every word whole, nothing folded
+        for row in [columns, *rows]:
+            line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            print(line.rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_coloured(cell) if index == state_column else _plain(cell) for index, cell in enumerate(row)))
+    Console().print(table)
+
+
+def _coloured(word: str):
+    from rich.text import Text
+
+    return Text(word, style=COLOURS.get(word, "red"))
+
+
+def _plain(text: object):
+    from rich.text import Text
+
+    return Text(str(text))

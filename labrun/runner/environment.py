@@ -1,0 +1,87 @@
+"""What a run ran on, for env.json: versions, code, machine. Never a token, never an environment variable."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from labkit.run_folder import repo_root
+
+
+def describe(seed: int | None = None) -> dict:
+    """Return Python, packages, git commit, host, processor, memory and GPUs; imports no torch."""
+    packages = installed()
+    return {
+        "python": platform.python_version(),
+        "executable": Path(sys.executable).name,
+        "torch": packages.get("torch"),
+        "git": git_state(),
+        "seed": seed,
+        "host": platform.node(),
+        "system": platform.platform(),
+        "cpu": processor(),
+        "cores": usable_cores(),
+        "memory_gb": memory_gb(),
+        "gpus": gpus(),
+        "packages": packages,
+    }
+
+
+def installed() -> dict[str, str]:
+    """Return every installed distribution with its version, sorted by name."""
+    found = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def git_state() -> dict | None:
+    """Return the commit and whether files differ from it (None outside git)."""
+    commit = _output("git", "-C", str(repo_root()), "rev-parse", "HEAD")
+    if not commit:
+        return None
+    changes = _output("git", "-C", str(repo_root()), "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def processor() -> str:
+    """Return the processor's model name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use (a job may have fewer than the machine)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_gb() -> float | None:
+    """Return the memory this process may use, in GB (the container's limit where there is one)."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    return round(min(total, int(text) if text.isdigit() else total) / 1e9, 1)
+
+
+def gpus() -> list[dict]:
+    """Return each NVIDIA GPU's name, memory and driver, as nvidia-smi tells them ([] without it)."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    text = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+    rows = [[part.strip() for part in line.split(",")] for line in (text or "").splitlines()]
+    return [dict(zip(("name", "memory", "driver"), row, strict=True)) for row in rows if len(row) == 3]
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,1 @@
+"""Slurm: sites, the sbatch script, the queue, submitting."""

@@ -1,0 +1,48 @@
+"""The library as it is at submission: what is edited while a job waits does not change the job."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import labkit
+from labkit.run_folder import make_folder, runs_dir, write_error
+
+PACKAGES = ("labkit", "labrun")
+CODE = ".code"  # in the folder of the runs: one folder per state of the library
+
+
+def place(root: Path | None = None) -> Path:
+    """Return the folder that holds, or shall hold, the copy of the two packages (below `root`) as they are now."""
+    root = root or Path(labkit.__file__).parents[1]
+    key = hashlib.sha256()
+    for path in _files(root):
+        key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return runs_dir() / CODE / key.hexdigest()[:16]
+
+
+def freeze(root: Path | None = None) -> Path:
+    """Copy them there, where that was not done before; return the folder. Raises LabError."""
+    root = root or Path(labkit.__file__).parents[1]
+    target = place(root)
+    if target.is_dir():
+        return target
+    make_folder(target.parent)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+            copy = Path(folder) / "copy"
+            for path in _files(root):
+                to = copy / path.relative_to(root)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+            os.rename(copy, target)  # whole or not at all
+    except OSError as error:
+        if not target.is_dir():  # somebody else was faster
+            raise write_error(target, error) from error
+    return target
+
+
+def _files(root: Path) -> list[Path]:
+    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]

@@ -1,0 +1,96 @@
+"""Many seeds as one row: only repeated settings are gathered, failures count, the best comes first."""
+
+import pytest
+
+from labrun.results import seeds
+from labrun.results.page import page
+
+
+def row(setting, seed, value, state="done", **more):
+    return {
+        "id": f"s-{setting}-{seed}",
+        "setting": setting,
+        "state": state,
+        "metric": "accuracy",
+        "value": value,
+        "seconds": 10.0 + seed,
+        "varied": f"{setting}, seed={seed}",
+        "parent": "s",
+        "created": seed,
+        "message": "",
+        "place": "",
+        "title": "A lesson",
+        "figures": [],
+        "files": {},
+    } | more
+
+
+def test_settings_are_gathered_best_first_and_failures_count():
+    rows = [
+        row("mode=a", 0, 0.2),
+        row("mode=a", 1, 0.4),
+        row("mode=b", 0, 0.9, **{"m.images_seen": 640}),
+        row("mode=b", 1, None, state="failed"),
+        row("mode=c", 0, None, state="running"),
+    ]
+    best, second, last = seeds.over_seeds(rows)
+    assert [best[key] for key in ("setting", "runs", "of", "mean", "half")] == ["mode=b", 1, 2, 0.9, None]
+    assert second["mean"] == pytest.approx(0.3) and second["half"] == pytest.approx(12.706 * 0.1, rel=1e-3)
+    assert best["images"] == 640 and second["seconds"] == 10.5 and last["mean"] is None
+
+
+def test_a_sweep_without_repeats_has_no_such_table():
+    assert seeds.over_seeds([row("lr=1", 0, 0.1), row("lr=2", 0, 0.2)]) == []
+    assert seeds.over_seeds([row("", 0, 0.1), row("", 1, 0.2)]) == []
+    assert seeds.over_seeds([]) == []
+
+
+def test_the_page_shows_mean_and_interval():
+    rows = [row("mode=<a>", seed, 0.2 + seed / 10, **{"m.images_seen": 40960}) for seed in range(3)]
+    text = page(rows + [row("mode=b", seed, 0.5) for seed in range(3)])
+    assert "mean with 95 % interval over seeds" in text and "0.3 ± 0.25" in text and "40,960" in text
+    assert "mode=&lt;a&gt;" in text and "mode=<a>" not in text
+    places = [text.index(f'{name}</th><td class="num">3 of 3') for name in ("mode=b", "mode=&lt;a&gt;")]
+    assert places == sorted(places)  # best first
+
+
+def mode(name, seed, value, **more):
+    return row(
+        f"mode={name}",
+        seed,
+        value,
+        **{"notebook": "mode", "parent": None, "p.mode": name, "p.seed": seed, "p.preset": "tiny", "p.max_steps": 0}
+        | more,
+    )
+
+
+def test_modes_are_one_table_however_they_were_started():
+    rows = [
+        mode("b", 0, 0.9),
+        mode("a", 1, 0.4, parent="sweep"),
+        mode("a", 0, 0.2),
+        mode("a", 0, 0.7),
+        mode("a", 0, None, **{"p.max_steps": 5}),
+        row("lr=1", 0, 0.3, notebook="train"),
+    ]
+    ((title, (best, second)),) = seeds.over_modes(rows).items()
+    assert title == "Modes compared: mode, preset=tiny"  # another budget is another question
+    assert best["setting"] == "b" and second["runs"] == 2
+    assert second["mean"] == pytest.approx(0.3)  # of mode a, seed 0 the newest run counts
+    assert title in page(rows)
+
+
+def test_an_unfinished_run_does_not_hide_a_finished_one():
+    rows = [mode("a", 0, None, state="running"), mode("a", 0, 0.2), mode("b", 0, 0.1)]
+    (found,) = seeds.over_modes(rows).values()
+    assert [one["mean"] for one in found] == [0.2, 0.1]
+
+
+def test_one_mode_alone_is_no_table():
+    assert seeds.over_modes([mode("a", 0, 0.2), mode("a", 1, 0.3)]) == {}
+
+
+def test_an_interval_is_drawn_across_the_end_of_its_bar():
+    text = page([mode("a", 0, 0.25), mode("a", 1, 0.75), mode("b", 0, 10.0)])
+    half = 12.706 * 0.25
+    assert f"H{180 * (0.5 + half) / 10:.1f}" in text and "M0.0 3v6" in text  # not left of nothing
