@@ -2,7 +2,8 @@
 
 import pytest
 
-from labkit.run_folder import ATTEMPT_VARIABLE, RunFolder, Superseded, atomic_write, attempts
+from labkit.run_folder import RunFolder, Superseded, atomic_write, attempts
+from labkit.run_folder.attempts import ATTEMPT_VARIABLE
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from labkit.run_folder import LabError
-from labkit.transforms import get_simclr_transform, get_supervised_transform, simclr_view
-from labkit.transforms.batched import supervised
+from labkit.transforms import get_simclr_transform, get_supervised_transform, simclr_view, supervised
 from labkit.transforms.batched.color import Colours, distortion, draw_colour
 from labkit.transforms.batched.crop import Axis, blur_size, draw_sigmas
 from labkit.transforms.batched.simclr import resized

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop, v2
 
-from labkit.transforms import get_simclr_transform, simclr_view
-from labkit.transforms.batched import supervised
+from labkit.transforms import get_simclr_transform, simclr_view, supervised
 from labkit.transforms.batched.color import draw_colour
 from labkit.transforms.batched.crop import draw_crops
 

@@ -13,8 +13,9 @@ from torch import nn
 from labkit.data.batches import Batches
 from labkit.losses import NTXentLoss
 from labkit.run_folder import LabError, RunFolder
-from labkit.train import TrainConfig, count_steps, fit, load_best
+from labkit.train import TrainConfig, fit, load_best
 from labkit.train.checkpoint import load
+from labkit.train.loop import count_steps
 from labkit.train.step import contrastive
 from labkit.train.tracking import Tracker
 from labkit.transforms import simclr_view

@@ -16,8 +16,7 @@ from labkit.train import TrainConfig, fit
 from labkit.train.checkpoint import Keeper, checkpoint_paths, load
 from labkit.train.step import contrastive
 from labkit.train.tracking import Tracker
-from labkit.transforms import simclr_view
-from labkit.transforms.batched import supervised
+from labkit.transforms import simclr_view, supervised
 
 
 @pytest.fixture(autouse=True)

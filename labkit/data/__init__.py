@@ -1,15 +1,16 @@
 """Data sets for every lab: load("shapes"), fetch("cifar10"), and the batches that training reads."""
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-from labkit.data.download import fetch
+from labkit import lazy
 
-_HOMES = {"load": "datasets", "DATASETS": "datasets", "Dataset": "splits", "Split": "splits", "Batches": "batches"}
+if TYPE_CHECKING:
+    from labkit.data.batches import Batches
+    from labkit.data.datasets import DATASETS, load
+    from labkit.data.download import fetch
+    from labkit.data.splits import Dataset, Split
+
 __all__ = ["DATASETS", "Batches", "Dataset", "Split", "fetch", "load"]
 
-
-def __getattr__(name: str):
-    """Import torch only when a data set is asked for (PEP 562), so that the command line stays quick."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+_HOMES = {"load": "datasets", "DATASETS": "datasets", "Dataset": "splits", "Split": "splits", "Batches": "batches"}
+__getattr__, __dir__ = lazy(__name__, _HOMES | {"fetch": "download"})

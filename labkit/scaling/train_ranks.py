@@ -19,7 +19,8 @@ import torch.distributed as dist
 
 from labkit import data, distributed, evaluate, models, simclr, transforms
 from labkit.data.batches import Batches
-from labkit.run_folder import RUN_DIR_VARIABLE, Interrupted, LabError, RunFolder, begin, process_identity
+from labkit.run_folder import RUN_DIR_VARIABLE, Interrupted, LabError, RunFolder, process_identity
+from labkit.run_folder.attempts import begin
 from labkit.train import TrainConfig, fit
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from labkit.plots import plot_bars
 from labkit.run_folder import LabError, runs_dir
 
 COLUMNS = ("setting", "runs", "of", "metric", "mean", "half", "seconds", "images", "steps")
@@ -35,6 +34,8 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
 
 def picture(title: str, rows: list[dict]):
     """Return the means as bars, each with its 95 % interval over seeds where there were two or more."""
+    from labkit.plots import plot_bars  # imports torch and matplotlib
+
     return plot_bars(
         {row["setting"]: row["mean"] for row in rows},
         form="{:.3g}",

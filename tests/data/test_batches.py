@@ -9,8 +9,7 @@ import torch
 from labkit.data import resident, stream
 from labkit.data.batches import Batches
 from labkit.run_folder import LabError
-from labkit.transforms import simclr_view
-from labkit.transforms.batched import supervised
+from labkit.transforms import simclr_view, supervised
 
 
 class Lazy:
