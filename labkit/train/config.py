@@ -4,30 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from labkit.run_folder import LabError, unknown_name
+from labkit.run_folder import LabError
+from labkit.run_folder.validation import Settings, parse_yaml, read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Settings(BaseModel):
-    """A frozen set of named settings that refuses what it does not know, in one sentence (LabError)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    def __init__(self, /, **values: Any):
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise explain(error, type(self)) from None
-
-    def but(self, **changes: Any) -> Self:
-        """Return a copy with some settings changed, checked like the first."""
-        return type(self)(**{name: getattr(self, name) for name in self.model_fields_set} | changes)
 
 
 class TrainConfig(Settings):
@@ -98,45 +83,6 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), *
     return kind(**values)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Return the mapping a YAML file holds ({} where the file is empty)."""
-    try:
-        values = _parse(Path(path).read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise LabError(f"Cannot read the configuration {path}: {error.strerror}. Check the path.") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise LabError(f"The configuration {path} holds a {type(values).__name__}; write `name: value`.")
-    return values
-
-
-def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
-    """Return every mistake that pydantic found, one sentence for each setting, with the nearest names."""
-    mistakes: dict[str, list[dict[str, Any]]] = {}
-    for item in error.errors(include_url=False):
-        # a place is the setting, then list positions and the branches of unions that pydantic tried
-        place = [str(part) for i, part in enumerate(item["loc"]) if i == 0 or isinstance(part, int)]
-        mistakes.setdefault(".".join(place), []).append(item)
-    return LabError(" ".join(_sentence(key, items, kind) for key, items in mistakes.items()))
-
-
-def _sentence(key: str, items: list[dict[str, Any]], kind: type[BaseModel]) -> str:
-    """Say in one sentence what is wrong with one setting; `items` are the alternatives that it missed."""
-    first = items[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, LabError):
-        return f"In {key!r}: {cause}"
-    if first["type"] == "extra_forbidden":
-        return str(unknown_name("setting", key, kind.model_fields))
-    if first["type"] == "missing":
-        return f"Setting {key!r} is missing."
-    reasons = [item["msg"].removeprefix("Value error, ").removeprefix("Input should ") for item in items]
-    if not key:
-        return f"{kind.__name__}: {'; '.join(reasons)}."
-    return f"Setting {key!r} is {first['input']!r} but should {' or '.join(dict.fromkeys(reasons))}."
-
-
 def _override(values: dict[str, Any], text: str) -> None:
     """Set one dotted key of nested `values`, in place."""
     key, equals, value = text.partition("=")
@@ -147,15 +93,4 @@ def _override(values: dict[str, Any], text: str) -> None:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
             raise LabError(f"Override {text!r} goes into {parent!r}, which is {values!r} and has no parts.")
-    values[last] = _parse(value, text)
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise LabError("Reading YAML needs PyYAML: pip install pyyaml") from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise LabError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+    values[last] = parse_yaml(value, text)
