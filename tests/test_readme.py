@@ -1,72 +1,119 @@
-"""README and the pages of docs/: links lead somewhere, commands exist with the options named."""
+"""README, docs/ and the other pages: links lead somewhere, commands exist with the options named, trees are true."""
 
+import json
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "autograder" / "README.md",
+    ROOT / "benchmarks" / "RESULTS.md",
+    *sorted((ROOT / "assignments").glob("*/README.md")),
+]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@cache
+def text_of(page: Path) -> str:
+    """Return the Markdown of a page, or of a notebook's cells."""
+    if page.suffix == ".md":
+        return page.read_text()
+    cells = json.loads(page.read_text())["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def code_lines(text: str) -> list[str]:
-    blocks = re.findall(r"^```(?:bash|sh|console)\n(.*?)^```", text, re.M | re.S)
-    lines = "\n".join(blocks).replace("\\\n", " ").split("\n")
-    return [line.strip().removeprefix("$ ") for line in lines if line.strip()]
+    """Return the lines of all blocks of shell, with continued lines joined."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
+    blocks = "\n".join(block for language, block in fences if language in ("", "bash", "sh", "console"))
+    return [line.strip().removeprefix("$ ") for line in blocks.replace("\\\n", "").split("\n") if line.strip()]
 
 
 def commands(text: str, program: str) -> list[str]:
     parts = [part.strip() for line in code_lines(text) for part in re.split(r"&&|;|\|", line.split(" #")[0])]
-    return [part for part in parts if part.split()[:1] == [program]]
+    return [part for part in parts if part == program or part.startswith(program + " ")]
 
 
-def check_labkit_command(line: str) -> None:
-    """Raise click's own error where labkit does not know the command or an option of this line."""
+def inline_commands(text: str) -> list[str]:
+    """Return the `labkit ...` commands within sentences; they may lack arguments."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return re.findall(r"(?<!`)`(labkit [a-z][^`]*)`(?!`)", prose.replace("\n", " "))
+
+
+def check_command(group: click.Group, words: list[str], *, whole: bool = True) -> None:
+    """Raise click's own error where the group does not know the command or an option of these words.
+
+    whole: arguments must be complete as well.
+    """
+    context = click.Context(group)
+    while words and not words[0].startswith("-"):
+        name, command, words = context.command.resolve_command(context, words)
+        if not isinstance(command, click.Group):
+            command.make_context(name, words, parent=context, resilient_parsing=not whole)
+            return
+        context = click.Context(command, info_name=name, parent=context)
+
+
+def check_labkit_command(line: str, *, whole: bool = True) -> None:
     from labrun.cli import labkit
 
-    words = shlex.split(line)[1:]
-    group = click.Context(labkit, info_name="labkit")
-    if words and not words[0].startswith("-"):
-        name, command, rest = labkit.resolve_command(group, words)
-        command.make_context(name, rest, parent=group)
+    check_command(labkit, shlex.split(line)[1:], whole=whole)
 
 
-LABKIT = [(p.name, c) for p in PAGES for c in commands(p.read_text(), "labkit")]
-SCRIPTS = [(p.name, c) for p in PAGES for c in commands(p.read_text(), "bash")]
+def wrong_commands() -> Iterator[str]:
+    """Yield a sentence for each command of the pages and notebooks that does not parse."""
+    from autograder.__main__ import main as autograder
+
+    for page in [*PAGES, *NOTEBOOKS]:
+        text = text_of(page)
+        whole = [(line, True) for line in commands(text, "labkit")]
+        for line, complete in whole + [(line, False) for line in inline_commands(text)]:
+            try:
+                check_labkit_command(line, whole=complete)
+            except click.UsageError as error:
+                yield f"{page.name}: {line}: {error.format_message()}"
+        for line in commands(text, "python -m autograder"):
+            try:
+                check_command(autograder, shlex.split(line)[3:])
+            except click.UsageError as error:
+                yield f"{page.name}: {line}: {error.format_message()}"
 
 
-@pytest.mark.parametrize(("page", "line"), LABKIT)
-def test_labkit_knows_every_command_that_is_written(page, line):
-    check_labkit_command(line)
+def test_every_command_that_is_written_exists_with_its_options():
+    assert not list(wrong_commands())
+    assert len(commands(text_of(ROOT / "docs" / "runs.md"), "labkit")) >= 10, "the commands are not found any more"
 
 
-@pytest.mark.parametrize("line", ["labkit runn 01", "labkit run 01 --sede 3"])
+@pytest.mark.parametrize("line", ["labkit runn 01", "labkit run 01 --sede 3", "labkit jupyter strat"])
 def test_the_check_sees_a_command_that_does_not_exist(line):
     with pytest.raises(click.UsageError):
         check_labkit_command(line)
 
 
-@pytest.mark.parametrize(("page", "line"), SCRIPTS)
-def test_every_script_exists_and_knows_the_options_that_are_written(page, line):
-    script, *rest = shlex.split(line)[1:]
-    assert (ROOT / script).exists(), script
-    usage = subprocess.run(["bash", str(ROOT / script), "--help"], capture_output=True, text=True).stdout
-    options = [word for word in rest if word.startswith("--")]
-    assert all(option in usage for option in options) or "pytest arguments" in usage
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_every_relative_link_leads_to_a_file_and_every_picture_has_alt_text(page):
-    text = page.read_text()
-    for alt, target in re.findall(r"(?<!`)(!?\[[^\]]*\])\(([^)\s]+)\)", text):
-        assert alt != "![]", f"{target} has no alt text"
-        if not re.match(r"[a-z]+:", target):
-            path, _, anchor = target.partition("#")
-            assert (page.parent / path).exists(), target
-            assert not anchor or path or anchor in anchors(text), target
+def test_every_script_exists_and_knows_the_options_that_are_written():
+    lines = {
+        line for page in [*PAGES, *NOTEBOOKS] for start in ("bash", "sbatch") for line in commands(text_of(page), start)
+    }
+    usages: dict[str, str] = {}
+    for line in sorted(lines):
+        script, *rest = shlex.split(line)[1:]
+        assert (ROOT / script).is_file(), line
+        if not (options := [word.partition("=")[0] for word in rest if word.startswith("--")]):
+            continue
+        if script not in usages:
+            done = subprocess.run(["bash", str(ROOT / script), "--help"], capture_output=True, text=True)
+            usages[script] = done.stdout
+        usage = usages[script]
+        assert all(option in usage for option in options) or "pytest arguments" in usage, line
 
 
 def anchors(text: str) -> set[str]:
@@ -74,18 +121,67 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_readme_is_short_and_opens_with_the_two_commands():
-    lines = (ROOT / "README.md").read_text().splitlines()
-    assert len(lines) <= 250
-    first_screen = "\n".join(lines[:40])
+def broken_links(page: Path, text: str) -> list[str]:
+    """Return what is wrong with a page's links: no such file, no such heading, a picture without alt text."""
+    found = []
+    for alt, target in re.findall(r"(?<!`)(!?\[[^\]]*\])\(([^)\s]+)\)", text):
+        if alt == "![]":
+            found.append(f"{target} has no alt text")
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        if not there.exists() or (anchor and anchor not in anchors(text if there == page else there.read_text())):
+            found.append(target)
+    return found
+
+
+def test_every_relative_link_leads_to_a_file_and_every_picture_has_alt_text():
+    faults = {page.name: broken for page in PAGES if (broken := broken_links(page, text_of(page)))}
+    assert not faults
+
+
+def test_the_link_check_sees_each_fault():
+    page = ROOT / "README.md"
+    text = "# A\n[a](LICENSE) [b](#a) [c](nowhere.md) [d](#z) [e](docs/runs.md#zz) ![](docs/real_images.png)"
+    wanted = ["nowhere.md", "#z", "docs/runs.md#zz", "docs/real_images.png has no alt text"]
+    assert broken_links(page, text) == wanted
+
+
+def test_every_page_of_docs_is_linked_from_another_page():
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)\s:]+)\)", text_of(page))
+    }
+    assert set((ROOT / "docs").glob("*.md")) <= linked
+
+
+def test_readme_opens_with_the_two_commands():
+    first_screen = "\n".join(text_of(ROOT / "README.md").splitlines()[:40])
     assert "bash scripts/run_lab.sh" in first_screen and "bash scripts/run_tests.sh" in first_screen
 
 
-def test_the_tree_names_only_what_exists():
-    tree = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
-    folder = ROOT
-    for line in tree.splitlines():
-        name = line.split()[0]
-        inside = line.startswith("  ")
-        assert ((folder if inside else ROOT) / name).exists(), name
-        folder = folder if inside else ROOT / name
+def test_the_trees_name_only_what_exists():
+    for page in PAGES:
+        for tree in re.findall(r"```text\n(.*?)```", text_of(page), re.S):
+            folder = page.parent
+            for line in tree.splitlines():
+                inside, name = line.startswith("  "), line.split()[0]
+                there = (folder if inside else page.parent) / name
+                assert there.exists(), f"{page.name}: {name}"
+                folder = folder if inside else there
+
+
+def test_the_map_names_losses_and_transforms():
+    tree = re.search(r"```text\n(.*?)```", text_of(ROOT / "README.md"), re.S).group(1)
+    assert "losses.py" in tree and "transforms/" in tree
+
+
+def test_published_figures_carry_their_sources_name():
+    """Whoever reads "published" must also read by whom."""
+    sources = ("CS 674", "Model Zhu", "Olivia", "cifar10_analysis", "HPML")
+    for page in [*PAGES, *NOTEBOOKS]:
+        for paragraph in re.split(r"\n\s*\n", text_of(page)):
+            if re.search(r"\bpublished by\b", paragraph, re.I):
+                assert any(name in paragraph for name in sources), f"{page.name}: {paragraph[:100]}"
