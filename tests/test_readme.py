@@ -185,3 +185,17 @@ def test_published_figures_carry_their_sources_name():
         for paragraph in re.split(r"\n\s*\n", text_of(page)):
             if re.search(r"\bpublished by\b", paragraph, re.I):
                 assert any(name in paragraph for name in sources), f"{page.name}: {paragraph[:100]}"
+
+
+BRITISH = re.compile(
+    r"colour|grey\b|neighbour|behaviour|favour|\blearnt\b|\bcentre|labelled|licence|"
+    r"(?:normal|optim|initial|general|standard|regular|recogn|synchron|memor|visual)is(?:e|ing|ation)",
+    re.I,
+)
+
+
+def test_prose_is_spelled_as_torch_spells():
+    """Code keeps its names, generated tables are left to their generators."""
+    pages = [page for page in [*PAGES, *NOTEBOOKS] if page.name not in ("autograder_audit.md", "RESULTS.md")]
+    found = {page.name: words for page in pages if (words := BRITISH.findall(re.sub("`[^`]*`", "", text_of(page))))}
+    assert not found
