@@ -1,7 +1,8 @@
 """A set that does not fit: worker processes read uint8 batches ahead, the device does the rest."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,17 +10,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from labkit.run_folder import LabError
-from labkit.transforms.pixels import Augmentation
+from labkit.transforms.batched.augmentation import Augmentation
 
 
-class Streamed:
-    """Serves (prepared batch, rows of the split, places in the prepared batch); see `labkit.data.resident`.
+class Stream:
+    """Serves (prepared batch, places in it), for the rows of a split that each batch asks for.
 
     The workers live as long as this object. Nothing here draws from torch's global generator, so that a
     resumed run finds it as an uninterrupted one does.
     """
 
-    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last, workers=None):
+    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):
         self.augment, self.device, self.channels_last = augment, device, channels_last
         self.plan = _Plan()
         workers = default_workers() if workers is None else int(workers)
@@ -34,15 +35,15 @@ class Streamed:
             generator=torch.Generator(),
         )
 
-    def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
+    def batches(self, rows: list[Tensor]) -> Iterator[tuple[Any, Tensor]]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
-        rows = self.plan.rows = list(rows)
+        self.plan.rows = rows
         for index, images in zip(rows, self.loader, strict=True):
             if rows is not self.plan.rows:
                 raise LabError("A streamed set serves one epoch at a time; finish one before the next.")
             images = images.to(self.device, non_blocking=True)
             prepared = self.augment.prepare(images, channels_last=self.channels_last)
-            yield prepared, index.to(self.device), torch.arange(len(index), device=self.device)
+            yield prepared, torch.arange(len(index), device=self.device)
 
 
 class _Plan:
