@@ -212,7 +212,7 @@ def test_exact_is_torchvisions_transform_with_the_drawn_seed(blur):
 
 def test_exact_supervised_uses_the_per_sample_transform():
     images, augment = pictures(4), supervised(32, exact=True)
-    seed = int(augment.draw(1, seeded(5))[0])
+    seed = int(augment.draw(1, seeded(5), image=(32, 32))[0])
     torch.manual_seed(seed)
     assert torch.equal(augment(images[:1], seeded(5))[0], get_supervised_transform(32)(images[0]))
 

@@ -1,6 +1,5 @@
 """A set that does not fit: worker processes read uint8 batches ahead, the device does the rest."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from labkit.data.decode import usable_cores
 from labkit.run_folder import LabError
 from labkit.transforms.batched.augmentation import Augmentation
+
+MOST_WORKERS = 8
 
 
 class Stream:
@@ -23,7 +25,7 @@ class Stream:
     def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):
         self.augment, self.device, self.channels_last = augment, device, channels_last
         self.plan = _Plan()
-        workers = default_workers() if workers is None else int(workers)
+        workers = min(MOST_WORKERS, usable_cores()) if workers is None else int(workers)
         self.loader = DataLoader(
             _Reader(images),
             batch_size=None,
@@ -74,9 +76,3 @@ class _Reader(torch.utils.data.Dataset):
     def __getitem__(self, index: np.ndarray) -> Tensor:
         rows = torch.from_numpy(index)
         return self.images.index_select(0, rows) if isinstance(self.images, Tensor) else self.images[rows]
-
-
-def default_workers() -> int:
-    """Return how many processes read: one per core this process may use, at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores)

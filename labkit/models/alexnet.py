@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 
 STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
 
@@ -40,8 +40,8 @@ class PoolTo6(nn.Module):
 
     def __init__(self, side: int):
         super().__init__()
-        weights = F.adaptive_avg_pool1d(torch.eye(side), 6)  # (side, 6)
-        self.register_buffer("weights", weights, persistent=False)
+        self.weights: Tensor
+        self.register_buffer("weights", F.adaptive_avg_pool1d(torch.eye(side), 6), persistent=False)  # (side, 6)
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.weights.T @ maps @ self.weights
@@ -84,7 +84,6 @@ class AlexNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("alexnet", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
 
 

@@ -1,6 +1,6 @@
 """DINOv3's vision transformer (Siméoni et al. 2025, arXiv 2508.10104) through `transformers`: a backbone.
 
-Weights are random or come from a folder that save_pretrained wrote; nothing is ever asked of a network. In
+Weights are random or come from a folder that save_pretrained wrote; nothing is ever downloaded. In
 training mode DINOv3 draws a random scale for its positions at each call: keep a frozen backbone in eval mode.
 """
 
@@ -8,15 +8,23 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from labkit.models.heads import class_token, last_layer
-from labkit.models.image_checks import need_images
+from labkit.models.image_checks import need_tiles
 from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
+VITS16 = {  # the sizes in the published configuration
+    "hidden_size": 384,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 6,
+    "patch_size": 16,
+}
 REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0
 
 
@@ -27,7 +35,7 @@ class DINOv3(nn.Module):
     a parameter that never gets a gradient would stop DistributedDataParallel.
     """
 
-    def __init__(self, vit: nn.Module, *, image_size: int, num_classes: int | None = None):
+    def __init__(self, vit: Any, *, image_size: int, num_classes: int | None = None):
         super().__init__()
         self.num_features, self.num_classes = vit.config.hidden_size, num_classes
         self.image_size, self.channels = image_size, vit.config.num_channels
@@ -36,7 +44,6 @@ class DINOv3(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("This DINOv3", images, channels=self.channels, image_size=self.image_size)
         return self.head(class_token(self.vit, images))
 
 
@@ -50,10 +57,10 @@ def dinov3(source: str | Path, *, image_size: int, num_classes: int | None = Non
     if source == "tiny":
         return dinov3_tiny(num_classes=num_classes, image_size=image_size, channels=channels)
     if source == "scratch":
-        return _random(_vits16(), image_size=image_size, num_classes=num_classes, channels=channels)
+        return _random(VITS16, image_size=image_size, num_classes=num_classes, channels=channels)
     folder = data_dir() / DINOV3 if source == "fetched" else Path(source).expanduser()
     written = read_config(folder)
-    _need_tiles(written.get("patch_size", 16), image_size)
+    need_tiles("DINOv3", image_size, written.get("patch_size", 16))
     wanted = written.get("num_channels", 3)
     if wanted != channels:
         raise LabError(f"The model in {folder} takes images of {wanted} channels, not {channels}.")
@@ -90,19 +97,8 @@ def dinov3_tiny(
     return _random(sizes, image_size=image_size, num_classes=num_classes, channels=channels)
 
 
-def _vits16() -> dict[str, int]:
-    """Return what the published configuration says of the size."""
-    return {
-        "hidden_size": 384,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 6,
-        "patch_size": 16,
-    }
-
-
 def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, channels: int) -> DINOv3:
-    _need_tiles(sizes["patch_size"], image_size)
+    need_tiles("DINOv3", image_size, sizes["patch_size"])
     transformers = _transformers()
     config = transformers.DINOv3ViTConfig(
         **sizes, num_register_tokens=REGISTERS, num_channels=channels, image_size=image_size
@@ -110,17 +106,7 @@ def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, 
     return DINOv3(transformers.DINOv3ViTModel(config), image_size=image_size, num_classes=num_classes)
 
 
-def _need_tiles(patch_size: int | list[int], image_size: int) -> None:
-    patches = patch_size if isinstance(patch_size, list | tuple) else [patch_size]
-    if any(patch < 1 or image_size < patch or image_size % patch for patch in patches):
-        size = " x ".join(map(str, patches))
-        raise LabError(
-            f"DINOv3 cuts images into patches of {size} px, which do not tile {image_size} px. Choose an "
-            f"image_size that {size} divides; smaller images are resized to it."
-        )
-
-
-def read_config(folder: Path) -> dict[str, object]:
+def read_config(folder: Path) -> dict[str, Any]:
     """Return a model folder's configuration. Raises LabError where there is none, or not of a DINOv3 ViT."""
     if not folder.is_dir():
         raise LabError(
@@ -143,7 +129,7 @@ def read_config(folder: Path) -> dict[str, object]:
 
 
 def _mend(folder: Path) -> str:
-    """Say how to get a whole folder: `labkit fetch` fills its own, and no other one."""
+    """Return how to get a whole folder: `labkit fetch` fills its own, and no other one."""
     if folder.resolve() == (data_dir() / DINOV3).resolve():
         return AGAIN
     return "copy or download that folder again, or name another one that holds a DINOv3 ViT"

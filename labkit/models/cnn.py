@@ -9,7 +9,7 @@ is a lesson here, so nothing is added against it.
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 
 
 def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module]:
@@ -47,7 +47,6 @@ class CNN(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("cnn", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
 
 

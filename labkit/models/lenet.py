@@ -1,14 +1,14 @@
 """LeNet(ish) of the model-zoo homework: 83,126 parameters for 10 classes, 99,276 for 200.
 
 After LeCun et al. 1998 (Gradient-based learning applied to document recognition): sigmoids and average
-pooling. Colour images of 32 px, padded by 2 before the first convolution, leave 16 maps of 6x6: 576 numbers
+pooling. Color images of 32 px, padded by 2 before the first convolution, leave 16 maps of 6x6: 576 numbers
 for the linear layers. CIFAR-10 validation accuracy in the homework's public solutions: 38.6 %.
 """
 
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 from labkit.run_folder import unknown_name
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
@@ -37,7 +37,6 @@ class LeNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("lenet", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
 
 

@@ -1,8 +1,8 @@
 """The small backbone that comes with the lab, so that `pretrained` means something without a download.
 
-A resnet_tiny that has learnt to tell the 200 glyph classes of `shapes` apart (labkit/models/weights/, fp16,
+A resnet_tiny trained to classify the 200 glyphs of `shapes` (labkit/models/weights/, fp16,
 made by scripts/make_backbone.py). Its pictures come from the renderer that also draws the labs' corpus and
-probe; no class is shared.
+probe set; no class is shared.
 """
 
 from pathlib import Path

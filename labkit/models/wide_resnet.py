@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_channels, need_size
+from labkit.models.image_checks import need_size
 from labkit.run_folder import unknown_name
 
 WIDTHS = (16, 160, 320, 640)
@@ -57,7 +57,6 @@ class WideResNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_channels("wide_resnet", images, channels=self.channels)
         x = self.stages[0](self.input_block(images))
         for pair in self.stages[1:]:
             x = pair(F.max_pool2d(x, 2))

@@ -107,6 +107,15 @@ def test_memory_order_is_a_choice_that_changes_no_number(augment, channels_last)
     torch.testing.assert_close(batch.images, other.images, atol=1e-6, rtol=0)
 
 
+def test_a_loop_over_the_batches_is_an_epoch_and_the_next_loop_the_next_one():
+    batches = make()
+    same(list(batches), list(make().epoch(0)))
+    same(list(batches), list(make().epoch(1)))
+    evaluation = Batches.evaluation(split(), 16, device="cpu")
+    for _ in range(2):
+        assert torch.equal(torch.cat([batch.index for batch in evaluation]), torch.arange(50))
+
+
 # --- resume and shards ---
 
 

@@ -21,6 +21,7 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
     """
     path = _find(root)
     train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)
+    assert train.labels is not None  # else _labelled has raised
     count = num_classes or int(train.labels.max()) + 1
     stamp = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
     return Source(

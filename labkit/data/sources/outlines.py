@@ -189,19 +189,20 @@ def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]
 @cache
 def glyph_strokes(count: int = GLYPHS) -> tuple[tuple, ...]:
     """Return `count` different glyphs, each a tuple of strokes ((x0, y0), (x1, y1)) on the grid 0, 1, 2."""
-    chooser, seen, glyphs = random.Random(2002), set(), []
+    chooser = random.Random(2002)
+    glyphs: list[tuple] = []
     while len(glyphs) < count:
         strokes = _grow(chooser)
         canonical = min(stroke_symmetries(strokes))
-        if canonical not in seen:
-            seen.add(canonical)
+        if canonical not in glyphs:
             glyphs.append(canonical)
     return tuple(glyphs)
 
 
 def _grow(chooser: random.Random) -> frozenset:
-    """Return four or five connected strokes between neighbouring grid points."""
-    points, strokes, wanted = {(0, 0)}, set(), chooser.choice((4, 5))
+    """Return four or five connected strokes between neighboring grid points."""
+    points, wanted = {(0, 0)}, chooser.choice((4, 5))
+    strokes: set[frozenset] = set()
     while len(strokes) < wanted:
         x, y = start = chooser.choice(sorted(points))
         end = (x + chooser.randint(-1, 1), y + chooser.randint(-1, 1))
@@ -212,7 +213,7 @@ def _grow(chooser: random.Random) -> frozenset:
 
 
 def glyph(strokes: tuple):
-    """Return the outline function of one glyph, centred."""
+    """Return the outline function of one glyph, centered."""
     points = [point for stroke in strokes for point in stroke]
     middle = [(max(values) + min(values)) / 2 for values in zip(*points, strict=True)]
     placed = [[tuple(0.72 * (v - m) for v, m in zip(p, middle, strict=True)) for p in s] for s in strokes]

@@ -87,7 +87,7 @@ class SimCLRView(Augmentation):
         self.size = size
         self.strength, self.jitter, self.gray = float(strength), float(jitter), float(gray)
         self.area, self.aspect, self.flip, self.blur = area, aspect, float(flip), float(blur)
-        self.cubic = interpolation == "bicubic"
+        self.cubic, self.kernel = interpolation == "bicubic", blur_size(min(size))
         self.color = self.gray > 0 or (self.strength > 0 and self.jitter > 0)
 
     def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
@@ -112,7 +112,7 @@ class SimCLRView(Augmentation):
         images, device = prepared.images, index.device
         _, channels, height, width = images.shape
         top, left, crop_height, crop_width, flip, sigma = params[:, :6].unbind(1)
-        shared = {"cubic": self.cubic, "sigma": sigma if self.blur else None, "kernel": blur_size(min(self.size))}
+        shared = {"cubic": self.cubic, "sigma": sigma if self.blur else None, "kernel": self.kernel}
         rows = Axis(top, crop_height, sides=(height, self.size.height), **shared)
         columns = Axis(left, crop_width, sides=(width, self.size.width), mirror=flip > 0, **shared)
         recolor = AffineColor(params[:, 6:], channels, normalize).apply if self.color else normalize.clamped
