@@ -16,14 +16,19 @@ from labkit.run_folder import DINOV3, LabError, data_dir, unknown_name, write_er
 TIMEOUT_S = 30  # without a byte from the server
 EMBEDDED = ("digits", "shapes")
 BY_PATH = {"folder": "tree of one folder of images per class", "medium_imagenet": ".hdf5 file"}
-IDX = tuple(f"{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"))
+IDX = tuple(
+    f"{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+)
 # The folder that each set leaves in the data folder, and the files in it; what they hold is checked by `load`.
 FILES = {
     "cifar10": ("cifar-10-batches-py", (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")),
     "cifar100": ("cifar-100-python", ("train", "test", "meta")),
     "mnist": ("MNIST/raw", IDX),
     "fashion_mnist": ("FashionMNIST/raw", IDX),
-    "tiny_imagenet": ("tiny-imagenet-200", ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")),
+    "tiny_imagenet": (
+        "tiny-imagenet-200",
+        ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt"),
+    ),
 }
 TINY_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"  # of the course's own archive
@@ -160,23 +165,29 @@ def fetch_dinov3(root: Path, *, token: str | None = None) -> Path:
     alone and needs no token. Raises LabError as `fetch` does.
     """
     folder = root / DINOV3
-    missing = [name for name in SHA256 if not (folder / name).is_file()]
+    missing = []
+    for name in SHA256:
+        if (folder / name).is_file():
+            _require_pinned(folder / name)
+        else:
+            missing.append(name)
     token = _checked_token(token) if missing else None
     with _explained("dinov3", folder):
         for name in missing:
             _fetch_file(name, folder, token)
-    for name in SHA256:
-        if _sha256_of(folder / name) != SHA256[name]:
-            raise LabError(
-                f"{folder / name} is not the {name} of {REPO} at revision {REVISION[:8]}; if it is a broken copy, "
-                f"delete it and run `labkit fetch dinov3` again, else choose another root."
-            )
+            _require_pinned(folder / name)
     return folder
 
 
-def _sha256_of(file: Path) -> str:
+def _require_pinned(file: Path) -> None:
+    """Raise LabError unless the file is the one of REVISION; another one is not written over."""
     with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != SHA256[file.name]:
+        raise LabError(
+            f"{file} is not the {file.name} of {REPO} at revision {REVISION[:8]}; if it is a broken copy, "
+            f"delete it and run `labkit fetch dinov3` again, else choose another root."
+        )
 
 
 def _checked_token(token: str | None) -> str:

@@ -108,6 +108,4 @@ def pretrained(name: str, *, source: str = "", image_size: int = 32, channels: i
         )
     if name == "dinov3_tiny" and not source:
         raise LabError("A pretrained dinov3_tiny is your own: name its folder (in a notebook: weights).")
-    return resolve(PRETRAINED[name])(
-        name if own else source or "fetched", image_size=image_size, channels=channels
-    )
+    return resolve(PRETRAINED[name])(name if own else source or "fetched", image_size=image_size, channels=channels)

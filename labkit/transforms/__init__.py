@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from labkit.transforms.batched.simclr import simclr_view
     from labkit.transforms.batched.supervised import supervised
     from labkit.transforms.per_sample import get_simclr_transform, get_supervised_transform
-    
+
 __all__ = ["Augmentation", "get_simclr_transform", "get_supervised_transform", "simclr_view", "supervised"]
 
 __getattr__, __dir__ = lazy(

@@ -38,7 +38,9 @@ def skewed(monkeypatch):
 
 
 def test_the_names_of_data_sets_and_models_are_read_without_torch():
-    program = "import sys, labkit.models, labkit.data.datasets; print('torch' in sys.modules, callable(labkit.data.fetch))"
+    program = (
+        "import sys, labkit.models, labkit.data.datasets; print('torch' in sys.modules, callable(labkit.data.fetch))"
+    )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.split() == ["False", "True"]
 
