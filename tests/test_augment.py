@@ -205,7 +205,9 @@ def test_exact_is_torchvisions_transform_with_the_drawn_seed(blur):
     before = torch.get_rng_state()
     out = augment(images, seeded(5))
     assert torch.equal(torch.get_rng_state(), before)
-    for view, image, (seed,) in zip(out, images, augment.draw(4, seeded(5), image=(32, 32)).int().tolist(), strict=True):
+    for view, image, (seed,) in zip(
+        out, images, augment.draw(4, seeded(5), image=(32, 32)).int().tolist(), strict=True
+    ):
         torch.manual_seed(seed)
         assert torch.equal(view, get_simclr_transform(24, blur=blur, interpolation="bilinear")(image))
 

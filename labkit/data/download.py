@@ -234,7 +234,8 @@ def _refusal(error: Exception, hub: str) -> str:
     if status:
         return f"The hub answers {status} for {REPO}: wait a while, {again}."
     why = (str(cause).splitlines() or [""])[0].partition("?")[0] or type(cause).__name__  # no signature of an address
-    return f"Cannot download dinov3 from {hub} ({why}); run `labkit fetch dinov3` on a machine with a network, e.g. a login node."
+    where = "on a machine with a network, e.g. a login node"
+    return f"Cannot download dinov3 from {hub} ({why}); run `labkit fetch dinov3` {where}."
 
 
 def _hub():

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from labkit.models.resnet import resnet18, resnet34, resnet_tiny
     from labkit.models.vit import vit_simple, vit_small, vit_tiny
 
-MODELS = {  # name -> "module:function", or the function: (*, num_classes, image_size, channels, **own options) -> model
-    "lenet": "labkit.models.lenet:lenet",
-    "alexnet": "labkit.models.alexnet:alexnet",
-    "cnn": "labkit.models.cnn:cnn",
+MODELS = {  # name -> "module:name", or what makes it: (*, num_classes, image_size, channels, **own options) -> model
+    "lenet": "labkit.models.lenet:LeNet",
+    "alexnet": "labkit.models.alexnet:AlexNet",
+    "cnn": "labkit.models.cnn:CNN",
     "resnet18": "labkit.models.resnet:resnet18",
     "resnet34": "labkit.models.resnet:resnet34",
     "resnet_tiny": "labkit.models.resnet:resnet_tiny",
-    "wide_resnet": "labkit.models.wide_resnet:wide_resnet",
+    "wide_resnet": "labkit.models.wide_resnet:WideResNet",
     "vit": "labkit.models.vit:vit",
     "vit_small": "labkit.models.vit:vit_small",
     "vit_tiny": "labkit.models.vit:vit_tiny",
@@ -108,4 +108,5 @@ def pretrained(name: str, *, source: str = "", image_size: int = 32, channels: i
         )
     if name == "dinov3_tiny" and not source:
         raise LabError("A pretrained dinov3_tiny is your own: name its folder (in a notebook: weights).")
-    return resolve(PRETRAINED[name])(name if own else source or "fetched", image_size=image_size, channels=channels)
+    place = [] if own else [source or "fetched"]
+    return resolve(PRETRAINED[name])(*place, image_size=image_size, channels=channels)

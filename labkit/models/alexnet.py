@@ -48,12 +48,16 @@ class PoolTo6(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """Five convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 4096)."""
+    """Five convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 4096).
+
+    Takes images of at least 15 px; 70 px is the published size.
+    """
 
     num_features = 4096
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int, dropout: float):
+    def __init__(self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5):
         super().__init__()
+        need_size("alexnet", image_size, smallest=STEMS[-1][0])
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         stride, padding = next((s, p) for smallest, s, p in STEMS if image_size >= smallest)
         self.maps = nn.Sequential(
@@ -85,9 +89,3 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.hidden(self.maps(images)))
-
-
-def alexnet(*, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5) -> AlexNet:
-    """Return AlexNet for images of at least 15 px; 70 px is the published size."""
-    need_size("alexnet", image_size, smallest=STEMS[-1][0])
-    return AlexNet(num_classes=num_classes, image_size=image_size, channels=channels, dropout=dropout)

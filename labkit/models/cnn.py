@@ -24,12 +24,13 @@ def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module
 
 
 class CNN(nn.Module):
-    """Six convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 512)."""
+    """Six convolutions, three linear layers; images (B, C, S, S) of 8 px or more -> (B, num_classes), or (B, 512)."""
 
     num_features = 512
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int):
+    def __init__(self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3):
         super().__init__()
+        need_size("cnn", image_size, smallest=8)
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         self.maps = nn.Sequential(
             *double_convolution(channels, 32, 64),
@@ -48,9 +49,3 @@ class CNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.hidden(self.maps(images)))
-
-
-def cnn(*, num_classes: int | None = 10, image_size: int = 32, channels: int = 3) -> CNN:
-    """Return the CNN for images of at least 8 px."""
-    need_size("cnn", image_size, smallest=8)
-    return CNN(num_classes=num_classes, image_size=image_size, channels=channels)

@@ -15,12 +15,20 @@ ACTIVATIONS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class LeNet(nn.Module):
-    """Two convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 84) features."""
+    """Two convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 84) features.
+
+    activation: sigmoid (published), tanh or relu. Takes images of at least 12 px.
+    """
 
     num_features = 84
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int, activation: str):
+    def __init__(
+        self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, activation: str = "sigmoid"
+    ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        need_size("lenet", image_size, smallest=12)
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         act = ACTIVATIONS[activation]
         side = (image_size // 2 - 4) // 2
@@ -38,13 +46,3 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.hidden(self.maps(images)))
-
-
-def lenet(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, activation: str = "sigmoid"
-) -> LeNet:
-    """Return LeNet. `activation`: sigmoid (published), tanh or relu; images of at least 12 px."""
-    if activation not in ACTIVATIONS:
-        raise unknown_name("activation", activation, ACTIVATIONS)
-    need_size("lenet", image_size, smallest=12)
-    return LeNet(num_classes=num_classes, image_size=image_size, channels=channels, activation=activation)

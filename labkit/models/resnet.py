@@ -77,19 +77,29 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        *,
+        name: str,
         blocks: tuple[int, ...],
         widths: tuple[int, ...],
-        stem: Stem,
-        norm: str | None,
-        num_classes: int | None,
-        channels: int,
+        /,
+        *,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        norm: str | None = "batch",
+        stem: str = "cifar",
     ):
+        """blocks, widths: of each stage. norm: "batch" or None; stem: "cifar", "imagenet" or "tiny"."""
         super().__init__()
+        if stem not in STEMS:
+            raise unknown_name("stem", stem, STEMS)
+        if norm not in (None, "batch"):
+            raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
+        first = STEMS[stem]
+        need_size(name, image_size, smallest=first.smallest)
         self.num_classes, self.num_features, self.channels = num_classes, widths[-1], channels
-        self.conv1 = convolution(channels, widths[0], stem.kernel, stride=stem.stride, norm=norm)
+        self.conv1 = convolution(channels, widths[0], first.kernel, stride=first.stride, norm=norm)
         self.norm1 = normalization(norm, widths[0])
-        self.pool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
+        self.pool = nn.MaxPool2d(3, 2, 1) if first.pool else nn.Identity()
         in_widths = (widths[0], *widths[:-1])
         strides = (1, *(2 for _ in widths[1:]))
         self.stages = nn.Sequential(
@@ -106,32 +116,7 @@ class ResNet(nn.Module):
         return self.head(x.mean((2, 3)))  # (B, num_features) -> (B, num_classes)
 
 
-def build_resnet(
-    name: str,
-    blocks: tuple[int, ...],
-    widths: tuple[int, ...],
-    /,
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    norm: str | None = "batch",
-    stem: str = "cifar",
-) -> ResNet:
-    """Return a ResNet with `blocks` blocks of each width.
-
-    norm: "batch" or None; stem: "cifar", "imagenet" (7x7 stride 2, pooling) or "tiny".
-    Raises LabError for another norm or stem and for images that are too small for the stem.
-    """
-    if stem not in STEMS:
-        raise unknown_name("stem", stem, STEMS)
-    if norm not in (None, "batch"):
-        raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
-    need_size(name, image_size, smallest=STEMS[stem].smallest)
-    return ResNet(blocks=blocks, widths=widths, stem=STEMS[stem], norm=norm, num_classes=num_classes, channels=channels)
-
-
 # The sizes: blocks per stage and their widths.
-resnet18 = partial(build_resnet, "resnet18", (2, 2, 2, 2), (64, 128, 256, 512))
-resnet34 = partial(build_resnet, "resnet34", (3, 4, 6, 3), (64, 128, 256, 512))
-resnet_tiny = partial(build_resnet, "resnet_tiny", (1, 1, 1), (32, 64, 128), stem="tiny")  # 128 features
+resnet18 = partial(ResNet, "resnet18", (2, 2, 2, 2), (64, 128, 256, 512))
+resnet34 = partial(ResNet, "resnet34", (3, 4, 6, 3), (64, 128, 256, 512))
+resnet_tiny = partial(ResNet, "resnet_tiny", (1, 1, 1), (32, 64, 128), stem="tiny")  # 128 features

@@ -10,6 +10,7 @@ transformers-cifar10 collection (whose vit_tiny has mlp_dim 256, not 512). Test 
 
 import math
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -102,26 +103,33 @@ class Layer(nn.Module):
 class ViT(nn.Module):
     """Transformer over image patches; images (B, C, S, S) -> (B, num_classes), or (B, dim) features.
 
-    `simple` takes fixed positions and the mean of the tokens; otherwise a class token is learned and read.
+    small_data: shifted patches and locality attention. simple: fixed sine-cosine positions and the mean of the
+    tokens; otherwise a class token is learned and read. Raises LabError unless patches tile the image and the
+    width suits the positions.
     """
 
     def __init__(
         self,
+        name: str,
+        small_data: bool,
+        simple: bool,
+        /,
         *,
-        num_classes: int | None,
-        image_size: int,
-        channels: int,
-        patch_size: int,
-        dim: int,
-        depth: int,
-        heads: int,
-        head_dim: int,
-        mlp_dim: int,
-        dropout: float,
-        small_data: bool = False,
-        simple: bool = False,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        patch_size: int = 4,
+        dim: int = 512,
+        depth: int = 6,
+        heads: int = 8,
+        head_dim: int = 64,
+        mlp_dim: int = 512,
+        dropout: float = 0.1,
     ):
         super().__init__()
+        need_tiles(name, image_size, patch_size)
+        if dim % 4 or dim < 8:
+            raise LabError(f"{name} needs a dim that 4 divides, 8 or more; got {dim}.")
         self.num_classes, self.num_features, self.image_size = num_classes, dim, image_size
         self.channels, self.simple = channels, simple
         side = image_size // patch_size
@@ -132,20 +140,8 @@ class ViT(nn.Module):
             self.class_token = nn.Parameter(torch.randn(1, 1, dim))
             self.positions = nn.Parameter(torch.randn(1, side * side + 1, dim))
         self.drop = nn.Dropout(dropout)
-        self.layers = nn.Sequential(
-            *(
-                Layer(
-                    dim,
-                    heads=heads,
-                    head_dim=head_dim,
-                    mlp_dim=mlp_dim,
-                    dropout=dropout,
-                    local=small_data,
-                    bias=not simple,
-                )
-                for _ in range(depth)
-            )
-        )
+        layer: dict[str, Any] = {"heads": heads, "head_dim": head_dim, "mlp_dim": mlp_dim, "dropout": dropout}
+        self.layers = nn.Sequential(*(Layer(dim, **layer, local=small_data, bias=not simple) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.head = last_layer(dim, num_classes)
 
@@ -158,48 +154,8 @@ class ViT(nn.Module):
         return self.head(self.norm(x))
 
 
-def build_vit(
-    name: str,
-    small_data: bool,
-    simple: bool,
-    /,
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    patch_size: int = 4,
-    dim: int = 512,
-    depth: int = 6,
-    heads: int = 8,
-    head_dim: int = 64,
-    mlp_dim: int = 512,
-    dropout: float = 0.1,
-) -> ViT:
-    """Return a vision transformer; LabError unless patches tile the image and the width suits the positions.
-
-    small_data: shifted patches and locality attention. simple: fixed sine-cosine positions and mean pooling.
-    """
-    need_tiles(name, image_size, patch_size)
-    if dim % 4 or dim < 8:
-        raise LabError(f"{name} needs a dim that 4 divides, 8 or more; got {dim}.")
-    return ViT(
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-        small_data=small_data,
-        simple=simple,
-    )
-
-
-# name, small_data, simple, and the sizes that differ from build_vit's
-vit = partial(build_vit, "vit", False, False)
-vit_small = partial(build_vit, "vit_small", True, False)
-vit_tiny = partial(build_vit, "vit_tiny", True, False, depth=4, heads=6)
-vit_simple = partial(build_vit, "vit_simple", False, True, dropout=0.0)
+# name, small_data, simple, and the sizes that differ from ViT's own
+vit = partial(ViT, "vit", False, False)
+vit_small = partial(ViT, "vit_small", True, False)
+vit_tiny = partial(ViT, "vit_tiny", True, False, depth=4, heads=6)
+vit_simple = partial(ViT, "vit_simple", False, True, dropout=0.0)

@@ -42,12 +42,26 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """images (B, C, S, S) -> (B, num_classes), or (B, 640) features where num_classes is None; any S >= 8."""
+    """images (B, C, S, S) -> (B, num_classes), or (B, 640) features where num_classes is None; any S >= 8.
+
+    pool: "global", or "published" (the first 7x7 of the last map, for 32 px).
+    """
 
     num_features = WIDTHS[-1]
 
-    def __init__(self, *, num_classes: int | None, channels: int, dropout: float, pool: str):
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        dropout: float = 0.01,
+        pool: str = "global",
+    ):
         super().__init__()
+        if pool not in POOLS:
+            raise unknown_name("pool", pool, POOLS)
+        need_size("wide_resnet", image_size, smallest=8)
         self.num_classes, self.channels, self.pool = num_classes, channels, pool
         self.input_block = conv_bn_relu(channels, WIDTHS[0])
         self.stages = nn.ModuleList(
@@ -63,18 +77,3 @@ class WideResNet(nn.Module):
         if self.pool == "published":
             x = x[:, :, :7, :7]
         return self.head(x.mean((2, 3)))  # (B, 640) -> (B, num_classes)
-
-
-def wide_resnet(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    dropout: float = 0.01,
-    pool: str = "global",
-) -> WideResNet:
-    """Return the Wide ResNet. pool: "global", or "published" (the first 7x7 of the last map, for 32 px)."""
-    if pool not in POOLS:
-        raise unknown_name("pool", pool, POOLS)
-    need_size("wide_resnet", image_size, smallest=8)
-    return WideResNet(num_classes=num_classes, channels=channels, dropout=dropout, pool=pool)

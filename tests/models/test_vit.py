@@ -9,7 +9,7 @@ from torch import nn
 
 from labkit.models import build
 from labkit.models.backbones import dinov3_tiny
-from labkit.models.vit import Attention, PatchEmbedding, to_patches, sine_cosine_positions, vit
+from labkit.models.vit import Attention, PatchEmbedding, sine_cosine_positions, to_patches, vit
 from labkit.run_folder import LabError
 
 
