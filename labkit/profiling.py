@@ -54,7 +54,7 @@ def flops(model: nn.Module, image_size: int = 32, *, channels: int | None = None
     """Return the FLOP of one image's forward pass (a multiply-add is two)."""
     image = images_for(model, 1, image_size=image_size, channels=channels)
     counter = FlopCounterMode(display=False)
-    # Attention as plain matrix products, which the counter of every torch version knows.
+    # Attention as plain matrix products, which the counter of every torch version counts.
     with mode(model, training=False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         model(image)
     return counter.get_total_flops()

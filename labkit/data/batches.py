@@ -4,7 +4,7 @@ A set that fits lies on the device as uint8 and a batch is one gather from it (`
 one that does not is read by worker processes, crosses to the device as uint8 and is augmented there
 (`labkit.data.stream`). Both give the same bits.
 
-Ranks share one permutation: global batch k is `batch_size * world_size` neighbouring entries of it, of which
+Ranks share one permutation: global batch k is `batch_size * world_size` neighboring entries of it, of which
 rank r takes the r-th part with its augmentation parameters; R ranks of B images therefore see exactly what
 one process sees with R * B. The ragged end of an epoch, the images that fill no global batch, is left out
 where `drop_last` is set (training: shapes stay static, and the next permutation leaves out others). Otherwise
@@ -170,7 +170,7 @@ def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def pick_device(device=None) -> torch.device:
-    """Return the device asked for, or a GPU where there is one and the CPU elsewhere.
+    """Return the wanted device, by default a GPU where there is one and the CPU elsewhere.
 
     Raises LabError for what is no device and for a GPU that is not there.
     """

@@ -16,19 +16,15 @@ from labkit.run_folder import DINOV3, LabError, data_dir, unknown_name, write_er
 TIMEOUT_S = 30  # without a byte from the server
 EMBEDDED = ("digits", "shapes")
 BY_PATH = {"folder": "tree of one folder of images per class", "medium_imagenet": ".hdf5 file"}
-IDX = tuple(
-    f"{part}-ubyte" for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-)
+IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+TINY = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")
 # The folder that each set leaves in the data folder, and the files in it; what they hold is checked by `load`.
 FILES = {
     "cifar10": ("cifar-10-batches-py", (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")),
     "cifar100": ("cifar-100-python", ("train", "test", "meta")),
     "mnist": ("MNIST/raw", IDX),
     "fashion_mnist": ("FashionMNIST/raw", IDX),
-    "tiny_imagenet": (
-        "tiny-imagenet-200",
-        ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt"),
-    ),
+    "tiny_imagenet": ("tiny-imagenet-200", TINY),
 }
 TINY_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"  # of the course's own archive
@@ -36,7 +32,7 @@ TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"  # of the course's own archive
 REPO = "facebook/dinov3-vits16-pretrain-lvd1689m"
 REVISION = "114c1379950215c8b35dfcd4e90a5c251dde0d32"
 PAGE, TOKENS_PAGE = f"https://huggingface.co/{REPO}", "https://huggingface.co/settings/tokens"
-SHA256 = {  # of the files of REVISION; the weights (86,406,384 bytes) last: the small one shows whether access is granted
+SHA256 = {  # of the files of REVISION; the weights last (86 MB): the small one shows whether access is granted
     "config.json": "9481247be9f95a134a5599402b4bfc838eecdf9a7fffbf4debd1c70ec213898b",
     "model.safetensors": "4610ad75edef83e75afdebf162d148dc628045ea6cbb83d67d4708c709c4f91d",
 }
@@ -87,7 +83,7 @@ def _explained(name: str, folder: Path) -> Iterator[None]:
         reason = str(error).strip().splitlines()[-1].rstrip(".")
         raise LabError(f"Cannot download {name} ({reason}); {again}.") from error
     except (AssertionError, EOFError, ValueError) as error:  # torchvision's, of a file that is cut short
-        raise damaged(name, folder) from error
+        raise unusable(name, folder) from error
     finally:
         socket.setdefaulttimeout(before)
 
@@ -102,7 +98,7 @@ def _fetch_tiny_imagenet(root: Path) -> None:
         return
     goal, packed = root / FILES["tiny_imagenet"][0], root / Path(TINY_URL).name
     if goal.is_dir() and any(goal.iterdir()):
-        raise damaged("tiny_imagenet", root)
+        raise unusable("tiny_imagenet", root)
     download_url(TINY_URL, root, packed.name, TINY_MD5)
     temporary = root / f".unpacking-{goal.name}-{os.getpid()}"
     try:
@@ -145,17 +141,13 @@ def require(values: dict) -> None:
             raise LabError(f"{name} is not in {data_dir()}: run `labkit fetch {name}` (login node) first.")
 
 
-def absent(name: str, root: Path) -> LabError:
-    """Return the sentence for a data set that is not in root."""
-    there = "or pass the folder that holds it as root (in a notebook: data_dir)"
-    return LabError(f"{name} is not in {root}; run `labkit fetch {name}` on a login node, {there}.")
-
-
-def damaged(name: str, root: Path) -> LabError:
-    """Return the sentence for a data set that is incomplete, or whose checksums are wrong."""
-    folder = root / FILES[name][0]
-    again = f"delete {folder} and run `labkit fetch {name}` on a login node"
-    return LabError(f"{name} in {root} is incomplete or damaged; {again}.")
+def unusable(name: str, root: Path) -> LabError:
+    """Return the sentence for a data set that is not in root, or is incomplete or damaged there."""
+    folder, again = root / FILES[name][0], f"run `labkit fetch {name}` on a login node"
+    if folder.is_dir():
+        return LabError(f"{name} in {root} is incomplete or damaged; delete {folder} and {again}.")
+    there = "pass the folder that holds it as root (in a notebook: data_dir)"
+    return LabError(f"{name} is not in {root}; {again}, or {there}.")
 
 
 def fetch_dinov3(root: Path, *, token: str | None = None) -> Path:
@@ -220,22 +212,18 @@ def _refusal(error: Exception, hub: str) -> str:
     """Return the sentence for the hub's answer, or for its silence."""
     again, cause = "then run `labkit fetch dinov3` again", error.__cause__ or error
     status = getattr(getattr(cause, "response", None), "status_code", None)
-    if status == 401:
-        made = f"make a new one at {TOKENS_PAGE}"
-        return f"Hugging Face refuses this HF_TOKEN (401: wrong, expired or revoked): {made}, {again}."
-    if status == 403:
-        return (
-            f"Your Hugging Face account has no access to dinov3 yet (403): visit {PAGE}, accept the license "
-            f"and wait for the approval (a fine-grained token must also allow gated repositories), {again}."
-        )
-    if status == 404:
-        where = f"look at {PAGE}, and at HF_ENDPOINT if you set it"
-        return f"The hub has no {REPO} at revision {REVISION[:8]} (404): {where}."
-    if status:
-        return f"The hub answers {status} for {REPO}: wait a while, {again}."
-    why = (str(cause).splitlines() or [""])[0].partition("?")[0] or type(cause).__name__  # no signature of an address
-    where = "on a machine with a network, e.g. a login node"
-    return f"Cannot download dinov3 from {hub} ({why}); run `labkit fetch dinov3` {where}."
+    reason = (str(cause).splitlines() or [""])[0].partition("?")[0] or type(cause).__name__  # no signed address
+    answers = {
+        None: f"Cannot download dinov3 from {hub} ({reason}); run `labkit fetch dinov3` on a machine with "
+        "a network, e.g. a login node.",
+        401: "Hugging Face refuses this HF_TOKEN (401: wrong, expired or revoked): make a new one at "
+        f"{TOKENS_PAGE}, {again}.",
+        403: f"Your Hugging Face account has no access to dinov3 yet (403): visit {PAGE}, accept the license and wait "
+        f"for the approval (a fine-grained token must also allow gated repositories), {again}.",
+        404: f"The hub has no {REPO} at revision {REVISION[:8]} (404): look at {PAGE}, and at HF_ENDPOINT if you set "
+        "it.",
+    }
+    return answers.get(status, f"The hub answers {status} for {REPO}: wait a while, {again}.")
 
 
 def _hub():

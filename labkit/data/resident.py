@@ -19,7 +19,7 @@ LAZY_LIMIT_BYTES = 2**30  # a larger set that lies on a disk is not read as a wh
 def choose_place(split, augment: Augmentation, *, device: torch.device, resident=None) -> tuple[bool, bool]:
     """Return whether a split stays on the device, and whether with flipped copies; log which and why.
 
-    resident: None decides by size; True asks for memory (refused, with a warning, where it does not fit).
+    resident: None decides by size; True wants memory (refused, with a warning, where it does not fit).
     """
     images, free = split.images, free_bytes(device)
     lazy = not isinstance(images, Tensor)

@@ -56,7 +56,7 @@ class Split:
     """Images with their labels.
 
     images: uint8 (N, C, H, W), a tensor (perhaps memory-mapped) or a lazy object that is indexed like one.
-    labels: int64 (N,), or None where nobody has labelled them.
+    labels: int64 (N,), or None where nobody has labeled them.
     """
 
     images: Images
@@ -82,7 +82,7 @@ class Split:
 
 @dataclass
 class Source:
-    """What a loader knows before train and val are divided: everything but the seed's own choices.
+    """What a loader finds before train and val are divided: everything but the seed's own choices.
 
     val is None where the validation split has to be taken out of train; load_test is called once, when the test
     split is first used. statistics_folder: where channel statistics are cached, None for nowhere. hflip_ok: whether
@@ -114,7 +114,7 @@ class Dataset:
 
     @cached_property
     def test(self) -> Split:
-        """The test split, read or rendered only now: nothing but the final evaluation should ask for it."""
+        """The test split, read or rendered only now: nothing but the final evaluation should use it."""
         test = self._source.load_test()
         check_labels(test, self.num_classes, of=self.name)
         return test

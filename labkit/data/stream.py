@@ -16,7 +16,7 @@ MOST_WORKERS = 8
 
 
 class Stream:
-    """Serves (prepared batch, places in it), for the rows of a split that each batch asks for.
+    """Serves (prepared batch, places in it), for the rows of a split that make each batch.
 
     The workers live as long as this object. Nothing here draws from torch's global generator, so that a
     resumed run finds it as an uninterrupted one does.
@@ -49,9 +49,9 @@ class Stream:
 
 
 class _Plan:
-    """The loader's sampler: one array of rows per batch of the epoch now asked for.
+    """The loader's sampler: one array of rows per batch of the epoch now served.
 
-    It knows nothing of the stream: a cycle would end the workers by the garbage collector, which closes their
+    It holds no reference to the stream: a cycle would end the workers by the garbage collector, which closes their
     queues first and then waits for them in vain (five seconds each).
     """
 

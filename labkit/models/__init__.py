@@ -9,10 +9,9 @@ from labkit.run_folder import LabError, unknown_name
 if TYPE_CHECKING:
     from torch import nn
 
-    from labkit.models.backbones import dinov3, dinov3_tiny, dinov3_vits16
+    from labkit.models.backbones import dinov3
     from labkit.models.heads import SimCLRModel, SupervisedModel
     from labkit.models.resnet import resnet18, resnet34, resnet_tiny
-    from labkit.models.vit import vit_simple, vit_small, vit_tiny
 
 MODELS = {  # name -> "module:name", or what makes it: (*, num_classes, image_size, channels, **own options) -> model
     "lenet": "labkit.models.lenet:LeNet",
@@ -36,29 +35,10 @@ PRETRAINED = {  # name -> the function that reads its weights: those that ship w
 }
 SHARED = ("num_classes", "image_size", "channels")
 
-__all__ = [
-    "MODELS",
-    "PRETRAINED",
-    "SimCLRModel",
-    "SupervisedModel",
-    "build",
-    "dinov3",
-    "dinov3_tiny",
-    "dinov3_vits16",
-    "options_of",
-    "pretrained",
-    "resnet18",
-    "resnet34",
-    "resnet_tiny",
-    "vit_simple",
-    "vit_small",
-    "vit_tiny",
-]
-_HEADS = dict.fromkeys(("SimCLRModel", "SupervisedModel"), "heads")
-_RESNETS = dict.fromkeys(("resnet18", "resnet34", "resnet_tiny"), "resnet")
-_TRANSFORMERS = dict.fromkeys(("vit_simple", "vit_small", "vit_tiny"), "vit")
-_BACKBONES = dict.fromkeys(("dinov3", "dinov3_tiny", "dinov3_vits16"), "backbones")
-__getattr__, __dir__ = lazy(__name__, _HEADS | _RESNETS | _TRANSFORMERS | _BACKBONES)
+_HOMES = {"SimCLRModel": "heads", "SupervisedModel": "heads", "dinov3": "backbones"}
+_HOMES |= dict.fromkeys(("resnet18", "resnet34", "resnet_tiny"), "resnet")
+__getattr__, __dir__ = lazy(__name__, _HOMES)
+__all__ = ["SimCLRModel", "SupervisedModel", "build", "dinov3", "pretrained", "resnet18", "resnet34", "resnet_tiny"]
 
 
 def options_of(name: str) -> dict[str, object]:

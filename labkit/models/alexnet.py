@@ -35,7 +35,7 @@ def last_map(image_size: int, stride: int, padding: int) -> int:
 class PoolTo6(nn.Module):
     """nn.AdaptiveAvgPool2d(6) for maps of one known side, as two products: (B, C, S, S) -> (B, C, 6, 6).
 
-    The layer's own backward pass on CUDA is not deterministic, and refused where determinism is asked for.
+    The layer's own backward pass on CUDA is not deterministic, and refused in deterministic mode.
     """
 
     def __init__(self, side: int):

@@ -18,13 +18,7 @@ from labkit.models.image_checks import need_tiles
 from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
-VITS16 = {  # the sizes in the published configuration
-    "hidden_size": 384,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 6,
-    "patch_size": 16,
-}
+VITS16 = {"dim": 384, "depth": 12, "heads": 6, "patch_size": 16}  # as in the published configuration
 REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0
 
 
@@ -87,13 +81,7 @@ def dinov3_tiny(
     """Return a small random DINOv3 for small images: 3 layers of width 64, 64 patches at 32 px."""
     if dim < 1 or heads < 1 or dim % (4 * heads):  # rotary positions: two axes x (cosine, sine) in each head
         raise LabError(f"dinov3_tiny needs a dim that 4 * heads = {4 * heads} divides; got {dim}.")
-    sizes = {
-        "hidden_size": dim,
-        "intermediate_size": 4 * dim,
-        "num_hidden_layers": depth,
-        "num_attention_heads": heads,
-        "patch_size": patch_size,
-    }
+    sizes = {"dim": dim, "depth": depth, "heads": heads, "patch_size": patch_size}
     return _random(sizes, image_size=image_size, num_classes=num_classes, channels=channels)
 
 
@@ -101,7 +89,14 @@ def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, 
     need_tiles("DINOv3", image_size, sizes["patch_size"])
     transformers = _transformers()
     config = transformers.DINOv3ViTConfig(
-        **sizes, num_register_tokens=REGISTERS, num_channels=channels, image_size=image_size
+        hidden_size=sizes["dim"],
+        intermediate_size=4 * sizes["dim"],
+        num_hidden_layers=sizes["depth"],
+        num_attention_heads=sizes["heads"],
+        patch_size=sizes["patch_size"],
+        num_register_tokens=REGISTERS,
+        num_channels=channels,
+        image_size=image_size,
     )
     return DINOv3(transformers.DINOv3ViTModel(config), image_size=image_size, num_classes=num_classes)
 
@@ -116,49 +111,43 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         written = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
-        told = f"The model in {folder} is incomplete, config.json is missing: {_mend(folder)}."
-        raise LabError(told) from None
+        raise _broken(folder, "incomplete, config.json is missing") from None
     except (OSError, ValueError) as error:
-        told = f"The model in {folder} is damaged, config.json ({error}): {_mend(folder)}."
-        raise LabError(told) from error
+        raise _broken(folder, f"damaged, config.json ({error})") from error
     kind = written.get("model_type") if isinstance(written, dict) else None
     if kind != "dinov3_vit":
-        told = f"{folder} holds a model of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')"
-        raise LabError(f"{told}: {_mend(folder)}.")
+        raise _broken(folder, f"of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')")
     return written
 
 
-def _mend(folder: Path) -> str:
-    """Return how to get a whole folder: `labkit fetch` fills its own, and no other one."""
-    if folder.resolve() == (data_dir() / DINOV3).resolve():
-        return AGAIN
-    return "copy or download that folder again, or name another one that holds a DINOv3 ViT"
+def _broken(folder: Path, what: str) -> LabError:
+    """Return the sentence with the way to get a whole folder: `labkit fetch` fills its own, and no other one."""
+    own = folder.resolve() == (data_dir() / DINOV3).resolve()
+    other = "copy or download that folder again, or name another one that holds a DINOv3 ViT"
+    return LabError(f"The model in {folder} is {what}: {AGAIN if own else other}.")
 
 
 def read_model(folder: Path) -> nn.Module:
     """Return the DINOv3ViTModel of a folder, in fp32. Raises LabError unless every weight is there."""
     transformers = _transformers()
     if not any(folder.glob("*.safetensors")):
-        told = f"The model in {folder} is incomplete, model.safetensors is missing: {_mend(folder)}."
-        raise LabError(told)
+        raise _broken(folder, "incomplete, model.safetensors is missing")
     how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
         with _quietly(transformers):
             vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
     except Exception as error:  # a damaged file raises whatever its parser stumbles over
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        told = f"The model in {folder} is damaged or half downloaded ({why}): {_mend(folder)}."
-        raise LabError(told) from error
+        raise _broken(folder, f"damaged or half downloaded ({why})") from error
     absent = sorted(report["missing_keys"])  # transformers would leave these at random values
     if absent:
-        lacking = f"it lacks {len(absent)} weights (e.g. {absent[0]})"
-        raise LabError(f"The model in {folder} is incomplete, {lacking}: {_mend(folder)}.")
+        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
     return vit
 
 
 @contextmanager
 def _quietly(transformers) -> Iterator[None]:
-    """Silence transformers' bar and table of missing weights: what is wrong, we say ourselves."""
+    """Silence transformers' bar and table of missing weights: what is wrong becomes one sentence."""
     log = transformers.utils.logging
     level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)
@@ -177,6 +166,6 @@ def _transformers():
         import transformers
         from transformers import DINOv3ViTConfig, DINOv3ViTModel  # noqa: F401
     except ImportError as error:
-        told = f"DINOv3 needs the package transformers ({error}): pip install 'transformers>=5'."
-        raise LabError(told) from error
+        needed = "pip install 'transformers>=5'"
+        raise LabError(f"DINOv3 needs the package transformers ({error}): {needed}.") from error
     return transformers

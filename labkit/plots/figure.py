@@ -70,7 +70,7 @@ def label_axes(ax: Axes, x_label: str, y_label: str, title: str = "") -> None:
 def show(fig: Figure, name: str, *, alt: str, run: RunFolder | None = None) -> None:
     """Save the figure as `figures/<name>.png` in the run and display it, in a notebook, with its alt text.
 
-    alt: one or two sentences that tell what is seen to a reader who cannot see it; required, and stored in
+    alt: one or two sentences that describe what is seen for a reader who cannot see it; required, and stored in
     the file too (PNG keyword "Description"). run: default the current run.
     Raises LabError where the name is no plain file name or the alt text is missing.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 from labkit.plots.figure import INK, PALETTE, figure
 from labkit.run_folder import LabError
 
-RIGHT, WRONG = PALETTE[0], PALETTE[5]  # blue and vermilion; the words beside them say the same
+RIGHT, WRONG = PALETTE[0], PALETTE[5]  # blue and vermilion; the words beside them mean the same
 QUIET = "#666666"
 Cell = tuple[int, int]  # row and column
 GAP, LINE_INCHES = 0.08, 0.15  # between two images, in image widths; the height of a line of text

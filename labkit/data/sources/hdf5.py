@@ -1,4 +1,4 @@
-"""Sets larger than memory: HDF5 files whose images are read when they are asked for, in whatever process."""
+"""Sets larger than memory: HDF5 files whose images are read when they are used, in whatever process."""
 
 import os
 from pathlib import Path

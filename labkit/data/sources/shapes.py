@@ -62,7 +62,7 @@ def grid(image_size: int) -> tuple[Tensor, Tensor]:
 
 
 def area(outline: Callable) -> float:
-    """Return the area of an outline, so that no class can be told by how many pixels it covers."""
+    """Return the area of an outline, so that no class can be recognized by how many pixels it covers."""
     x, y = grid(96)
     return float((outline(x * 1.4 + 0 * y, y * 1.4 + 0 * x) < 0).float().mean()) * 2.8**2
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from labkit.data.download import FILES, absent
+from labkit.data.download import FILES, unusable
 from labkit.data.sources.folder import Listing, Opener, listing
 from labkit.data.splits import Source
 from labkit.run_folder import LabError, data_dir
@@ -35,7 +35,7 @@ def find(root: Path) -> Path:
     inner = root / FILES["tiny_imagenet"][0]
     root = inner if inner.is_dir() else root
     if not (root / "wnids.txt").is_file():
-        raise absent("tiny_imagenet", root)
+        raise unusable("tiny_imagenet", root)
     for part in FILES["tiny_imagenet"][1]:
         if not (root / part).exists():
             raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")

@@ -11,7 +11,7 @@ from torchvision import datasets
 
 from labkit.data.cache import cache_folder, memmap_cache
 from labkit.data.decode import resized
-from labkit.data.download import FILES, absent, damaged
+from labkit.data.download import FILES, unusable
 from labkit.data.splits import Source, Split
 from labkit.run_folder import data_dir
 
@@ -68,11 +68,11 @@ def _read(name: str, root: Path, part: str) -> tuple[tuple[Tensor, Tensor], list
     try:
         found = READERS[name](root, train=part == "train")
     except (RuntimeError, ValueError, AssertionError, EOFError, TypeError, OSError) as error:
-        raise damaged(name, root) if (root / FILES[name][0]).is_dir() else absent(name, root) from error
+        raise unusable(name, root) from error
     images = torch.as_tensor(found.data)
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     if len(images) != len(found.targets):
-        raise damaged(name, root)
+        raise unusable(name, root)
     return (images, torch.as_tensor(found.targets)), list(found.classes)
 
 

@@ -1,6 +1,6 @@
 """The supervised set: pad-crop and flip as one gather of whole rows, then color jitter and cutout.
 
-A row of a crop is w * C neighbouring bytes of a padded image stored channels last, so that a batch of crops
+A row of a crop is w * C neighboring bytes of a padded image stored channels last, so that a batch of crops
 is one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip
 free.
 """
@@ -26,12 +26,12 @@ def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=Fals
     per-sample pipeline (crop and flip only).
 
     Against torchvision's RandomCrop(padding) and RandomHorizontalFlip: the same distribution, and for the
-    same places the same bits. Jitter differs from ColorJitter as `simclr_view` says.
+    same places the same bits. Jitter differs from ColorJitter as `simclr_view` describes.
     """
     if min(pad, cutout, jitter) < 0:
         raise LabError(f"pad, cutout and jitter are not negative; got {pad}, {cutout}, {jitter}.")
     if exact and (cutout or jitter):
-        raise LabError("exact=True knows crop and flip only; leave out cutout and jitter, or exact.")
+        raise LabError("exact=True has crop and flip only; leave out cutout and jitter, or exact.")
     if exact:
         return PerSample(get_supervised_transform(as_size(image_size), pad=pad, flip=flip))
     return Supervised(as_size(image_size), pad=pad, flip=flip, cutout=cutout, jitter=jitter)
