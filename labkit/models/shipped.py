@@ -35,23 +35,3 @@ def shipped(*, image_size: int = 32, channels: int = 3) -> nn.Module:
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )
     return model
-
-
-def save(model: nn.Module, facts: dict[str, str], path: Path = FILE) -> None:
-    """Write the encoder's weights in fp16 with the facts of its training (texts) beside them."""
-    from safetensors.torch import save_file
-
-    weights = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in model.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata=facts)
-
-
-def facts(path: Path = FILE) -> dict[str, str]:
-    """Return how the weights were made: command, data, steps, accuracy, versions, date."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
