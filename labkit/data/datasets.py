@@ -1,7 +1,6 @@
 """The registry of data sets and `load`, the one call that opens any of them."""
 
 import inspect
-from collections.abc import Callable
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,10 @@ from labkit import resolve
 from labkit.run_folder import LabError, unknown_name
 
 if TYPE_CHECKING:
-    from labkit.data.splits import Dataset, Source
+    from labkit.data.splits import Dataset
 
-# name -> its loader, "module:function" or the function: (root, *, image_size, seed, **own options) -> Source
-DATASETS: dict[str, "str | Callable[..., Source]"] = {
+# name -> its loader, "module:function" or the function itself: (root, *, image_size, seed, **own options) -> Source
+DATASETS = {
     "shapes": "labkit.data.sources.embedded:shapes",
     "digits": "labkit.data.sources.embedded:digits",
     "cifar10": "labkit.data.sources.torchvision_sets:cifar10",
