@@ -27,4 +27,12 @@ def lazy(package: str, homes: dict[str, str]) -> tuple[Callable[[str], Any], Cal
     return __getattr__, lambda: sorted(homes)
 
 
+def resolve(entry: Any) -> Any:
+    """Return what an entry of a registry stands for: "module:name" is imported now, anything else is it itself."""
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    return getattr(import_module(module), name)
+
+
 __getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, ""))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from weakref import finalize
 
 import torch
@@ -31,10 +32,10 @@ def parameter_count(model: nn.Module, *, trainable: bool = False) -> int:
 
 
 def images_for(model: nn.Module, batch: int, *, image_size: int, channels: int | None) -> Tensor:
-    """Return black images (batch, channels, image_size, image_size), as the model wants them."""
+    """Return black images (batch, channels, image_size, image_size) of the model's type, on its device."""
     weight = next(model.parameters())
-    channels = channels or getattr(model, "channels", 3)
-    return torch.zeros(batch, channels, image_size, image_size, device=weight.device, dtype=weight.dtype)
+    shape = (batch, channels or getattr(model, "channels", None) or 3, image_size, image_size)
+    return torch.zeros(shape, device=weight.device, dtype=weight.dtype)
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def flops(model: nn.Module, image_size: int = 32, *, channels: int | None = None
     """Return the FLOP of one image's forward pass (a multiply-add is two)."""
     image = images_for(model, 1, image_size=image_size, channels=channels)
     counter = FlopCounterMode(display=False)
-    # Attention as plain matrix products, which the counter of every torch version knows.
+    # Attention as plain matrix products, which the counter of every torch version counts.
     with mode(model, training=False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         model(image)
     return counter.get_total_flops()
@@ -96,7 +97,8 @@ def model_table(
     names None: every model that can take such images on this machine; else what cannot raises LabError.
     forward_gflop: 1e9 FLOP per image; activation_mb: 1e6 bytes kept for backward per image, in fp32.
     """
-    rows, chosen = [], tuple(MODELS if names is None else names)
+    rows: list[dict[str, object]] = []
+    chosen = tuple(MODELS if names is None else names)
     with torch.random.fork_rng(devices=[]):
         for name in chosen:
             try:
@@ -121,15 +123,18 @@ def layer_shapes(model: nn.Module, image_size: int = 32, *, channels: int | None
 
     A layer is a module without parts or with parameters of its own: the rows' parameters sum to the model's.
     """
-    rows, seen, hooks = [], set(), []
+    rows: list[dict[str, object]] = []
+    seen: set[nn.Parameter] = set()
+    hooks = []
 
     def watch(name: str, layer: nn.Module):
         def note(module: nn.Module, inputs: tuple, output: object) -> None:
             own = [p for p in module.parameters(recurse=False) if p not in seen]
             seen.update(own)
             shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
-            row = {"layer": name or "(model)", "kind": type(module).__name__, "output": shape}
-            rows.append(row | {"parameters": sum(p.numel() for p in own)})
+            parameters = sum(p.numel() for p in own)
+            kind = type(module).__name__
+            rows.append({"layer": name or "(model)", "kind": kind, "output": shape, "parameters": parameters})
 
         return layer.register_forward_hook(note)
 
@@ -165,7 +170,7 @@ class Timer:
         self.started = time.perf_counter()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *_: object) -> None:
         synchronize(self.device)
         self.seconds = time.perf_counter() - self.started
 
@@ -253,7 +258,7 @@ def peak_memory(function: Callable[[], object], *, device: torch.device | str | 
     return torch.cuda.max_memory_allocated(device) - before
 
 
-def training_step(model: nn.Module, batch_size: int, *, image_size: int = 32) -> Callable[[], None]:
+def training_step(model: Any, batch_size: int, *, image_size: int = 32) -> Callable[[], None]:
     """Return a function that takes one SGD step on a fixed random batch: for timing, not for learning."""
     images = torch.rand_like(images_for(model, batch_size, image_size=image_size, channels=None))
     labels = torch.arange(batch_size, device=images.device) % model.num_classes
@@ -266,11 +271,6 @@ def training_step(model: nn.Module, batch_size: int, *, image_size: int = 32) ->
         optimizer.step()
 
     return step
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Return whether the error says that the device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def throughput_by_batch(
@@ -287,19 +287,20 @@ def throughput_by_batch(
     make_step(batch_size) returns the function to call. The last row's note may be "out of memory" or, where
     running out would kill the process, "over the limit": a step's peak passed limit_bytes.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for batch in batch_sizes:
-        row = {"batch_size": batch, "images_per_second": None, "peak_bytes": None, "note": ""}
+        row: dict[str, object] = {"batch_size": batch, "images_per_second": None, "peak_bytes": None, "note": ""}
         rows.append(row)
         try:
             step = make_step(batch)
-            row["peak_bytes"] = peak_memory(step, device=device)
-            if limit_bytes is not None and row["peak_bytes"] > limit_bytes:
+            row["peak_bytes"] = peak = peak_memory(step, device=device)
+            if limit_bytes is not None and peak > limit_bytes:
                 row["note"] = "over the limit"
                 break
             row["images_per_second"] = throughput(step, batch, warmup=warmup, repeats=repeats, device=device)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
+            known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+            if not known and "can't allocate memory" not in str(error):
                 raise
             row["note"] = "out of memory"
             break

@@ -33,7 +33,7 @@ def derive(seed: int, *counters: int) -> int:
 
     `derive(seed, epoch, batch)` lets a batch be drawn again without drawing those before it.
     """
-    key = ",".join(str(int(number)) for number in (seed, *counters))
+    key = ",".join(map(str, map(int, (seed, *counters))))
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
 
 

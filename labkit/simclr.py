@@ -156,7 +156,7 @@ def sources(
         probe = data.load(name, classes_set="probe", n_train=pool, val_fraction=1 / 3, **scenes)
     else:
         learnt = data.load(name, root=root or None, **shape)
-        probe = learnt.with_labels(settings.probe_labels, seed=seed)
+        probe = learnt.subsample(settings.probe_labels, seed=seed)
     if corpus == "shapes" or (not corpus and name == "shapes"):
         learnt = data.load("shapes", classes_set="corpus", **scenes)
     elif corpus:
@@ -212,7 +212,7 @@ def simclr_task(
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     seed_everything(derive(seed, 2))  # the head's first weights
     model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
-    view = settings.view(corpus.image_size, flip=0.5 * corpus.mirrored)
+    view = settings.view(corpus.image_size, flip=0.5 * corpus.hflip_ok)
     views = Batches(
         corpus.train, augment=view, views=2, seed=seed, mean=corpus.mean, std=corpus.std, **_share(settings)
     )
@@ -231,7 +231,7 @@ def supervised_task(
     seed_everything(derive(seed, 2))
     model = models.SupervisedModel(encoder, source.num_classes)
     crop = transforms.simclr_view(
-        source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=0.5 * source.mirrored
+        source.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=0.5 * source.hflip_ok
     )
     common = {"mean": source.mean, "std": source.std}
     share = _share(settings)

@@ -151,10 +151,10 @@ def check_disk() -> list[Line]:
 
 def check_data() -> list[Line]:
     """Say which data sets are there and whole; a half-downloaded one counts as absent."""
-    from labkit.data.download import ARCHIVES, EMBEDDED, is_present
+    from labkit.data.download import FILES, EMBEDDED, is_present
 
     folder, there, absent = data_dir(), list(EMBEDDED), []
-    for name in ARCHIVES:
+    for name in FILES:
         (there if is_present(name) else absent).append(name)
     lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
     if absent:

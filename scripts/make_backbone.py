@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from labkit import data, evaluate, models, transforms
 from labkit.data.batches import Batches
@@ -19,7 +21,7 @@ from labkit.train import TrainConfig, fit
 
 
 def train(options: argparse.Namespace):
-    """Return the trained classifier, the share of unseen glyphs that it gets right, and its training set."""
+    """Return the trained classifier, its accuracy on unseen glyphs, and its training set."""
     glyphs = data.load(
         "shapes", classes_set="glyphs", n_train=options.images, difficulty=options.difficulty, seed=options.seed
     )
@@ -37,6 +39,16 @@ def train(options: argparse.Namespace):
     run.summarize(main="test_accuracy", test_accuracy=test.accuracy)
     run.write_status("done")
     return encoder, float(test.accuracy), glyphs
+
+
+def save(model: nn.Module, facts: dict[str, str], path: Path) -> None:
+    """Write the encoder's weights in fp16 with the facts of its training (texts) beside them."""
+    weights = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, metadata=facts)
 
 
 def main() -> None:
@@ -63,7 +75,7 @@ def main() -> None:
         "torch": torch.__version__,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
-    shipped.save(encoder.cpu(), facts, options.out)
+    save(encoder.cpu(), facts, options.out)
     print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, {100 * accuracy:.1f} % of unseen glyphs")
 
 

@@ -11,12 +11,12 @@ from torchvision.transforms.v2 import functional as tv
 
 from labkit.run_folder import LabError
 from labkit.transforms import get_simclr_transform, get_supervised_transform, simclr_view, supervised
-from labkit.transforms.batched.color import Colours, distortion, draw_colour
+from labkit.transforms.batched.color import AffineColor, distortion, draw_color
 from labkit.transforms.batched.crop import Axis, blur_size, draw_sigmas
 from labkit.transforms.batched.simclr import resized
-from labkit.transforms.pixels import Scale
+from labkit.transforms.batched.augmentation import Normalize
 
-UNIT = Scale(3, unit=1.0)  # pixels that are in [0, 1] already, not normalised
+UNIT = Normalize(3, unit=1.0)  # pixels that are in [0, 1] already, not normalized
 
 
 def seeded(seed=0):
@@ -41,7 +41,7 @@ def test_gathered_crops_are_padding_and_slicing(channels_last, mirrored, channel
     drawn = augment.draw(16, seeded(), image=(height, width))
     index = torch.randperm(24, generator=seeded())[:16]
     prepared = augment.prepare(images, channels_last=channels_last, mirrored=mirrored)
-    out = augment.render(prepared, index, drawn, Scale(channels))
+    out = augment.render(prepared, index, drawn, Normalize(channels))
     h, w = augment.size
     for row, (top, left, flip, *_) in enumerate(drawn.int().tolist()):
         crop = F.pad(images[index[row]], (3, 3, 3, 3))[:, top : top + h, left : left + w]
@@ -55,7 +55,7 @@ def test_cutout_zeroes_a_square_cut_off_at_the_border():
     augment = supervised(16, pad=0, flip=False, cutout=5)
     images = torch.full((64, 3, 16, 16), 200, dtype=torch.uint8)
     drawn = augment.draw(64, seeded(), image=(16, 16))
-    scale = Scale(3, mean=[0.5] * 3, std=[0.25] * 3)
+    scale = Normalize(3, mean=[0.5] * 3, std=[0.25] * 3)
     for channels_last in (False, True):
         prepared = augment.prepare(images, channels_last=channels_last)
         out = augment.render(prepared, torch.arange(64), drawn, scale)
@@ -96,7 +96,7 @@ def test_two_products_are_torchvisions_resized_crop(image, size, crop, cubic):
         Axis(top, height, sides=(image[0], size[0]), cubic=cubic),
         Axis(left, width, sides=(image[1], size[1]), cubic=cubic, mirror=mirror),
     )
-    out = resized(pixels.flatten(1), 3, axes, slice(0, 2)).view(2, 3, *size)
+    out = resized(pixels.flatten(1), 3, rows=axes[0], columns=axes[1], part=slice(0, 2)).view(2, 3, *size)
     mode = v2.InterpolationMode.BICUBIC if cubic else v2.InterpolationMode.BILINEAR
     expected = tv.resized_crop(pixels, *crop, size=list(size), interpolation=mode, antialias=True)
     torch.testing.assert_close(out, torch.stack([expected[0], expected[1].flip(-1)]), atol=2e-5, rtol=1e-4)
@@ -109,7 +109,7 @@ def test_blur_is_torchvisions_gaussian_blur(side):
     assert kernel % 2 == 1 and abs(kernel - side / 10) <= 1
     zero, full = torch.zeros(3), torch.full((3,), float(side))
     axis = Axis(zero, full, sides=(side, side), sigma=torch.tensor(sigmas), kernel=kernel)
-    out = resized(pixels.flatten(1), 3, (axis, axis), slice(0, 3)).view_as(pixels)
+    out = resized(pixels.flatten(1), 3, rows=axis, columns=axis, part=slice(0, 3)).view_as(pixels)
     for row, sigma in enumerate(sigmas):
         torch.testing.assert_close(out[row], tv.gaussian_blur(pixels[row], [kernel, kernel], [sigma, sigma]))
 
@@ -121,12 +121,12 @@ def test_no_sigma_means_no_blur():
     assert torch.equal(axis.matrix(slice(0, 1))[0], torch.eye(9))
 
 
-# --- colour ---
+# --- color ---
 
 
-def recoloured(images, colour):
+def recolored(images, color):
     flat = images.flatten(2)
-    out = Colours(colour, images.shape[1], Scale(images.shape[1], unit=1.0)).apply(
+    out = AffineColor(color, images.shape[1], Normalize(images.shape[1], unit=1.0)).apply(
         flat, slice(0, len(flat)), torch.empty_like(flat)
     )
     return out.view_as(images)
@@ -136,7 +136,7 @@ def recoloured(images, colour):
 def test_one_matrix_is_torchvisions_adjustments_in_any_order(order):
     images = 0.35 + 0.3 * torch.rand(8, 3, 12, 12, generator=seeded())  # no step leaves [0, 1] and clamps
     b, c, s = 0.8 + 0.4 * torch.rand(3, 8, generator=seeded(1))
-    out = recoloured(images, distortion(b, c, s, torch.zeros(8)))
+    out = recolored(images, distortion(b, c, s, torch.zeros(8)))
     for row in range(8):
         steps = [(tv.adjust_brightness, b), (tv.adjust_contrast, c), (tv.adjust_saturation, s)]
         expected = images[row]
@@ -147,20 +147,20 @@ def test_one_matrix_is_torchvisions_adjustments_in_any_order(order):
 
 def test_gray_images_and_one_channel_agree():
     one = torch.rand(4, 1, 8, 8, generator=seeded())
-    colour = draw_colour(4, seeded(), probability=1.0)
-    three = recoloured(one.expand(4, 3, 8, 8).contiguous(), colour)
-    torch.testing.assert_close(three, recoloured(one, colour).expand(4, 3, 8, 8), atol=1e-5, rtol=0)
+    color = draw_color(4, seeded(), probability=1.0)
+    three = recolored(one.expand(4, 3, 8, 8).contiguous(), color)
+    torch.testing.assert_close(three, recolored(one, color).expand(4, 3, 8, 8), atol=1e-5, rtol=0)
 
 
 def test_hue_turns_chroma_and_keeps_luma():
     images, one = 0.4 + 0.2 * torch.rand(3, 3, 6, 6, generator=seeded()), torch.ones(3)
     luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    out = recoloured(images, distortion(one, one, one, torch.tensor([0.0, 0.5, 0.2])))
+    out = recolored(images, distortion(one, one, one, torch.tensor([0.0, 0.5, 0.2])))
     torch.testing.assert_close((out * luma).sum(1), (images * luma).sum(1))
     gray = (images * luma).sum(1, keepdim=True)
     torch.testing.assert_close(out[0], images[0], atol=1e-6, rtol=0)
     torch.testing.assert_close(out[1], (2 * gray - images)[1], atol=1e-6, rtol=0)  # half a circle
-    back = recoloured(out, distortion(one, one, one, -torch.tensor([0.0, 0.5, 0.2])))
+    back = recolored(out, distortion(one, one, one, -torch.tensor([0.0, 0.5, 0.2])))
     torch.testing.assert_close(back, images, atol=1e-5, rtol=0)
 
 
@@ -170,10 +170,10 @@ def test_hue_turns_chroma_and_keeps_luma():
 def test_normalising_a_view_is_normalising_the_pixels():
     images, augment, mean, std = pictures(20), simclr_view(24, blur=True), [0.5, 0.4, 0.3], [0.2, 0.3, 0.25]
     drawn, index = augment.draw(20, seeded(), image=(32, 32)), torch.arange(20)
-    plain = augment.render(augment.prepare(images), index, drawn, Scale(3))
+    plain = augment.render(augment.prepare(images), index, drawn, Normalize(3))
     for channels_last in (False, True):
         prepared = augment.prepare(images, channels_last=channels_last)
-        out = augment.render(prepared, index, drawn, Scale(3, mean=mean, std=std))
+        out = augment.render(prepared, index, drawn, Normalize(3, mean=mean, std=std))
         expected = (plain - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
         torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
     assert out.is_contiguous(memory_format=torch.channels_last) and plain.min() >= 0 and plain.max() <= 1
@@ -205,14 +205,16 @@ def test_exact_is_torchvisions_transform_with_the_drawn_seed(blur):
     before = torch.get_rng_state()
     out = augment(images, seeded(5))
     assert torch.equal(torch.get_rng_state(), before)
-    for view, image, (seed,) in zip(out, images, augment.draw(4, seeded(5)).int().tolist(), strict=True):
+    for view, image, (seed,) in zip(
+        out, images, augment.draw(4, seeded(5), image=(32, 32)).int().tolist(), strict=True
+    ):
         torch.manual_seed(seed)
         assert torch.equal(view, get_simclr_transform(24, blur=blur, interpolation="bilinear")(image))
 
 
 def test_exact_supervised_uses_the_per_sample_transform():
     images, augment = pictures(4), supervised(32, exact=True)
-    seed = int(augment.draw(1, seeded(5))[0])
+    seed = int(augment.draw(1, seeded(5), image=(32, 32))[0])
     torch.manual_seed(seed)
     assert torch.equal(augment(images[:1], seeded(5))[0], get_supervised_transform(32)(images[0]))
 

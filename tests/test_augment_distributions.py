@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop, v2
 
 from labkit.transforms import get_simclr_transform, simclr_view, supervised
-from labkit.transforms.batched.color import draw_colour
+from labkit.transforms.batched.color import draw_color
 from labkit.transforms.batched.crop import draw_crops
 
 
@@ -56,8 +56,8 @@ def test_a_crop_that_never_fits_is_the_central_one():
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
-def test_colour_factors_are_distributed_as_torchvisions(strength):
-    both, cos, sin, added = draw_colour(6000, seeded(), strength=strength, probability=1.0, gray=0.0).T
+def test_color_factors_are_distributed_as_torchvisions(strength):
+    both, cos, sin, added = draw_color(6000, seeded(), strength=strength, probability=1.0, gray=0.0).T
     brightness = both + added
     saturation, turns = (cos**2 + sin**2).sqrt() / both, torch.atan2(sin, cos) / (2 * math.pi)
     ours = (brightness, both / brightness, saturation, turns)

@@ -1,4 +1,4 @@
-"""Figures: pixels and numbers arrive unchanged, axes have labels, colours stay apart, alt text travels."""
+"""Figures: pixels and numbers arrive unchanged, axes have labels, colors stay apart, alt text travels."""
 
 import base64
 import itertools
@@ -21,8 +21,8 @@ DICHROMATS = {
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 
 
-def lab_colour(code: str, eye: str) -> np.ndarray:
-    """Return the CIE L*a*b* coordinates in which `eye` sees a colour written #RRGGBB."""
+def lab_color(code: str, eye: str) -> np.ndarray:
+    """Return the CIE L*a*b* coordinates in which `eye` sees a color written #RRGGBB."""
     rgb = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     seen = np.clip(np.array(DICHROMATS[eye]) @ linear, 0, 1)
@@ -31,9 +31,9 @@ def lab_colour(code: str, eye: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eye", DICHROMATS)
-def test_colours_are_told_apart_by_every_eye(eye):
+def test_colors_are_told_apart_by_every_eye(eye):
     distances = {
-        (a, b): np.linalg.norm(lab_colour(a, eye) - lab_colour(b, eye))
+        (a, b): np.linalg.norm(lab_color(a, eye) - lab_color(b, eye))
         for a, b in itertools.combinations(plots.PALETTE, 2)
     }
     assert min(distances.values()) > 8, min(distances, key=distances.get)  # 2.3 is just noticeable
@@ -71,9 +71,6 @@ CHARTS = {
         {"train": {"cat": 3, "dog": 4}, "val": {"cat": 1, "dog": 2}}, x_label="Class", y_label="Images"
     ),
     "histogram": lambda: plots.plot_histogram({"red": [0.1, 0.2, 0.2]}, x_label="Pixel value (0 to 1)"),
-    "scatter": lambda: plots.plot_scatter(
-        np.eye(2), [0, 1], classes=["cat", "dog"], x_label="First axis", y_label="Second axis"
-    ),
     "heatmap": lambda: plots.plot_heatmap(np.eye(3), x_label="View", y_label="View", unit="Cosine"),
     "curves": lambda: plots.plot_curves({"cnn": ROWS, "vit": ROWS}),
     "confusion": lambda: plots.plot_confusion([[3, 1], [0, 4]], classes=["cat", "dog"]),
@@ -118,7 +115,7 @@ def test_curves_leave_out_what_was_not_measured():
     assert len(loss.lines) == 1 and not accuracy.lines
 
 
-def test_confusion_shows_counts_and_colours_shares_of_the_true_class():
+def test_confusion_shows_counts_and_colors_shares_of_the_true_class():
     fig = plots.plot_confusion([[30, 10, 0], [0, 4, 0], [0, 0, 0]], classes=["a", "b", "absent"])
     ax = fig.axes[0]
     assert [text.get_text() for text in ax.texts] == ["30", "10", "0", "0", "4", "0", "0", "0", "0"]

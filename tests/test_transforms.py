@@ -39,13 +39,13 @@ def test_simclr_has_the_papers_values():
     assert crop.scale == (0.08, 1.0) and crop.ratio == (3 / 4, 4 / 3)
     assert crop.interpolation == v2.InterpolationMode.BICUBIC
     assert (flip.p, gray.p, jitter.p, blur.p) == (0.5, 0.2, 0.8, 0.5)
-    colour, smooth = jitter.transforms[0], blur.transforms[0]
-    assert colour.brightness == colour.contrast == colour.saturation == pytest.approx((0.2, 1.8))
-    assert colour.hue == pytest.approx((-0.2, 0.2))
+    color, smooth = jitter.transforms[0], blur.transforms[0]
+    assert color.brightness == color.contrast == color.saturation == pytest.approx((0.2, 1.8))
+    assert color.hue == pytest.approx((-0.2, 0.2))
     assert tuple(smooth.kernel_size) == (23, 23) and tuple(smooth.sigma) == (0.1, 2.0)
 
 
-def test_strength_scales_the_colours_and_cifar_has_no_blur():
+def test_strength_scales_the_colors_and_cifar_has_no_blur():
     transform = get_simclr_transform(32, strength=0.5)
     (jitter,) = steps_of(transform, v2.RandomApply)
     assert jitter.transforms[0].brightness == pytest.approx((0.6, 1.4))

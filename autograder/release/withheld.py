@@ -13,7 +13,7 @@ from labkit.run_folder import LabError
 
 # lab -> file -> names. A public name raises when it is used; a private one, which only those need, is gone.
 TABLE = {
-    "lab02": {"labkit/models/alexnet.py": ["AlexNet", "alexnet"], "labkit/models/resnet.py": ["resnet18"]},
+    "lab02": {"labkit/models/alexnet.py": ["AlexNet"], "labkit/models/resnet.py": ["resnet18"]},
     "lab03": {
         "labkit/losses.py": ["_PickPartner", "_odds", "nt_xent", "NTXentLoss", "_unit_rows", "_contrast"],
         "labkit/models/heads.py": ["projection", "SimCLRModel"],
@@ -41,20 +41,30 @@ def without(source: str, path: str, names: dict[str, str]) -> str:
 
     Raises LabError where the table names something that the module does not define.
     """
-    defined = {node.name for node in ast.parse(source).body if isinstance(node, DEFINITIONS)}
+    defined = {_name(node) for node in ast.parse(source).body}
     if missing := sorted(set(names) - defined):
         what = ", ".join(missing)
         raise LabError(f"{path} has no {what}; correct TABLE in autograder/release/withheld.py.")
     module = path.removesuffix(".py").replace("/", ".")
 
     def change(node):
-        if not isinstance(node, DEFINITIONS) or node.name not in names:
+        name = _name(node)
+        if name not in names:
             return None
-        if node.name.startswith("_"):
+        if name.startswith("_"):
             return ""
-        return emptied(node, _raising(f"{module}.{node.name}", names[node.name]), methods=False)
+        if isinstance(node, ast.Assign):
+            node = ast.parse(f"def {name}(*args, **options): pass").body[0]
+        return emptied(node, _raising(f"{module}.{name}", names[name]), methods=False)
 
     return rewritten(source, change)
+
+
+def _name(node: ast.stmt) -> str:
+    """Return what a definition or an assignment to one name defines, "" for any other statement."""
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return node.name if isinstance(node, DEFINITIONS) else ""
 
 
 def _raising(name: str, lab: str) -> str:

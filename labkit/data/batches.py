@@ -1,10 +1,10 @@
-"""Batches: a split served as normalised, augmented batches, each a pure function of (seed, epoch, number).
+"""Batches: a split served as normalized, augmented batches, each a pure function of (seed, epoch, number).
 
-A set that fits lies on the device as uint8 and a batch is one gather from it (`labkit.data.resident`); one
-that does not is read by worker processes, crosses to the device as uint8 and is augmented there
+A set that fits lies on the device as uint8 and a batch is one gather from it (`labkit.data.resident` decides);
+one that does not is read by worker processes, crosses to the device as uint8 and is augmented there
 (`labkit.data.stream`). Both give the same bits.
 
-Ranks share one permutation: global batch k is `batch_size * world_size` neighbouring entries of it, of which
+Ranks share one permutation: global batch k is `batch_size * world_size` neighboring entries of it, of which
 rank r takes the r-th part with its augmentation parameters; R ranks of B images therefore see exactly what
 one process sees with R * B. The ragged end of an epoch, the images that fill no global batch, is left out
 where `drop_last` is set (training: shapes stay static, and the next permutation leaves out others). Otherwise
@@ -17,10 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from labkit.data.resident import choose_source, sent
+from labkit.data.resident import choose_place
+from labkit.data.stream import Stream
 from labkit.run_folder import LabError
 from labkit.seeding import derive
-from labkit.transforms.pixels import Augmentation, Plain, Scale, unit_of
+from labkit.transforms.batched.augmentation import Augmentation, NoAugmentation, Normalize, pixel_unit
 
 
 class Batch(NamedTuple):
@@ -28,15 +29,16 @@ class Batch(NamedTuple):
 
     images: Tensor | tuple[Tensor, ...]  # float32 (B, C, h, w); with views > 1 a tuple of as many
     labels: Tensor | None  # int64 (B,), or None for a set without labels
-    index: Tensor  # int64 (B,): rows of the split
+    index: Tensor  # type: ignore[assignment]  # int64 (B,): rows of the split; hides tuple.index
 
 
 class Batches:
     """The batches of a split (anything with .images (N, C, H, W) and .labels (N,) or None).
 
+    `for batch in batches` is one epoch, and each further loop the next one; `epoch(e)` is a certain one.
     batch_size: images per rank and batch. augment: from `labkit.transforms`, or None. views: how many versions
     of each image, augmented apart, a batch holds. drop_last: default, as shuffle. mean, std: per channel in
-    [0, 1], normalise when given. device: default a GPU if there is one. resident: True or False overrides the
+    [0, 1], normalize when given. device: default a GPU if there is one. resident: True or False overrides the
     choice between memory and streaming; workers: processes that read a streamed set (default: by cores).
     Raises LabError for sizes, shapes, dtypes and ranks that cannot work.
     """
@@ -65,15 +67,16 @@ class Batches:
         self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
         self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
         self.device = pick_device(device)
-        self.augment = augment or Plain()
+        self.augment = augment or NoAugmentation()
         self._check(workers)
-        channels = split.images.shape[1]
-        unit = unit_of(split.images)
-        self.scale = Scale(channels, unit=unit, mean=mean, std=std, device=self.device)
+        images, self._next_epoch = split.images, 0
+        unit = pixel_unit(images)
+        self.normalize = Normalize(images.shape[1], unit=unit, mean=mean, std=std, device=self.device)
         self.labels = None if split.labels is None else split.labels.to(self.device)
-        self.source = choose_source(
-            split, self.augment, device=self.device, channels_last=channels_last, resident=resident, workers=workers
-        )
+        layout = {"device": self.device, "channels_last": channels_last}
+        stays, mirrored = choose_place(split, self.augment, device=self.device, resident=resident)
+        self.stream = None if stays else Stream(images, self.augment, workers=workers, **layout)
+        self.prepared = self.augment.prepare(images, mirrored=mirrored, **layout) if stays else None
 
     @classmethod
     def evaluation(cls, split, batch_size, **options) -> "Batches":
@@ -85,46 +88,52 @@ class Batches:
         full, rest = divmod(self.num_images, self.batch_size * self.world_size)
         return full + (rest > 0 and not self.drop_last)
 
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the next epoch: 0 in the first loop over the batches, 1 in the second, and so on."""
+        self._next_epoch += 1
+        return self.epoch(self._next_epoch - 1)
+
     def epoch(self, e: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch e from batch `start` on: the tail of the whole epoch, bit for bit."""
-        order = self.order(e)
-        spans = [(k, *self.span(k)) for k in range(start, len(self))]
-        spans = [(k, first, last) for k, first, last in spans if last > first]
-        rows = (order[first:last] for _, first, last in spans)
-        for (k, *_), (prepared, index, place) in zip(spans, self.source.batches(rows), strict=True):
-            drawn = self.drawn(e, k)
-            yield self._batch(prepared, index, place, drawn)
+        order = self.permutation(e)
+        slices = [(k, *self.rank_slice(k)) for k in range(start, len(self))]
+        rows = [(k, order[first:last]) for k, first, last in slices if last > first]
+        streamed = iter(()) if self.stream is None else self.stream.batches([index for _, index in rows])
+        for k, index in rows:
+            index = to_device_async(index, self.device)
+            prepared, place = (self.prepared, index) if self.stream is None else next(streamed)
+            views = []
+            for params in self.augmentation_params(e, k):
+                params = to_device_async(params, self.device)
+                views.append(self.augment.render(prepared, place, params, self.normalize))
+            labels = None if self.labels is None else self.labels.index_select(0, index)
+            yield Batch(tuple(views) if self.views > 1 else views[0], labels, index)
 
-    def order(self, e: int) -> Tensor:
+    def permutation(self, e: int) -> Tensor:
         """Return the permutation of epoch e that all ranks share, int64 (N,) on the CPU."""
         if not self.shuffle:
             return torch.arange(self.num_images)
         return torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive(self.seed, e)))
 
-    def span(self, k: int) -> tuple[int, int]:
+    def rank_slice(self, k: int) -> tuple[int, int]:
         """Return from where to where in the permutation this rank's part of batch k goes."""
-        begin, count = self._whole(k)
-        first, last = (begin + rank * count // self.world_size for rank in (self.rank, self.rank + 1))
-        return first, last
+        begin, count = self._global_slice(k)
+        return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
 
-    def drawn(self, e: int, k: int) -> list[Tensor]:
-        """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
-        (begin, count), (first, last) = self._whole(k), self.span(k)
-        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
-        image = tuple(self.split.images.shape[2:])
-        views = [self.augment.draw(count, generator, image=image) for _ in range(self.views)]
-        return [drawn[first - begin : last - begin] for drawn in views]
-
-    def _whole(self, k: int) -> tuple[int, int]:
+    def _global_slice(self, k: int) -> tuple[int, int]:
         """Return where batch k of all ranks begins in the permutation, and how many images it has."""
         whole = self.batch_size * self.world_size
         return k * whole, min(whole, self.num_images - k * whole)
 
-    def _batch(self, prepared, index: Tensor, place: Tensor, drawn: list[Tensor]) -> Batch:
-        drawn = [sent(view, self.device) for view in drawn]
-        views = tuple(self.augment.render(prepared, place, view, self.scale) for view in drawn)
-        labels = None if self.labels is None else self.labels.index_select(0, index)
-        return Batch(views if self.views > 1 else views[0], labels, index)
+    def augmentation_params(self, e: int, k: int) -> list[Tensor]:
+        """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
+        (begin, count), (first, last) = self._global_slice(k), self.rank_slice(k)
+        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
+        _, _, height, width = self.split.images.shape
+        params = []
+        for _ in range(self.views):  # drawn for all ranks, so that every number of ranks sees the same
+            params.append(self.augment.draw(count, generator, image=(height, width))[first - begin : last - begin])
+        return params
 
     def _check(self, workers: int | None) -> None:
         images, labels = self.split.images, self.split.labels
@@ -155,8 +164,13 @@ class Batches:
             )
 
 
+def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy from the CPU without waiting for the device."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 def pick_device(device=None) -> torch.device:
-    """Return the device asked for, or a GPU where there is one and the CPU elsewhere.
+    """Return the wanted device, by default a GPU where there is one and the CPU elsewhere.
 
     Raises LabError for what is no device and for a GPU that is not there.
     """

@@ -1,4 +1,4 @@
-"""Decoded images kept as memory-mapped .npy files, written atomically: the second opening reads nothing."""
+"""Decoded images cached as memory-mapped .npy files, written atomically: the second opening reads nothing."""
 
 import errno
 import hashlib
@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.run_folder import LabError, data_dir
+from labkit.run_folder import data_dir, write_error
 
 FORMAT = "1"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
 
@@ -28,63 +29,51 @@ def cache_folder(name: str, *facts: object) -> Path:
     return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest(*facts)}"
 
 
-def kept(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> Tensor:
+def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> Tensor:
     """Return uint8 images of `shape`, memory-mapped from `file`, which is written first unless it is whole.
 
     parts: called only then; yields uint8 arrays that, one after the other, fill the shape.
     """
-    opened = _opened(file, shape)
-    if opened is None:
+    array = _opened(file, shape)
+    if array is None:
         _write(file, shape, parts)
-        opened = _opened(file, shape)
-    return opened
+        array = _opened(file, shape)
+        assert array is not None, f"{file} was written and cannot be read"
+    return torch.from_numpy(array)
 
 
-def _opened(file: Path, shape: tuple[int, ...]) -> Tensor | None:
+def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """Map the file, or return None where it is missing, cut short or of another shape."""
     try:
         array = np.load(file, mmap_mode="c")  # copy on write: the file stays as it is whatever is done to it
     except (OSError, ValueError):
         return None
-    return torch.from_numpy(array) if array.shape == tuple(shape) and array.dtype == np.uint8 else None
+    return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
 
 
 def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary, needed = file.with_name(f".{file.name}.{os.getpid()}.tmp"), int(np.prod(shape))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _check_space(file.parent, int(np.prod(shape)))
+        if shutil.disk_usage(file.parent).free < needed:
+            raise OSError(errno.ENOSPC, f"{needed / 2**20:,.0f} MiB are needed")
         with open(temporary, "wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(stream, header)
             begin = stream.tell()
             for part in parts():
                 append(stream, part)
-            assert stream.tell() - begin == np.prod(shape), f"the parts do not fill {shape}"
+            assert stream.tell() - begin == needed, f"the parts do not fill {shape}"
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
     except OSError as error:
-        raise _refusal(file.parent, error) from error
+        raise write_error(file.parent, error, variable="LABKIT_DATA") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
-def append(stream, part: np.ndarray) -> None:
+def append(stream: BinaryIO, part: np.ndarray) -> None:
     """Write one part: the only place where a decoded cache meets the disk."""
     stream.write(np.ascontiguousarray(part).data)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    if shutil.disk_usage(folder).free < needed:
-        raise OSError(errno.ENOSPC, f"{needed / 2**20:,.0f} MiB are needed")
-
-
-def _refusal(folder: Path, error: OSError) -> LabError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    reason = "the disk (or your quota) is full" if full else (error.strerror or str(error))
-    return LabError(
-        f"Cannot write decoded images to {folder}: {reason}; free some space there or set LABKIT_DATA to a "
-        f"folder on another disk, then start again."
-    )

@@ -11,11 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.data.progress import watched
+from labkit.data.progress import progress_bar
 from labkit.run_folder import LabError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 GROUP = 64  # files per task: fewer would spend the time on handing out tasks
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_image(file: Path) -> Tensor:
@@ -29,11 +34,11 @@ def read_image(file: Path) -> Tensor:
         try:
             return io.decode_jpeg(io.read_file(str(file)), io.ImageReadMode.RGB, apply_exif_orientation=True)
         except RuntimeError:
-            pass  # PIL knows more kinds of JPEG, and has the last word on what is broken
-    return _read_slowly(file)
+            pass  # PIL reads more kinds of JPEG, and decides what is broken
+    return _read_with_pil(file)
 
 
-def _read_slowly(file: Path) -> Tensor:
+def _read_with_pil(file: Path) -> Tensor:
     from PIL import Image, ImageOps
 
     try:
@@ -86,9 +91,9 @@ def decoded(files: Sequence[Path], *, size: int, exact: bool, text: str) -> Iter
         return np.concatenate([_square(file, size, exact) for file in group])
 
     groups = [files[i : i + GROUP] for i in range(0, len(files), GROUP)]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         try:
-            yield from watched(pool.map(work, groups), total=len(files), text=text, unit="images")
+            yield from progress_bar(pool.map(work, groups), total=len(files), text=text, unit="images")
         finally:
             pool.shutdown(cancel_futures=True)  # the first broken file ends the work
 

@@ -1,133 +1,129 @@
-"""Download a data set where there is a network (a login node): resumed, checksummed, put in place at once."""
+"""Download data sets and DINOv3 where there is a network: by torchvision's readers and the Hugging Face client."""
 
-import errno
 import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import URLError
 
-from labkit.data.progress import watched
-from labkit.run_folder import LabError, data_dir, unknown_name
+from labkit.data.progress import progress_bar
+from labkit.run_folder import DINOV3, LabError, data_dir, unknown_name, write_error
 
-CHUNK_BYTES = 2**20
-TIMEOUT_S = 30
+TIMEOUT_S = 30  # without a byte from the server
 EMBEDDED = ("digits", "shapes")
 BY_PATH = {"folder": "tree of one folder of images per class", "medium_imagenet": ".hdf5 file"}
-STAMP = "complete.md5"  # in an unpacked folder: the checksum of the archive that it was unpacked from
-TINY_PARTS = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")
+IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+TINY = ("wnids.txt", "words.txt", "train", "val/images", "val/val_annotations.txt")
+# The folder that each set leaves in the data folder, and the files in it; what they hold is checked by `load`.
+FILES = {
+    "cifar10": ("cifar-10-batches-py", (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")),
+    "cifar100": ("cifar-100-python", ("train", "test", "meta")),
+    "mnist": ("MNIST/raw", IDX),
+    "fashion_mnist": ("FashionMNIST/raw", IDX),
+    "tiny_imagenet": ("tiny-imagenet-200", TINY),
+}
+TINY_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"  # of the course's own archive
 
-
-@dataclass(frozen=True)
-class Archive:
-    """One file to download: `file` and `makes` are relative to the root.
-
-    makes: the folder that unpacking leaves, or None where the file is read as it is.
-    """
-
-    file: str
-    md5: str
-    urls: tuple[str, ...]
-    makes: str | None = None
-
-
-def _idx_files(folder: str, mirrors: tuple[str, ...], sums: tuple[str, str, str, str]) -> tuple[Archive, ...]:
-    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    files = [f"{name}-ubyte.gz" for name in names]
-    return tuple(
-        Archive(f"{folder}/raw/{file}", md5, tuple(mirror + file for mirror in mirrors))
-        for file, md5 in zip(files, sums, strict=True)
-    )
-
-
-def _cifar(number: int, md5: str, makes: str) -> tuple[Archive, ...]:
-    file = f"cifar-{number}-python.tar.gz"
-    return (Archive(file, md5, (f"https://www.cs.toronto.edu/~kriz/{file}",), makes),)
-
-
-# Checksums as torchvision 0.29 has them; Tiny-ImageNet's is the one widely used for the course's own archive.
-ARCHIVES = {
-    "cifar10": _cifar(10, "c58f30108f718f92721af3b95e74349a", "cifar-10-batches-py"),
-    "cifar100": _cifar(100, "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python"),
-    "mnist": _idx_files(
-        "MNIST",
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
-        (
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
-        ),
-    ),
-    "fashion_mnist": _idx_files(
-        "FashionMNIST",
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-        (
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
-        ),
-    ),
-    "tiny_imagenet": (
-        Archive(
-            "tiny-imagenet-200.zip",
-            "90528d7ca1a48142e341f4ef8d21d0de",
-            ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
-            "tiny-imagenet-200",
-        ),
-    ),
+REPO = "facebook/dinov3-vits16-pretrain-lvd1689m"
+REVISION = "114c1379950215c8b35dfcd4e90a5c251dde0d32"
+PAGE, TOKENS_PAGE = f"https://huggingface.co/{REPO}", "https://huggingface.co/settings/tokens"
+SHA256 = {  # of the files of REVISION; the weights last (86 MB): the small one shows whether access is granted
+    "config.json": "9481247be9f95a134a5599402b4bfc838eecdf9a7fffbf4debd1c70ec213898b",
+    "model.safetensors": "4610ad75edef83e75afdebf162d148dc628045ea6cbb83d67d4708c709c4f91d",
 }
 
 
 def fetch(name: str, root: str | Path | None = None) -> Path:
     """Download and unpack a data set (or "dinov3") into `root` (default: the data folder); return its folder.
 
-    What is there and whole is left alone; a half-downloaded file is continued. Raises LabError where there is
-    no network, no space or a wrong checksum.
+    What is there and whole is left alone. Raises LabError where there is no network, no space, no access or a
+    wrong checksum.
     """
     if name in EMBEDDED:
         raise LabError(f"{name} needs no download: load it as it is.")
     if name in BY_PATH:
         raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
-    if name == "dinov3":
-        from labkit.data.download_model import fetch_dinov3  # it builds on this module
-
-        return fetch_dinov3(root)
-    if name not in ARCHIVES:
-        raise unknown_name("data set to fetch", name, [*ARCHIVES, "dinov3"])
+    if name not in FILES and name != "dinov3":
+        raise unknown_name("data set to fetch", name, [*FILES, "dinov3"])
     folder = Path(root).expanduser() if root else data_dir()
-    try:
-        for archive in ARCHIVES[name]:
-            _fetch_one(name, archive, folder)
-    except OSError as error:
-        raise LabError(f"Cannot write {name} to {folder} ({error}); {advice(error, folder)}.") from error
+    if name == "dinov3":
+        return fetch_dinov3(folder)
+    with _explained(name, folder):
+        if name == "tiny_imagenet":
+            _fetch_tiny_imagenet(folder)
+        else:
+            from labkit.data.sources.torchvision_sets import READERS
+
+            for train in (True, False):  # the reader checks what it has, and downloads what is missing
+                READERS[name](folder, train=train, download=True)
     return folder
 
 
-def advice(error: OSError, folder: Path) -> str:
-    other = "choose another root (or set LABKIT_DATA; in a notebook: data_dir)"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        file = next((place for place in (folder, *folder.parents) if place.is_file()), error.filename)
-        return f"{file} is a file, not a folder: {other}"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"you may not write there: {other}"
-    return f"free some space or {other}"
+@contextmanager
+def _explained(name: str, folder: Path) -> Iterator[None]:
+    """Raise LabError in place of what goes wrong with the network, the disk or the files."""
+    again = f"run `labkit fetch {name}` again, on a machine with a network, e.g. a login node"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_S)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except LabError:
+        raise
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        raise LabError(f"Cannot download {name} ({error}); {again}.") from error
+    except OSError as error:
+        raise write_error(folder, error, variable="LABKIT_DATA") from error
+    except RuntimeError as error:  # torchvision's: no mirror answers, or a checksum is wrong
+        reason = str(error).strip().splitlines()[-1].rstrip(".")
+        raise LabError(f"Cannot download {name} ({reason}); {again}.") from error
+    except (AssertionError, EOFError, ValueError) as error:  # torchvision's, of a file that is cut short
+        raise unusable(name, folder) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _fetch_tiny_imagenet(root: Path) -> None:
+    """Unpack beside the goal, then rename: the folder is there only once it is whole."""
+    import zipfile
+
+    from torchvision.datasets.utils import download_url
+
+    if is_present("tiny_imagenet", root):
+        return
+    goal, packed = root / FILES["tiny_imagenet"][0], root / Path(TINY_URL).name
+    if goal.is_dir() and any(goal.iterdir()):
+        raise unusable("tiny_imagenet", root)
+    download_url(TINY_URL, root, packed.name, TINY_MD5)
+    temporary = root / f".unpacking-{goal.name}-{os.getpid()}"
+    try:
+        with zipfile.ZipFile(packed) as opened:
+            members = opened.infolist()
+            for member in progress_bar(members, total=len(members), text="Unpacking", unit="files", amount=lambda _: 1):
+                opened.extract(member, temporary)
+        os.replace(temporary / goal.name, goal)
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(temporary)
 
 
 def is_present(name: str, root: str | Path | None = None) -> bool:
-    """Say whether a data set is in `root` (default: the data folder) and complete, without downloading.
+    """Return whether the files of a data set are in `root` (default: the data folder).
 
-    Raises LabError for a name that is not fetched and not embedded.
+    Raises LabError for a name that is neither fetched nor embedded.
     """
     if name in EMBEDDED:
         return True
-    if name not in ARCHIVES:
-        raise unknown_name("data set to fetch", name, ARCHIVES)
-    folder = Path(root).expanduser() if root else data_dir()
-    return all(_complete(name, archive, folder) for archive in ARCHIVES[name])
+    if name not in FILES:
+        raise unknown_name("data set to fetch", name, FILES)
+    folder, files = FILES[name]
+    place = (Path(root).expanduser() if root else data_dir()) / folder
+    return all((place / file).exists() for file in files)
 
 
 def require(values: dict) -> None:
@@ -141,160 +137,99 @@ def require(values: dict) -> None:
             continue
         if name in BY_PATH:
             raise LabError(f"{parameter}={name} needs {place}=PATH: where its {BY_PATH[name]} lies.")
-        if name in ARCHIVES and not is_present(name):
+        if name in FILES and not is_present(name):
             raise LabError(f"{name} is not in {data_dir()}: run `labkit fetch {name}` (login node) first.")
 
 
-def _complete(name: str, archive: Archive, root: Path) -> bool:
-    """Say whether one archive's content is there: by our stamp, or by the checksums of the files inside."""
-    if not archive.makes:
-        packed = root / archive.file
-        return md5_of(packed) == archive.md5 if packed.is_file() else packed.with_suffix("").is_file()
-    folder = root / archive.makes
-    if (folder / STAMP).is_file():
-        return (folder / STAMP).read_text().strip() == archive.md5
-    if name == "tiny_imagenet":  # unpacked by somebody else; it has no checksums inside
-        return all((folder / part).exists() for part in TINY_PARTS)
-    inside = _inside(name)
-    return bool(inside) and all(
-        (folder / file).is_file() and md5_of(folder / file) == md5 for file, md5 in inside.items()
-    )
+def unusable(name: str, root: Path) -> LabError:
+    """Return the sentence for a data set that is not in root, or is incomplete or damaged there."""
+    folder, again = root / FILES[name][0], f"run `labkit fetch {name}` on a login node"
+    if folder.is_dir():
+        return LabError(f"{name} in {root} is incomplete or damaged; delete {folder} and {again}.")
+    there = "pass the folder that holds it as root (in a notebook: data_dir)"
+    return LabError(f"{name} is not in {root}; {again}, or {there}.")
 
 
-def _inside(name: str) -> dict[str, str]:
-    """Return file name -> md5 of what a CIFAR folder holds; nothing for other sets."""
-    from labkit.data.sources import torchvision_files  # here: it imports torch, and this module
+def fetch_dinov3(root: Path, *, token: str | None = None) -> Path:
+    """Download DINOv3 ViT-S/16 into `root`, below models/, at one pinned revision; return its own folder.
 
-    known = {"cifar10": torchvision_files.CIFAR10, "cifar100": torchvision_files.CIFAR100}.get(name)
-    return {**known.train, **known.test, **known.meta} if known else {}
-
-
-def _fetch_one(name: str, archive: Archive, root: Path) -> None:
-    if _complete(name, archive, root):
-        return
-    made = root / archive.makes if archive.makes else None
-    if made and made.is_dir() and any(made.iterdir()):
-        raise LabError(f"{name} in {root} is incomplete; delete {made} and run `labkit fetch {name}` again.")
-    target = root / archive.file
-    if not target.is_file() or md5_of(target) != archive.md5:
-        download(name, archive, target)
-    if archive.makes:
-        unpack(name, target, root, archive)
-
-
-def absent(name: str, root: Path) -> LabError:
-    """Return the sentence for a data set that is not, or not wholly, in root."""
-    where = f"run `labkit fetch {name}` on a login node"
-    for archive in ARCHIVES[name]:
-        part = part_of(root / archive.file)
-        if part.exists():
-            done = f"{part.stat().st_size / 2**20:.1f} MiB of {archive.file} are there"
-            return LabError(f"{name} in {root} is half downloaded ({done}); {where}, which continues it.")
-        if archive.makes and (root / archive.makes).exists():
-            return LabError(f"{name} in {root} is incomplete; delete {root / archive.makes} and {where}.")
-        if archive.makes and (root / archive.file).exists():
-            return LabError(f"{name} in {root} is downloaded but not unpacked; {where} to finish it.")
-    there = "or pass the folder that holds it as root (in a notebook: data_dir)"
-    return LabError(f"{name} is not in {root}; {where}, {there}.")
-
-
-def md5_of(file: Path) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def part_of(target: Path) -> Path:
-    return target.with_name(target.name + ".part")
-
-
-def download(name: str, archive: Archive, target: Path) -> None:
-    """Put the archive's file at `target` once its checksum is right; until then it grows as .part."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(target)
-    if target.exists():
-        os.replace(target, part)  # somebody's own broken download: perhaps it only has to be continued
-    for url in archive.urls:
-        failure = append_rest(url, part)
-        if failure is None:
-            break
-    else:
-        kept = f"; the {part.stat().st_size / 2**20:.1f} MiB so far are kept" if part.exists() else ""
-        raise LabError(
-            f"Cannot download {archive.file} ({failure}){kept}; run `labkit fetch {name}` on a machine with "
-            f"a network, e.g. a login node."
-        )
-    found = md5_of(part)
-    if found != archive.md5:
-        part.unlink()
-        raise LabError(
-            f"{archive.file} has checksum {found} instead of {archive.md5}; it was deleted: run "
-            f"`labkit fetch {name}` again."
-        )
-    os.replace(part, target)
-
-
-def append_rest(url: str, part: Path, *, secret: dict[str, str] | None = None) -> str | None:
-    """Download the rest of `url` behind what `part` holds; return why that failed, or None.
-
-    secret: headers for this server alone, not for one that it redirects to.
+    token: of Hugging Face; None: HF_TOKEN, or what `hf auth login` has saved. What is there and whole is left
+    alone and needs no token. Raises LabError as `fetch` does.
     """
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    have = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    request.unredirected_hdrs.update(secret or {})
-    url = url.partition("?")[0]  # what follows may be a signature, and nothing to show
-    try:
-        with urlopen(request, timeout=TIMEOUT_S) as response:
-            return _receive(response, part, have)
-    except HTTPError as error:
-        return None if error.code == 416 else f"{url} answers {error.code}"  # 416: nothing is left to send
-    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
-        return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
-
-
-def _receive(response, part: Path, have: int) -> str | None:
-    rest_of = response.headers.get("Content-Range", "")
-    resumed = response.status == 206 and rest_of.startswith(f"bytes {have}-")  # else it sends all again
-    rest = int(response.headers.get("Content-Length") or 0)
-    with open(part, "ab" if resumed else "wb") as file:
-        pieces = watched(_pieces(response), total=rest, text=f"Fetching {part.stem}", unit="B")
-        received = sum(file.write(piece) for piece in pieces)
-    return None if received >= rest else f"the connection ended after {received} of {rest} bytes"
-
-
-def _pieces(response) -> Iterator[bytes]:
-    """Yield what arrives; a network that breaks raises ConnectionError, to tell it from a full disk."""
-    from http.client import HTTPException
-
-    try:
-        while piece := response.read(CHUNK_BYTES):
-            yield piece
-    except (HTTPException, OSError) as error:
-        raise ConnectionError(f"the connection broke: {error}") from error
-
-
-def unpack(name: str, packed: Path, root: Path, archive: Archive) -> None:
-    """Unpack beside the goal, stamp and rename: the folder is there only once it is whole."""
-    import tarfile
-    import zipfile
-
-    temporary = root / f".unpacking-{archive.makes}-{os.getpid()}"
-    try:
-        if zipfile.is_zipfile(packed):
-            with zipfile.ZipFile(packed) as opened:
-                opened.extractall(temporary)
+    folder = root / DINOV3
+    missing = []
+    for name in SHA256:
+        if (folder / name).is_file():
+            _require_pinned(folder / name)
         else:
-            with tarfile.open(packed) as opened:
-                safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
-                opened.extractall(temporary, **safely)
-        (temporary / archive.makes / STAMP).write_text(archive.md5)
-        os.replace(temporary / archive.makes, root / archive.makes)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileNotFoundError) as error:
-        again = f"delete it and run `labkit fetch {name}` again"
-        raise LabError(f"Cannot unpack {packed} ({error}); {again}.") from error
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(temporary)
+            missing.append(name)
+    token = _checked_token(token) if missing else None
+    with _explained("dinov3", folder):
+        for name in missing:
+            _fetch_file(name, folder, token)
+            _require_pinned(folder / name)
+    return folder
+
+
+def _require_pinned(file: Path) -> None:
+    """Raise LabError unless the file is the one of REVISION; another one is not written over."""
+    with open(file, "rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != SHA256[file.name]:
+        raise LabError(
+            f"{file} is not the {file.name} of {REPO} at revision {REVISION[:8]}; if it is a broken copy, "
+            f"delete it and run `labkit fetch dinov3` again, else choose another root."
+        )
+
+
+def _checked_token(token: str | None) -> str:
+    """Return the token to send. Raises LabError where there is none, or one that no header can hold."""
+    token = (token or _hub().get_token() or "").strip()
+    if not token:
+        raise LabError(
+            f"dinov3 needs a Hugging Face token: make one at {TOKENS_PAGE}, accept the license at {PAGE}, "
+            f"put HF_TOKEN=... into .env (cp .env.template .env) and run `labkit fetch dinov3` again."
+        )
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise LabError(
+            f"HF_TOKEN is no token (it has a space or another odd character): copy it again from {TOKENS_PAGE}."
+        )
+    return token
+
+
+def _fetch_file(name: str, folder: Path, token: str | None) -> None:
+    endpoint = os.environ.get("HF_ENDPOINT") or None  # a mirror; the client reads it only when it is imported
+    place = {"revision": REVISION, "endpoint": endpoint, "local_dir": folder}
+    try:
+        _hub().hf_hub_download(REPO, name, token=token, etag_timeout=TIMEOUT_S, **place)
+    except Exception as error:  # which one depends on the client's version and on the network's way to fail
+        if getattr(error, "errno", None):
+            raise  # the disk's
+        raise LabError(_refusal(error, endpoint or "https://huggingface.co")) from error
+
+
+def _refusal(error: Exception, hub: str) -> str:
+    """Return the sentence for the hub's answer, or for its silence."""
+    again, cause = "then run `labkit fetch dinov3` again", error.__cause__ or error
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    reason = (str(cause).splitlines() or [""])[0].partition("?")[0] or type(cause).__name__  # no signed address
+    answers = {
+        None: f"Cannot download dinov3 from {hub} ({reason}); run `labkit fetch dinov3` on a machine with "
+        "a network, e.g. a login node.",
+        401: "Hugging Face refuses this HF_TOKEN (401: wrong, expired or revoked): make a new one at "
+        f"{TOKENS_PAGE}, {again}.",
+        403: f"Your Hugging Face account has no access to dinov3 yet (403): visit {PAGE}, accept the license and wait "
+        f"for the approval (a fine-grained token must also allow gated repositories), {again}.",
+        404: f"The hub has no {REPO} at revision {REVISION[:8]} (404): look at {PAGE}, and at HF_ENDPOINT if you set "
+        "it.",
+    }
+    return answers.get(status, f"The hub answers {status} for {REPO}: wait a while, {again}.")
+
+
+def _hub():
+    """Import the hub's client where it is used; it comes with transformers."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise LabError("`labkit fetch dinov3` needs huggingface_hub: pip install 'transformers>=5'.") from error
+    return huggingface_hub

@@ -1,13 +1,16 @@
-"""A progress bar that appears only when work takes long, and writes rarely where nobody watches."""
+"""A progress bar that appears only when work takes long, and writes rarely where nobody looks at it."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 APPEARS_AFTER_S = 2
 QUIET_INTERVAL_S = 30
 
 
-def watched(steps: Iterable, *, total: int, text: str, unit: str, amount=len) -> Iterator:
+def progress_bar(
+    steps: Iterable, *, total: int, text: str, unit: str, amount: Callable[[Any], int] = len
+) -> Iterator[Any]:
     """Yield the steps; each moves the bar by amount(step) of `total` units. Without tqdm there is no bar."""
     try:
         from tqdm.auto import tqdm

@@ -1,19 +1,34 @@
-"""What a data set is: named splits of uint8 images, and the seeded, stratified ways to cut them."""
+"""What a data set is: named splits of uint8 images, and the seeded, stratified ways to divide them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.data.statistics import kept_statistics
+from labkit.data.channel_stats import cached_statistics
 from labkit.run_folder import LabError
 from labkit.seeding import derive
 
 COPY_LIMIT_BYTES = 512 * 2**20  # a smaller split is copied into memory, a larger one is read by index
+
+
+class Images(Protocol):
+    """What a split's images offer: a uint8 tensor (N, C, H, W), or an object that reads like one."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Tensor: ...
 
 
 class IndexedImages:
@@ -24,7 +39,7 @@ class IndexedImages:
 
     dtype, ndim, device = torch.uint8, 4, torch.device("cpu")
 
-    def __init__(self, base, index: Tensor):
+    def __init__(self, base: Images, index: Tensor):
         self.base, self.index = base, index
         self.shape = torch.Size((len(index), *base.shape[1:]))
 
@@ -41,10 +56,10 @@ class Split:
     """Images with their labels.
 
     images: uint8 (N, C, H, W), a tensor (perhaps memory-mapped) or a lazy object that is indexed like one.
-    labels: int64 (N,), or None where nobody has labelled them.
+    labels: int64 (N,), or None where nobody has labeled them.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor | None
     name: str = "train"
 
@@ -55,23 +70,23 @@ class Split:
         """Return the rows of `index` in its order: a copy where that is small, an index where it is not."""
         index = torch.as_tensor(index, dtype=torch.int64)
         small = len(index) * self.images.shape[1:].numel() <= COPY_LIMIT_BYTES
-        copied = small and isinstance(self.images, Tensor)
-        images = self.images[index] if copied else _reindex(self.images, index)
+        images: Images
+        if small and isinstance(self.images, Tensor):
+            images = self.images[index]
+        elif isinstance(self.images, IndexedImages):
+            images = IndexedImages(self.images.base, self.images.index[index])
+        else:
+            images = IndexedImages(self.images, index)
         return Split(images, None if self.labels is None else self.labels[index], name or self.name)
-
-
-def _reindex(images, index: Tensor) -> IndexedImages:
-    if isinstance(images, IndexedImages):
-        return IndexedImages(images.base, images.index[index])
-    return IndexedImages(images, index)
 
 
 @dataclass
 class Source:
-    """What a loader knows before train and val are cut: everything but the seed's own choices.
+    """What a loader finds before train and val are divided: everything but the seed's own choices.
 
-    val is None where the validation split has to be cut out of train; load_test is called once, when the test
-    split is first asked for. statistics_folder: where channel statistics are kept, None for nowhere.
+    val is None where the validation split has to be taken out of train; load_test is called once, when the test
+    split is first used. statistics_folder: where channel statistics are cached, None for nowhere. hflip_ok: whether
+    a mirrored image still is one of its class.
     """
 
     classes: list[str]
@@ -79,17 +94,18 @@ class Source:
     load_test: Callable[[], Split]
     val: Split | None = None
     statistics_folder: Path | None = None
+    hflip_ok: bool = True
 
 
 class Dataset:
     """One data set: classes, three splits, and the channel statistics of its training images."""
 
-    def __init__(self, name: str, source: Source, *, train: Split, val: Split, cut_name: str):
+    def __init__(self, name: str, source: Source, *, train: Split, val: Split, division: str):
         self.name, self.classes = name, source.classes
-        self.num_classes = len(source.classes)
+        self.num_classes, self.hflip_ok = len(source.classes), source.hflip_ok
         self.train, self.val = train, val
         _, self.channels, self.image_size, _ = train.images.shape
-        self._source, self._cut_name = source, cut_name
+        self._source, self._division = source, division
 
     def __repr__(self) -> str:
         shape = f"{self.channels}x{self.image_size}x{self.image_size}"
@@ -98,17 +114,12 @@ class Dataset:
 
     @cached_property
     def test(self) -> Split:
-        """The test split, read or rendered only now: nothing but the final evaluation should ask for it."""
+        """The test split, read or rendered only now: nothing but the final evaluation should use it."""
         test = self._source.load_test()
         check_labels(test, self.num_classes, of=self.name)
         return test
 
-    @property
-    def mirrored(self) -> bool:
-        """Whether a mirrored image still is one of its class: a digit is not."""
-        return self.name not in ("digits", "mnist")
-
-    def with_labels(self, count: int, *, seed: int = 0) -> "Dataset":
+    def subsample(self, count: int, *, seed: int = 0) -> "Dataset":
         """Return this set with `count` training images, stratified, and half as many to choose on.
 
         They are part of what train and val were: nothing moves from one to the other. Raises LabError where
@@ -120,12 +131,8 @@ class Dataset:
                     f"The {split.name} images of {self.name} have no labels, so nothing can be examined on "
                     f"them; learn from it with corpus={self.name} and examine on another data set."
                 )
-        train, val = (
-            split if number >= len(split) else split.take(stratified(split.labels, number, seed=seed))
-            for split, number in ((self.train, count), (self.val, count // 2))
-        )
-        cut_name = f"{self._cut_name}-{count}"
-        return Dataset(self.name, self._source, train=train, val=val, cut_name=cut_name)
+        train, val = thinned(self.train, count, seed=seed), thinned(self.val, count // 2, seed=seed)
+        return Dataset(self.name, self._source, train=train, val=val, division=f"{self._division}-{count}")
 
     @property
     def mean(self) -> Tensor:
@@ -140,7 +147,7 @@ class Dataset:
     @cached_property
     def _statistics(self) -> tuple[Tensor, Tensor]:
         folder = self._source.statistics_folder
-        return kept_statistics(self.train.images, folder and folder / f"statistics-{self._cut_name}.json")
+        return cached_statistics(self.train.images, folder and folder / f"statistics-{self._division}.json")
 
 
 def check_labels(split: Split, num_classes: int, *, of: str) -> None:
@@ -156,7 +163,7 @@ def check_labels(split: Split, num_classes: int, *, of: str) -> None:
         )
 
 
-def apportion(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+def largest_remainder(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Share `total` among classes in proportion to `counts`, within least..most of each class.
 
     All int (K,). Largest remainders are served first; a total that the bounds do not allow is missed.
@@ -170,26 +177,53 @@ def apportion(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.nda
     return shares
 
 
-def stratified(labels: Tensor, total: int, *, seed: int, spare: int = 0) -> Tensor:
+def stratified(labels: Tensor | None, total: int, *, seed: int, spare: int = 0) -> Tensor:
     """Choose about `total` rows in the proportions of the classes; returns their sorted indices.
 
     Every class gives a row where `total` and it allow that, and keeps `spare` rows back. With one seed, a
     smaller total takes, of every class, the beginning of what a larger total takes.
     """
-    labels = np.asarray(labels)
-    classes, counts = np.unique(labels, return_counts=True)
+    table = np.asarray(labels)
+    classes, counts = np.unique(table, return_counts=True)
     generator = np.random.default_rng(derive(seed))
-    orders = [generator.permutation(np.flatnonzero(labels == k)) for k in classes]
+    orders = [generator.permutation(np.flatnonzero(table == k)) for k in classes]
     most = np.maximum(counts - spare, 0)
     least = np.minimum(1, most) if total >= len(classes) else np.zeros_like(most)
-    shares = apportion(counts, total, least=least, most=most)
+    shares = largest_remainder(counts, total, least=least, most=most)
     chosen = [order[:share] for order, share in zip(orders, shares, strict=True)]
     return torch.from_numpy(np.sort(np.concatenate(chosen)))
 
 
-def cut(labels: Tensor, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Cut rows into (kept, cut out): stratified, seeded, disjoint; every class keeps at least one row."""
-    kept = torch.ones(len(labels), dtype=torch.bool)
+def thinned(split: Split, count: int, *, seed: int) -> Split:
+    """Return about `count` rows of a split, stratified; all of it where it has no more."""
+    return split if count >= len(split) else split.take(stratified(split.labels, count, seed=seed))
+
+
+def train_val_split(labels: Tensor | None, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Divide rows into (train, val): stratified, seeded, disjoint; every class keeps at least one row of train."""
+    train = torch.ones(0 if labels is None else len(labels), dtype=torch.bool)
     if fraction > 0:
-        kept[stratified(labels, round(fraction * len(labels)), seed=seed, spare=1)] = False
-    return torch.nonzero(kept).flatten(), torch.nonzero(~kept).flatten()
+        train[stratified(labels, round(fraction * len(train)), seed=seed, spare=1)] = False
+    return torch.nonzero(train).flatten(), torch.nonzero(~train).flatten()
+
+
+def divide(name: str, source: Source, *, val_fraction: float, seed: int, limit: int | None) -> Dataset:
+    """Take train and val out of what the loader found, then thin both out to `limit` images together."""
+    check_labels(source.train, len(source.classes), of=name)
+    if limit is not None and limit < len(source.classes):
+        raise LabError(
+            f"limit={limit} is fewer than the {len(source.classes)} classes of {name}; raise it to at least "
+            f"{2 * len(source.classes)}."
+        )
+    division = f"{seed}-{val_fraction}-{limit}"
+    if source.val is not None:
+        check_labels(source.val, len(source.classes), of=name)
+        part = 1.0 if limit is None else limit / (len(source.train) + len(source.val))
+        train, val = (thinned(s, round(part * len(s)), seed=seed) for s in (source.train, source.val))
+        return Dataset(name, source, train=train, val=val, division=division)
+    pool = source.train if limit is None else thinned(source.train, limit, seed=seed)
+    rows, held = train_val_split(pool.labels, val_fraction, seed=seed + 1)
+    if val_fraction > 0 and not len(held):
+        raise LabError(f"{name}: {len(pool)} images leave none to validate; raise limit or set val_fraction=0.")
+    train, val = pool.take(rows, name="train"), pool.take(held, name="val")
+    return Dataset(name, source, train=train, val=val, division=division)

@@ -1,28 +1,31 @@
 """A set that does not fit: worker processes read uint8 batches ahead, the device does the rest."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from labkit.data.decode import usable_cores
 from labkit.run_folder import LabError
-from labkit.transforms.pixels import Augmentation
+from labkit.transforms.batched.augmentation import Augmentation
+
+MOST_WORKERS = 8
 
 
-class Streamed:
-    """Serves (prepared batch, rows of the split, places in the prepared batch); see `labkit.data.resident`.
+class Stream:
+    """Serves (prepared batch, places in it), for the rows of a split that make each batch.
 
     The workers live as long as this object. Nothing here draws from torch's global generator, so that a
     resumed run finds it as an uninterrupted one does.
     """
 
-    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last, workers=None):
+    def __init__(self, images, augment: Augmentation, *, device: torch.device, channels_last: bool, workers=None):
         self.augment, self.device, self.channels_last = augment, device, channels_last
         self.plan = _Plan()
-        workers = default_workers() if workers is None else int(workers)
+        workers = min(MOST_WORKERS, usable_cores()) if workers is None else int(workers)
         self.loader = DataLoader(
             _Reader(images),
             batch_size=None,
@@ -34,21 +37,21 @@ class Streamed:
             generator=torch.Generator(),
         )
 
-    def batches(self, rows: Iterable[Tensor]) -> Iterator[tuple]:
+    def batches(self, rows: list[Tensor]) -> Iterator[tuple[Any, Tensor]]:
         """Yield the batch of each int64 (B,) of `rows`, in their order."""
-        rows = self.plan.rows = list(rows)
+        self.plan.rows = rows
         for index, images in zip(rows, self.loader, strict=True):
             if rows is not self.plan.rows:
                 raise LabError("A streamed set serves one epoch at a time; finish one before the next.")
             images = images.to(self.device, non_blocking=True)
             prepared = self.augment.prepare(images, channels_last=self.channels_last)
-            yield prepared, index.to(self.device), torch.arange(len(index), device=self.device)
+            yield prepared, torch.arange(len(index), device=self.device)
 
 
 class _Plan:
-    """The loader's sampler: one array of rows per batch of the epoch now asked for.
+    """The loader's sampler: one array of rows per batch of the epoch now served.
 
-    It knows nothing of the stream: a cycle would end the workers by the garbage collector, which closes their
+    It holds no reference to the stream: a cycle would end the workers by the garbage collector, which closes their
     queues first and then waits for them in vain (five seconds each).
     """
 
@@ -73,9 +76,3 @@ class _Reader(torch.utils.data.Dataset):
     def __getitem__(self, index: np.ndarray) -> Tensor:
         rows = torch.from_numpy(index)
         return self.images.index_select(0, rows) if isinstance(self.images, Tensor) else self.images[rows]
-
-
-def default_workers() -> int:
-    """Return how many processes read: one per core this process may use, at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores)

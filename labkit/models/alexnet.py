@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 
 STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
 
@@ -35,25 +35,29 @@ def last_map(image_size: int, stride: int, padding: int) -> int:
 class PoolTo6(nn.Module):
     """nn.AdaptiveAvgPool2d(6) for maps of one known side, as two products: (B, C, S, S) -> (B, C, 6, 6).
 
-    The layer's own backward pass on CUDA is not deterministic, and refused where determinism is asked for.
+    The layer's own backward pass on CUDA is not deterministic, and refused in deterministic mode.
     """
 
     def __init__(self, side: int):
         super().__init__()
-        weights = F.adaptive_avg_pool1d(torch.eye(side), 6)  # (side, 6)
-        self.register_buffer("weights", weights, persistent=False)
+        self.weights: Tensor
+        self.register_buffer("weights", F.adaptive_avg_pool1d(torch.eye(side), 6), persistent=False)  # (side, 6)
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.weights.T @ maps @ self.weights
 
 
 class AlexNet(nn.Module):
-    """Five convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 4096)."""
+    """Five convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 4096).
+
+    Takes images of at least 15 px; 70 px is the published size.
+    """
 
     num_features = 4096
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int, dropout: float):
+    def __init__(self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5):
         super().__init__()
+        need_size("alexnet", image_size, smallest=STEMS[-1][0])
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         stride, padding = next((s, p) for smallest, s, p in STEMS if image_size >= smallest)
         self.maps = nn.Sequential(
@@ -84,11 +88,4 @@ class AlexNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("alexnet", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
-
-
-def alexnet(*, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, dropout: float = 0.5) -> AlexNet:
-    """Return AlexNet for images of at least 15 px; 70 px is the published size."""
-    need_size("alexnet", image_size, smallest=STEMS[-1][0])
-    return AlexNet(num_classes=num_classes, image_size=image_size, channels=channels, dropout=dropout)

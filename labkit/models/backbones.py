@@ -1,6 +1,6 @@
 """DINOv3's vision transformer (Siméoni et al. 2025, arXiv 2508.10104) through `transformers`: a backbone.
 
-Weights are random or come from a folder that save_pretrained wrote; nothing is ever asked of a network. In
+Weights are random or come from a folder that save_pretrained wrote; nothing is ever downloaded. In
 training mode DINOv3 draws a random scale for its positions at each call: keep a frozen backbone in eval mode.
 """
 
@@ -8,15 +8,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from labkit.models.heads import class_token, last_layer
-from labkit.models.image_checks import need_images
+from labkit.models.image_checks import need_tiles
 from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
+VITS16 = {"dim": 384, "depth": 12, "heads": 6, "patch_size": 16}  # as in the published configuration
 REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0
 
 
@@ -27,7 +29,7 @@ class DINOv3(nn.Module):
     a parameter that never gets a gradient would stop DistributedDataParallel.
     """
 
-    def __init__(self, vit: nn.Module, *, image_size: int, num_classes: int | None = None):
+    def __init__(self, vit: Any, *, image_size: int, num_classes: int | None = None):
         super().__init__()
         self.num_features, self.num_classes = vit.config.hidden_size, num_classes
         self.image_size, self.channels = image_size, vit.config.num_channels
@@ -36,7 +38,6 @@ class DINOv3(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("This DINOv3", images, channels=self.channels, image_size=self.image_size)
         return self.head(class_token(self.vit, images))
 
 
@@ -50,10 +51,10 @@ def dinov3(source: str | Path, *, image_size: int, num_classes: int | None = Non
     if source == "tiny":
         return dinov3_tiny(num_classes=num_classes, image_size=image_size, channels=channels)
     if source == "scratch":
-        return _random(_vits16(), image_size=image_size, num_classes=num_classes, channels=channels)
+        return _random(VITS16, image_size=image_size, num_classes=num_classes, channels=channels)
     folder = data_dir() / DINOV3 if source == "fetched" else Path(source).expanduser()
     written = read_config(folder)
-    _need_tiles(written.get("patch_size", 16), image_size)
+    need_tiles("DINOv3", image_size, written.get("patch_size", 16))
     wanted = written.get("num_channels", 3)
     if wanted != channels:
         raise LabError(f"The model in {folder} takes images of {wanted} channels, not {channels}.")
@@ -80,47 +81,27 @@ def dinov3_tiny(
     """Return a small random DINOv3 for small images: 3 layers of width 64, 64 patches at 32 px."""
     if dim < 1 or heads < 1 or dim % (4 * heads):  # rotary positions: two axes x (cosine, sine) in each head
         raise LabError(f"dinov3_tiny needs a dim that 4 * heads = {4 * heads} divides; got {dim}.")
-    sizes = {
-        "hidden_size": dim,
-        "intermediate_size": 4 * dim,
-        "num_hidden_layers": depth,
-        "num_attention_heads": heads,
-        "patch_size": patch_size,
-    }
+    sizes = {"dim": dim, "depth": depth, "heads": heads, "patch_size": patch_size}
     return _random(sizes, image_size=image_size, num_classes=num_classes, channels=channels)
 
 
-def _vits16() -> dict[str, int]:
-    """Return what the published configuration says of the size."""
-    return {
-        "hidden_size": 384,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 6,
-        "patch_size": 16,
-    }
-
-
 def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, channels: int) -> DINOv3:
-    _need_tiles(sizes["patch_size"], image_size)
+    need_tiles("DINOv3", image_size, sizes["patch_size"])
     transformers = _transformers()
     config = transformers.DINOv3ViTConfig(
-        **sizes, num_register_tokens=REGISTERS, num_channels=channels, image_size=image_size
+        hidden_size=sizes["dim"],
+        intermediate_size=4 * sizes["dim"],
+        num_hidden_layers=sizes["depth"],
+        num_attention_heads=sizes["heads"],
+        patch_size=sizes["patch_size"],
+        num_register_tokens=REGISTERS,
+        num_channels=channels,
+        image_size=image_size,
     )
     return DINOv3(transformers.DINOv3ViTModel(config), image_size=image_size, num_classes=num_classes)
 
 
-def _need_tiles(patch_size: int | list[int], image_size: int) -> None:
-    patches = patch_size if isinstance(patch_size, list | tuple) else [patch_size]
-    if any(patch < 1 or image_size < patch or image_size % patch for patch in patches):
-        size = " x ".join(map(str, patches))
-        raise LabError(
-            f"DINOv3 cuts images into patches of {size} px, which do not tile {image_size} px. Choose an "
-            f"image_size that {size} divides; smaller images are resized to it."
-        )
-
-
-def read_config(folder: Path) -> dict[str, object]:
+def read_config(folder: Path) -> dict[str, Any]:
     """Return a model folder's configuration. Raises LabError where there is none, or not of a DINOv3 ViT."""
     if not folder.is_dir():
         raise LabError(
@@ -130,49 +111,43 @@ def read_config(folder: Path) -> dict[str, object]:
     try:
         written = json.loads((folder / "config.json").read_text())
     except FileNotFoundError:
-        told = f"The model in {folder} is incomplete, config.json is missing: {_mend(folder)}."
-        raise LabError(told) from None
+        raise _broken(folder, "incomplete, config.json is missing") from None
     except (OSError, ValueError) as error:
-        told = f"The model in {folder} is damaged, config.json ({error}): {_mend(folder)}."
-        raise LabError(told) from error
+        raise _broken(folder, f"damaged, config.json ({error})") from error
     kind = written.get("model_type") if isinstance(written, dict) else None
     if kind != "dinov3_vit":
-        told = f"{folder} holds a model of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')"
-        raise LabError(f"{told}: {_mend(folder)}.")
+        raise _broken(folder, f"of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')")
     return written
 
 
-def _mend(folder: Path) -> str:
-    """Say how to get a whole folder: `labkit fetch` fills its own, and no other one."""
-    if folder.resolve() == (data_dir() / DINOV3).resolve():
-        return AGAIN
-    return "copy or download that folder again, or name another one that holds a DINOv3 ViT"
+def _broken(folder: Path, what: str) -> LabError:
+    """Return the sentence with the way to get a whole folder: `labkit fetch` fills its own, and no other one."""
+    own = folder.resolve() == (data_dir() / DINOV3).resolve()
+    other = "copy or download that folder again, or name another one that holds a DINOv3 ViT"
+    return LabError(f"The model in {folder} is {what}: {AGAIN if own else other}.")
 
 
 def read_model(folder: Path) -> nn.Module:
     """Return the DINOv3ViTModel of a folder, in fp32. Raises LabError unless every weight is there."""
     transformers = _transformers()
     if not any(folder.glob("*.safetensors")):
-        told = f"The model in {folder} is incomplete, model.safetensors is missing: {_mend(folder)}."
-        raise LabError(told)
+        raise _broken(folder, "incomplete, model.safetensors is missing")
     how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     try:
         with _quietly(transformers):
             vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
     except Exception as error:  # a damaged file raises whatever its parser stumbles over
         why = (str(error).splitlines() or [type(error).__name__])[0]
-        told = f"The model in {folder} is damaged or half downloaded ({why}): {_mend(folder)}."
-        raise LabError(told) from error
+        raise _broken(folder, f"damaged or half downloaded ({why})") from error
     absent = sorted(report["missing_keys"])  # transformers would leave these at random values
     if absent:
-        lacking = f"it lacks {len(absent)} weights (e.g. {absent[0]})"
-        raise LabError(f"The model in {folder} is incomplete, {lacking}: {_mend(folder)}.")
+        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
     return vit
 
 
 @contextmanager
 def _quietly(transformers) -> Iterator[None]:
-    """Silence transformers' bar and table of missing weights: what is wrong, we say ourselves."""
+    """Silence transformers' bar and table of missing weights: what is wrong becomes one sentence."""
     log = transformers.utils.logging
     level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)
@@ -191,6 +166,6 @@ def _transformers():
         import transformers
         from transformers import DINOv3ViTConfig, DINOv3ViTModel  # noqa: F401
     except ImportError as error:
-        told = f"DINOv3 needs the package transformers ({error}): pip install 'transformers>=5'."
-        raise LabError(told) from error
+        needed = "pip install 'transformers>=5'"
+        raise LabError(f"DINOv3 needs the package transformers ({error}): {needed}.") from error
     return transformers

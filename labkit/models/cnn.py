@@ -1,7 +1,7 @@
 """The CIFAR-10 study's CNN: six 3x3 convolutions, no BatchNorm; 5,851,338 parameters for 10 classes.
 
 After a Kaggle notebook (shadabhussain, cifar-10-cnn-using-pytorch). Test accuracy in the study: .745 plain,
-.862 normalised and augmented. Without normalisation layers a chain of ReLUs hands back gradients near zero
+.862 normalized and augmented. Without normalization layers a chain of ReLUs hands back gradients near zero
 at the start: some seeds (the study's batch size 64 among them) stay at a loss of ln 10 for all epochs. That
 is a lesson here, so nothing is added against it.
 """
@@ -9,7 +9,7 @@ is a lesson here, so nothing is added against it.
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 
 
 def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module]:
@@ -24,12 +24,13 @@ def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module
 
 
 class CNN(nn.Module):
-    """Six convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 512)."""
+    """Six convolutions, three linear layers; images (B, C, S, S) of 8 px or more -> (B, num_classes), or (B, 512)."""
 
     num_features = 512
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int):
+    def __init__(self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3):
         super().__init__()
+        need_size("cnn", image_size, smallest=8)
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         self.maps = nn.Sequential(
             *double_convolution(channels, 32, 64),
@@ -47,11 +48,4 @@ class CNN(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("cnn", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
-
-
-def cnn(*, num_classes: int | None = 10, image_size: int = 32, channels: int = 3) -> CNN:
-    """Return the CNN for images of at least 8 px."""
-    need_size("cnn", image_size, smallest=8)
-    return CNN(num_classes=num_classes, image_size=image_size, channels=channels)

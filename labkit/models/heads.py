@@ -73,7 +73,7 @@ def projection(num_features: int, hidden_dim: int, projection_dim: int, *, batch
 class SimCLRModel(nn.Module):
     """Backbone f and projection head g (Chen et al. 2020): images (B, C, S, S) -> z = g(f(x)), (B, P).
 
-    z is not normalised: the loss does that. Probe `features`, discard g. hidden_dim None: as wide as h.
+    z is not normalized: the loss does that. Probe `features`, discard g. hidden_dim None: as wide as h.
     """
 
     def __init__(

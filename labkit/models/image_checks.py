@@ -1,6 +1,6 @@
-"""Which images a model can take: asked once when it is built and once as a batch arrives."""
+"""Which images a model can take: checked once, when it is built."""
 
-from torch import Tensor
+from collections.abc import Sequence
 
 from labkit.run_folder import LabError
 
@@ -14,20 +14,12 @@ def need_size(model: str, image_size: int, *, smallest: int) -> None:
         )
 
 
-def need_images(model: str, images: Tensor, *, channels: int, image_size: int) -> None:
-    """Raise LabError unless images are (B, channels, image_size, image_size), as the model was built for."""
-    expected = (channels, image_size, image_size)
-    if images.dim() != 4 or tuple(images.shape[1:]) != expected:
+def need_tiles(model: str, image_size: int, patch_size: int | Sequence[int]) -> None:
+    """Raise LabError unless patches of `patch_size` (side, or height and width) tile the image."""
+    sides = [patch_size] if isinstance(patch_size, int) else list(patch_size)
+    if any(side < 1 or image_size < side or image_size % side for side in sides):
+        size = " x ".join(map(str, sides))
         raise LabError(
-            f"{model} was built for images of shape (B, {channels}, {image_size}, {image_size}) and got "
-            f"{tuple(images.shape)}. Build it with the data set's channels and image_size."
-        )
-
-
-def need_channels(model: str, images: Tensor, *, channels: int) -> None:
-    """Raise LabError unless images are (B, channels, H, W): for models that take any size."""
-    if images.dim() != 4 or images.shape[1] != channels:
-        raise LabError(
-            f"{model} was built for images of shape (B, {channels}, H, W) and got {tuple(images.shape)}. "
-            f"Build it with the data set's channels, and hand it whole batches."
+            f"{model} divides images into patches of {size} px, which do not tile {image_size} px. Choose an "
+            f"image_size that {size} divides; smaller images are resized to it."
         )

@@ -1,26 +1,34 @@
 """LeNet(ish) of the model-zoo homework: 83,126 parameters for 10 classes, 99,276 for 200.
 
 After LeCun et al. 1998 (Gradient-based learning applied to document recognition): sigmoids and average
-pooling. Colour images of 32 px, padded by 2 before the first convolution, leave 16 maps of 6x6: 576 numbers
+pooling. Color images of 32 px, padded by 2 before the first convolution, leave 16 maps of 6x6: 576 numbers
 for the linear layers. CIFAR-10 validation accuracy in the homework's public solutions: 38.6 %.
 """
 
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images, need_size
+from labkit.models.image_checks import need_size
 from labkit.run_folder import unknown_name
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class LeNet(nn.Module):
-    """Two convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 84) features."""
+    """Two convolutions, three linear layers; images (B, C, S, S) -> (B, num_classes), or (B, 84) features.
+
+    activation: sigmoid (published), tanh or relu. Takes images of at least 12 px.
+    """
 
     num_features = 84
 
-    def __init__(self, *, num_classes: int | None, image_size: int, channels: int, activation: str):
+    def __init__(
+        self, *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, activation: str = "sigmoid"
+    ):
         super().__init__()
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        need_size("lenet", image_size, smallest=12)
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         act = ACTIVATIONS[activation]
         side = (image_size // 2 - 4) // 2
@@ -37,15 +45,4 @@ class LeNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("lenet", images, channels=self.channels, image_size=self.image_size)
         return self.head(self.hidden(self.maps(images)))
-
-
-def lenet(
-    *, num_classes: int | None = 10, image_size: int = 32, channels: int = 3, activation: str = "sigmoid"
-) -> LeNet:
-    """Return LeNet. `activation`: sigmoid (published), tanh or relu; images of at least 12 px."""
-    if activation not in ACTIVATIONS:
-        raise unknown_name("activation", activation, ACTIVATIONS)
-    need_size("lenet", image_size, smallest=12)
-    return LeNet(num_classes=num_classes, image_size=image_size, channels=channels, activation=activation)

@@ -7,13 +7,14 @@ BatchNorm's shift is gone. resnet_tiny is the SimCLR lab's encoder for two CPU c
 without a classifier.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_channels, need_size
+from labkit.models.image_checks import need_size
 from labkit.run_folder import LabError, unknown_name
 
 
@@ -29,7 +30,7 @@ class Stem(NamedTuple):
 STEMS = {"cifar": Stem(3, 1, False, 8), "imagenet": Stem(7, 2, True, 32), "tiny": Stem(5, 2, False, 8)}
 
 
-def normalisation(norm: str | None, width: int) -> nn.Module:
+def normalization(norm: str | None, width: int) -> nn.Module:
     """Return BatchNorm over `width` maps, or nothing for norm=None."""
     return nn.Identity() if norm is None else nn.BatchNorm2d(width)
 
@@ -45,13 +46,13 @@ class BasicBlock(nn.Module):
     def __init__(self, in_width: int, width: int, *, stride: int, norm: str | None):
         super().__init__()
         self.conv1 = convolution(in_width, width, 3, stride=stride, norm=norm)
-        self.norm1 = normalisation(norm, width)
+        self.norm1 = normalization(norm, width)
         self.conv2 = convolution(width, width, 3, stride=1, norm=norm)
-        self.norm2 = normalisation(norm, width)
-        self.shortcut = nn.Identity()
+        self.norm2 = normalization(norm, width)
+        self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_width != width:
             self.shortcut = nn.Sequential(
-                convolution(in_width, width, 1, stride=stride, norm=norm), normalisation(norm, width)
+                convolution(in_width, width, 1, stride=stride, norm=norm), normalization(norm, width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,19 +77,29 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        *,
+        name: str,
         blocks: tuple[int, ...],
         widths: tuple[int, ...],
-        stem: Stem,
-        norm: str | None,
-        num_classes: int | None,
-        channels: int,
+        /,
+        *,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        norm: str | None = "batch",
+        stem: str = "cifar",
     ):
+        """blocks, widths: of each stage. norm: "batch" or None; stem: "cifar", "imagenet" or "tiny"."""
         super().__init__()
+        if stem not in STEMS:
+            raise unknown_name("stem", stem, STEMS)
+        if norm not in (None, "batch"):
+            raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
+        first = STEMS[stem]
+        need_size(name, image_size, smallest=first.smallest)
         self.num_classes, self.num_features, self.channels = num_classes, widths[-1], channels
-        self.conv1 = convolution(channels, widths[0], stem.kernel, stride=stem.stride, norm=norm)
-        self.norm1 = normalisation(norm, widths[0])
-        self.pool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
+        self.conv1 = convolution(channels, widths[0], first.kernel, stride=first.stride, norm=norm)
+        self.norm1 = normalization(norm, widths[0])
+        self.pool = nn.MaxPool2d(3, 2, 1) if first.pool else nn.Identity()
         in_widths = (widths[0], *widths[:-1])
         strides = (1, *(2 for _ in widths[1:]))
         self.stages = nn.Sequential(
@@ -100,90 +111,12 @@ class ResNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_channels("This ResNet", images, channels=self.channels)
         x = self.pool(F.relu_(self.norm1(self.conv1(images))))
         x = self.stages(x)
         return self.head(x.mean((2, 3)))  # (B, num_features) -> (B, num_classes)
 
 
-def build_resnet(
-    name: str,
-    blocks: tuple[int, ...],
-    widths: tuple[int, ...],
-    *,
-    stem: str,
-    norm: str | None,
-    num_classes: int | None,
-    image_size: int,
-    channels: int,
-) -> ResNet:
-    """Return a ResNet after asking whether stem, norm and image size make sense."""
-    if stem not in STEMS:
-        raise unknown_name("stem", stem, STEMS)
-    if norm not in (None, "batch"):
-        raise LabError(f"{name} has norm='batch' or norm=None, not {norm!r}.")
-    need_size(name, image_size, smallest=STEMS[stem].smallest)
-    return ResNet(blocks=blocks, widths=widths, stem=STEMS[stem], norm=norm, num_classes=num_classes, channels=channels)
-
-
-def resnet18(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    norm: str | None = "batch",
-    stem: str = "cifar",
-) -> ResNet:
-    """Return ResNet18. norm: "batch" or None; stem: "cifar", "imagenet" (7x7 stride 2, pooling) or "tiny"."""
-    return build_resnet(
-        "resnet18",
-        (2, 2, 2, 2),
-        (64, 128, 256, 512),
-        stem=stem,
-        norm=norm,
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-    )
-
-
-def resnet34(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    norm: str | None = "batch",
-    stem: str = "cifar",
-) -> ResNet:
-    """Return ResNet34; options as resnet18."""
-    return build_resnet(
-        "resnet34",
-        (3, 4, 6, 3),
-        (64, 128, 256, 512),
-        stem=stem,
-        norm=norm,
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-    )
-
-
-def resnet_tiny(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    norm: str | None = "batch",
-    stem: str = "tiny",
-) -> ResNet:
-    """Return the 309k encoder: 5x5 stride-2 stem, one block each of widths 32, 64, 128; 128 features."""
-    return build_resnet(
-        "resnet_tiny",
-        (1, 1, 1),
-        (32, 64, 128),
-        stem=stem,
-        norm=norm,
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-    )
+# The sizes: blocks per stage and their widths.
+resnet18 = partial(ResNet, "resnet18", (2, 2, 2, 2), (64, 128, 256, 512))
+resnet34 = partial(ResNet, "resnet34", (3, 4, 6, 3), (64, 128, 256, 512))
+resnet_tiny = partial(ResNet, "resnet_tiny", (1, 1, 1), (32, 64, 128), stem="tiny")  # 128 features

@@ -1,65 +1,37 @@
 """The small backbone that comes with the lab, so that `pretrained` means something without a download.
 
-A resnet_tiny that has learnt to tell the 200 glyph classes of `shapes` apart (labkit/models/weights/, fp16,
+A resnet_tiny trained to classify the 200 glyphs of `shapes` (labkit/models/weights/, fp16,
 made by scripts/make_backbone.py). Its pictures come from the renderer that also draws the labs' corpus and
-probe; no class is shared.
+probe set; no class is shared.
 """
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from labkit.models.resnet import resnet_tiny
-from labkit.run_folder import LabError, unknown_name
+from labkit.run_folder import LabError
 
 FILE = Path(__file__).parent / "weights" / "resnet_tiny_glyphs.safetensors"
-ENCODERS = {"resnet_tiny": resnet_tiny}
 
 
-def shipped(name: str, *, image_size: int = 32, channels: int = 3) -> nn.Module:
-    """Return the pretrained encoder of a name: float images (B, 3, S, S) -> (B, num_features).
+def shipped(*, image_size: int = 32, channels: int = 3) -> nn.Module:
+    """Return the pretrained encoder, resnet_tiny: float images (B, 3, S, S) -> (B, num_features).
 
-    Raises LabError where the name has no weights here, for other than three channels, and for a damaged file.
+    Raises LabError for other than three channels, and for a damaged file.
     """
-    if name not in ENCODERS:
-        raise unknown_name("shipped backbone", name, ENCODERS)
     if channels != 3:
-        raise LabError(f"The shipped {name} has seen images of 3 channels, not {channels}.")
-    model = ENCODERS[name](num_classes=None, image_size=image_size)
-    model.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in _read(FILE).items()}
-    )
-    return model
-
-
-def save(model: nn.Module, facts: dict[str, str], path: Path = FILE) -> None:
-    """Write the encoder's weights in fp16 with the facts of its training (texts) beside them."""
-    from safetensors.torch import save_file
-
-    weights = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in model.state_dict().items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata=facts)
-
-
-def facts(path: Path = FILE) -> dict[str, str]:
-    """Return how the weights were made: command, data, steps, accuracy, versions, date."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
-def _read(path: Path) -> dict[str, torch.Tensor]:
+        raise LabError(f"The shipped resnet_tiny was trained on images of 3 channels, not {channels}.")
     try:
         from safetensors.torch import load_file
+
+        weights = load_file(FILE)
     except ImportError as error:
         raise LabError("The shipped backbone is a safetensors file: pip install safetensors.") from error
-    try:
-        return load_file(path)
     except Exception as error:  # the library's own errors differ between versions
-        told = f"{path} is missing or damaged ({type(error).__name__}): restore it from git."
-        raise LabError(told) from error
+        raise LabError(f"{FILE} is missing or damaged ({type(error).__name__}): restore it from git.") from error
+    model = resnet_tiny(num_classes=None, image_size=image_size)
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    )
+    return model

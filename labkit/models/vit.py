@@ -1,7 +1,7 @@
 """The CIFAR-10 study's vision transformers: vit (9,523,722 parameters), vit_small, vit_tiny, vit_simple.
 
 vit: Dosovitskiy et al. 2020 (arXiv 2010.11929). vit_small, vit_tiny: Lee et al. 2021 (arXiv 2112.13492, for
-small data sets): each patch is cut from the image and its four one-pixel shifts, attention has a learned
+small data sets): each patch is taken from the image and its four one-pixel shifts, attention has a learned
 temperature and may not look at its own token. vit_simple: Beyer et al. 2022 (arXiv 2205.01580): fixed sine-
 cosine positions, mean pooling, no class token, no dropout. Sizes as the study ran them, after the vision-
 transformers-cifar10 collection (whose vit_tiny has mlp_dim 256, not 512). Test accuracies there: .457,
@@ -9,19 +9,21 @@ transformers-cifar10 collection (whose vit_tiny has mlp_dim 256, not 512). Test 
 """
 
 import math
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_images
+from labkit.models.image_checks import need_tiles
 from labkit.run_folder import LabError
 
 SHIFTS = ((1, -1, 0, 0), (-1, 1, 0, 0), (0, 0, 1, -1), (0, 0, -1, 1))  # one pixel right, left, down, up
 
 
-def cut_patches(images: Tensor, size: int) -> Tensor:
+def to_patches(images: Tensor, size: int) -> Tensor:
     """Return the patches of (B, C, S, S), row by row: (B, N, size * size * C), channels innermost."""
     batch, channels, side, _ = images.shape
     n = side // size
@@ -50,7 +52,7 @@ class PatchEmbedding(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.shifted:
             images = torch.cat([images, *(F.pad(images, shift) for shift in SHIFTS)], dim=1)  # (B, 5C, S, S)
-        return self.linear(self.norm(cut_patches(images, self.patch_size)))
+        return self.linear(self.norm(to_patches(images, self.patch_size)))
 
 
 class Attention(nn.Module):
@@ -101,26 +103,33 @@ class Layer(nn.Module):
 class ViT(nn.Module):
     """Transformer over image patches; images (B, C, S, S) -> (B, num_classes), or (B, dim) features.
 
-    `simple` takes fixed positions and the mean of the tokens; otherwise a class token is learnt and read.
+    small_data: shifted patches and locality attention. simple: fixed sine-cosine positions and the mean of the
+    tokens; otherwise a class token is learned and read. Raises LabError unless patches tile the image and the
+    width suits the positions.
     """
 
     def __init__(
         self,
+        name: str,
+        small_data: bool,
+        simple: bool,
+        /,
         *,
-        num_classes: int | None,
-        image_size: int,
-        channels: int,
-        patch_size: int,
-        dim: int,
-        depth: int,
-        heads: int,
-        head_dim: int,
-        mlp_dim: int,
-        dropout: float,
-        small_data: bool = False,
-        simple: bool = False,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        patch_size: int = 4,
+        dim: int = 512,
+        depth: int = 6,
+        heads: int = 8,
+        head_dim: int = 64,
+        mlp_dim: int = 512,
+        dropout: float = 0.1,
     ):
         super().__init__()
+        need_tiles(name, image_size, patch_size)
+        if dim % 4 or dim < 8:
+            raise LabError(f"{name} needs a dim that 4 divides, 8 or more; got {dim}.")
         self.num_classes, self.num_features, self.image_size = num_classes, dim, image_size
         self.channels, self.simple = channels, simple
         side = image_size // patch_size
@@ -131,25 +140,12 @@ class ViT(nn.Module):
             self.class_token = nn.Parameter(torch.randn(1, 1, dim))
             self.positions = nn.Parameter(torch.randn(1, side * side + 1, dim))
         self.drop = nn.Dropout(dropout)
-        self.layers = nn.Sequential(
-            *(
-                Layer(
-                    dim,
-                    heads=heads,
-                    head_dim=head_dim,
-                    mlp_dim=mlp_dim,
-                    dropout=dropout,
-                    local=small_data,
-                    bias=not simple,
-                )
-                for _ in range(depth)
-            )
-        )
+        layer: dict[str, Any] = {"heads": heads, "head_dim": head_dim, "mlp_dim": mlp_dim, "dropout": dropout}
+        self.layers = nn.Sequential(*(Layer(dim, **layer, local=small_data, bias=not simple) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim)
         self.head = last_layer(dim, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_images("This vision transformer", images, channels=self.channels, image_size=self.image_size)
         x = self.embedding(images)  # (B, N, dim)
         if not self.simple:
             x = torch.cat([self.class_token.expand(len(x), -1, -1).to(x.dtype), x], dim=1)  # (B, N + 1, dim)
@@ -158,131 +154,8 @@ class ViT(nn.Module):
         return self.head(self.norm(x))
 
 
-def build_vit(name: str, *, image_size: int, patch_size: int, dim: int, **sizes) -> ViT:
-    """Return a ViT after asking whether patches tile the image and the width suits the positions."""
-    if patch_size < 1 or image_size % patch_size or image_size < patch_size:
-        raise LabError(
-            f"{name} cuts images into patches of {patch_size} px, which do not tile {image_size} px. "
-            f"Choose an image_size that patch_size divides."
-        )
-    if dim % 4 or dim < 8:
-        raise LabError(f"{name} needs a dim that 4 divides, 8 or more; got {dim}.")
-    return ViT(image_size=image_size, patch_size=patch_size, dim=dim, **sizes)
-
-
-def vit(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    patch_size: int = 4,
-    dim: int = 512,
-    depth: int = 6,
-    heads: int = 8,
-    head_dim: int = 64,
-    mlp_dim: int = 512,
-    dropout: float = 0.1,
-) -> ViT:
-    """Return the plain vision transformer with a class token and learnt positions."""
-    return build_vit(
-        "vit",
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-    )
-
-
-def vit_small(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    patch_size: int = 4,
-    dim: int = 512,
-    depth: int = 6,
-    heads: int = 8,
-    head_dim: int = 64,
-    mlp_dim: int = 512,
-    dropout: float = 0.1,
-) -> ViT:
-    """Return the transformer for small data sets: shifted patches, locality attention."""
-    return build_vit(
-        "vit_small",
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-        small_data=True,
-    )
-
-
-def vit_tiny(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    patch_size: int = 4,
-    dim: int = 512,
-    depth: int = 4,
-    heads: int = 6,
-    head_dim: int = 64,
-    mlp_dim: int = 512,
-    dropout: float = 0.1,
-) -> ViT:
-    """Return vit_small with four layers of six heads."""
-    return build_vit(
-        "vit_tiny",
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_dim=mlp_dim,
-        dropout=dropout,
-        small_data=True,
-    )
-
-
-def vit_simple(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    patch_size: int = 4,
-    dim: int = 512,
-    depth: int = 6,
-    heads: int = 8,
-    head_dim: int = 64,
-    mlp_dim: int = 512,
-) -> ViT:
-    """Return SimpleViT: fixed sine-cosine positions, mean pooling, no dropout."""
-    return build_vit(
-        "vit_simple",
-        num_classes=num_classes,
-        image_size=image_size,
-        channels=channels,
-        patch_size=patch_size,
-        dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=head_dim,
-        mlp_dim=mlp_dim,
-        dropout=0.0,
-        simple=True,
-    )
+# name, small_data, simple, and the sizes that differ from ViT's own
+vit = partial(ViT, "vit", False, False)
+vit_small = partial(ViT, "vit_small", True, False)
+vit_tiny = partial(ViT, "vit_tiny", True, False, depth=4, heads=6)
+vit_simple = partial(ViT, "vit_simple", False, True, dropout=0.0)

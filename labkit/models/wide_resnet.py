@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_channels, need_size
+from labkit.models.image_checks import need_size
 from labkit.run_folder import unknown_name
 
 WIDTHS = (16, 160, 320, 640)
@@ -42,12 +42,26 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """images (B, C, S, S) -> (B, num_classes), or (B, 640) features where num_classes is None; any S >= 8."""
+    """images (B, C, S, S) -> (B, num_classes), or (B, 640) features where num_classes is None; any S >= 8.
+
+    pool: "global", or "published" (the first 7x7 of the last map, for 32 px).
+    """
 
     num_features = WIDTHS[-1]
 
-    def __init__(self, *, num_classes: int | None, channels: int, dropout: float, pool: str):
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = 10,
+        image_size: int = 32,
+        channels: int = 3,
+        dropout: float = 0.01,
+        pool: str = "global",
+    ):
         super().__init__()
+        if pool not in POOLS:
+            raise unknown_name("pool", pool, POOLS)
+        need_size("wide_resnet", image_size, smallest=8)
         self.num_classes, self.channels, self.pool = num_classes, channels, pool
         self.input_block = conv_bn_relu(channels, WIDTHS[0])
         self.stages = nn.ModuleList(
@@ -57,25 +71,9 @@ class WideResNet(nn.Module):
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        need_channels("wide_resnet", images, channels=self.channels)
         x = self.stages[0](self.input_block(images))
         for pair in self.stages[1:]:
             x = pair(F.max_pool2d(x, 2))
         if self.pool == "published":
             x = x[:, :, :7, :7]
         return self.head(x.mean((2, 3)))  # (B, 640) -> (B, num_classes)
-
-
-def wide_resnet(
-    *,
-    num_classes: int | None = 10,
-    image_size: int = 32,
-    channels: int = 3,
-    dropout: float = 0.01,
-    pool: str = "global",
-) -> WideResNet:
-    """Return the Wide ResNet. pool: "global", or "published" (the first 7x7 of the last map, for 32 px)."""
-    if pool not in POOLS:
-        raise unknown_name("pool", pool, POOLS)
-    need_size("wide_resnet", image_size, smallest=8)
-    return WideResNet(num_classes=num_classes, channels=channels, dropout=dropout, pool=pool)

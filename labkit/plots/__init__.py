@@ -1,9 +1,16 @@
 """Figures of the course: drawn with labels and units, saved in the run, shown with alt text."""
 
-from labkit.plots.charts import plot_bars, plot_groups, plot_heatmap, plot_histogram, plot_lines, plot_scatter
+from labkit.plots.charts import (
+    plot_bars,
+    plot_confusion,
+    plot_curves,
+    plot_groups,
+    plot_heatmap,
+    plot_histogram,
+    plot_lines,
+)
 from labkit.plots.figure import PALETTE, figure, show, style
 from labkit.plots.images import plot_class_rows, plot_images, plot_pairs, plot_predictions
-from labkit.plots.results import plot_confusion, plot_curves
 
 __all__ = [
     "PALETTE",
@@ -19,7 +26,6 @@ __all__ = [
     "plot_lines",
     "plot_pairs",
     "plot_predictions",
-    "plot_scatter",
     "show",
     "style",
 ]

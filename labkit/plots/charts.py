@@ -1,4 +1,4 @@
-"""Charts: lines, bars, groups of bars, histograms, scatter plots and heat maps with labelled axes."""
+"""Charts with labeled axes: lines, bars, histograms, heat maps, learning curves and confusion matrices."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ def plot_lines(
     """Return one line per series: name -> (x values, y values).
 
     x_label, y_label: with units. log_x, log_y: the base of a logarithmic axis. ideal: the name of a series
-    that is a reference, drawn dashed in grey. spread: name -> half the height of its error bars, in y units.
+    that is a reference, drawn dashed in gray. spread: name -> half the height of its error bars, in y units.
     """
     fig, axes = figure(width=width, height=height)
     ax = axes[0, 0]
@@ -57,9 +57,8 @@ def plot_bars(
     names, sizes = list(values), list(values.values())
     fig, axes = figure(width=7.0, height=0.9 + 0.34 * len(names))
     ax = axes[0, 0]
-    bars = ax.barh(
-        names, sizes, color=PALETTE[0], xerr=[(spread or {}).get(name, 0) for name in names] if spread else None
-    )
+    errors = [spread.get(name, 0) for name in names] if spread else None
+    bars = ax.barh(names, sizes, color=PALETTE[0], xerr=errors)
     ax.bar_label(bars, [form.format(size) for size in sizes], padding=4, fontsize=9, color=INK)
     ax.invert_yaxis()  # the first name on top, as one reads
     ax.grid(axis="y", visible=False)
@@ -74,36 +73,19 @@ def plot_bars(
 
 
 def plot_groups(
-    groups: Mapping[str, Mapping[str, float]],
-    *,
-    y_label: str,
-    x_label: str = "",
-    title: str = "",
-    width: float = 7.5,
-    height: float = 3.6,
+    groups: Mapping[str, Mapping[str, float]], *, y_label: str, x_label: str = "", title: str = ""
 ) -> Figure:
     """Return bars side by side: series -> (category -> value); every series has the same categories."""
     categories = list(next(iter(groups.values())))
-    fig, axes = figure(width=width, height=height)
-    ax = axes[0, 0]
+    fig, axes = figure(width=7.5, height=3.6)
+    ax, many = axes[0, 0], len(categories) > 6
     thickness = 0.8 / len(groups)
     for number, (name, values) in enumerate(groups.items()):
         places = np.arange(len(categories)) - 0.4 + (number + 0.5) * thickness
-        ax.bar(
-            places,
-            [values[category] for category in categories],
-            thickness,
-            label=name,
-            color=style(number)["color"],
-            hatch=("", "//", "..", "xx")[number % 4],
-            edgecolor="white",
-        )
-    ax.set_xticks(
-        range(len(categories)),
-        categories,
-        rotation=30 if len(categories) > 6 else 0,
-        ha="right" if len(categories) > 6 else "center",
-    )
+        heights = [values[category] for category in categories]
+        look = {"color": style(number)["color"], "hatch": ("", "//", "..", "xx")[number % 4], "edgecolor": "white"}
+        ax.bar(places, heights, thickness, label=name, **look)
+    ax.set_xticks(range(len(categories)), categories, rotation=30 * many, ha="right" if many else "center")
     ax.grid(axis="x", visible=False)
     label_axes(ax, x_label, y_label, title)
     ax.legend(frameon=False, fontsize=9, ncols=len(groups), loc="lower right", bbox_to_anchor=(1, 1.0))
@@ -117,54 +99,16 @@ def plot_histogram(
     title: str = "",
     bins: int = 64,
     limits: tuple[float, float] | None = None,
-    width: float = 7.0,
-    height: float = 3.2,
 ) -> Figure:
     """Return the distribution of each sample as an outline; the area under each is 1."""
-    fig, axes = figure(width=width, height=height)
+    fig, axes = figure(width=7.0, height=3.2)
     ax = axes[0, 0]
     for number, (name, values) in enumerate(samples.items()):
-        look = style(number, line=("-", "--", "-.", ":")[number % 4])
-        ax.hist(
-            np.asarray(values).ravel(),
-            bins=bins,
-            range=limits,
-            density=True,
-            histtype="step",
-            label=name,
-            color=look["color"],
-            linestyle=look["linestyle"],
-            linewidth=1.8,
-        )
+        look = {"color": style(number)["color"], "linestyle": ("-", "--", "-.", ":")[number % 4], "linewidth": 1.8}
+        numbers = np.asarray(values).ravel()
+        ax.hist(numbers, bins=bins, range=limits, density=True, histtype="step", label=name, **look)
     label_axes(ax, x_label, "Density (area 1)", title)
     ax.legend(frameon=False, fontsize=9)
-    return fig
-
-
-def plot_scatter(
-    points: np.ndarray, labels: Sequence[int], *, classes: Sequence[str], x_label: str, y_label: str, title: str = ""
-) -> Figure:
-    """Return points (N, 2) in the plane, each class with its own colour and marker."""
-    points, labels = np.asarray(points), np.asarray(labels)
-    fig, axes = figure(width=7.5, height=5.2)
-    ax = axes[0, 0]
-    for number, name in enumerate(classes):
-        chosen = points[labels == number]
-        look = style(number)
-        shift = number // len(PALETTE)  # past the palette's end: the same colour, another marker
-        ax.scatter(
-            chosen[:, 0],
-            chosen[:, 1],
-            s=16,
-            alpha=0.75,
-            linewidths=0.3,
-            edgecolors="white",
-            label=name,
-            color=look["color"],
-            marker=style(number + 3 * shift)["marker"],
-        )
-    label_axes(ax, x_label, y_label, title)
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
     return fig
 
 
@@ -178,13 +122,15 @@ def plot_heatmap(
     x_names: Sequence[str] | None = None,
     y_names: Sequence[str] | None = None,
     form: str | None = None,
+    written: np.ndarray | None = None,
     limits: tuple[float, float] | None = None,
     width: float = 6.2,
     height: float = 5.2,
 ) -> Figure:
-    """Return a matrix as colours with their scale in `unit`; with `form` each cell also shows its value.
+    """Return a matrix as colors with their scale in `unit`.
 
-    The colours (cividis) rise in lightness too, so the picture survives grey print and colour blindness.
+    form: writes each cell's value, or that of `written`, into it. The colors (cividis) rise in lightness too, so
+    the picture survives gray print and color blindness.
     """
     matrix = np.asarray(matrix)
     fig, axes = figure(width=width, height=height)
@@ -195,24 +141,72 @@ def plot_heatmap(
     ax.grid(visible=False)
     if x_names is not None:
         short = max(map(len, x_names)) <= 3
-        ax.set_xticks(
-            range(len(x_names)), x_names, fontsize=8, rotation=0 if short else 45, ha="center" if short else "right"
-        )
+        turned = {"rotation": 0 if short else 45, "ha": "center" if short else "right"}
+        ax.set_xticks(range(len(x_names)), x_names, fontsize=8, **turned)
     if y_names is not None:
         ax.set_yticks(range(len(y_names)), y_names, fontsize=8)
     if form is not None:
-        for (row, column), value in np.ndenumerate(matrix):
-            ax.text(
-                column,
-                row,
-                form.format(value),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="black" if value > (low + high) / 2 else "white",
-            )
+        for (row, column), value in np.ndenumerate(matrix if written is None else written):
+            ink = "black" if matrix[row, column] > (low + high) / 2 else "white"
+            ax.text(column, row, form.format(value), ha="center", va="center", fontsize=8, color=ink)
     label_axes(ax, x_label, y_label, title)
     return fig
+
+
+def plot_curves(
+    histories: Mapping[str, Sequence[Mapping]], *, title: str = "", loss_label: str = "Cross-entropy (nats)"
+) -> Figure:
+    """Return loss (above) and accuracy (below) per epoch, one column per model, on shared scales.
+
+    histories: name -> rows with `epoch` (from 1) and train_ and val_ of `loss` and `accuracy` (the latter a
+    share of 1); a key that no row has is left out. Training is a dashed orange line with squares, validation
+    a solid blue one with dots; the best validation accuracy is marked.
+    """
+    fig, axes = figure(2, len(histories), width=max(6.0, 3.2 * len(histories)), height=5.4, share_y=True)
+    for column, (name, rows) in enumerate(histories.items()):
+        for row, (key, scale) in enumerate((("loss", 1), ("accuracy", 100))):
+            ax = axes[row, column]
+            for split, number, line in (("train", 1, "--"), ("val", 0, "-")):
+                kept = [(r["epoch"], scale * r[f"{split}_{key}"]) for r in rows if r.get(f"{split}_{key}") is not None]
+                if kept:
+                    label = "training" if split == "train" else "validation"
+                    ax.plot(*zip(*kept, strict=True), label=label, **style(number, line=line))
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        scored = [row for row in rows if row.get("val_accuracy") is not None]
+        if scored:
+            best = max(scored, key=lambda row: (row["val_accuracy"], -row["epoch"]))  # a tie: the earlier
+            percent = 100 * best["val_accuracy"]
+            above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+            axes[1, column].annotate(f"{percent:.1f} %", (best["epoch"], percent), color=PALETTE[0], **above)
+        label_axes(axes[0, column], "", loss_label if column == 0 else "", name)
+        label_axes(axes[1, column], "Epoch", "Accuracy (%)" if column == 0 else "", "")
+    axes[0, -1].legend(frameon=False, fontsize=9)
+    if title:
+        fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def plot_confusion(confusion: Sequence[Sequence[int]], *, classes: Sequence[str], title: str = "") -> Figure:
+    """Return the confusion matrix (K, K), true class by predicted class, colored by the share of its row.
+
+    Up to 20 classes each cell also shows its count; beyond that only colors and names remain legible.
+    """
+    counts, few = np.asarray(confusion), len(classes) <= 20
+    size = max(5.2, 0.5 * len(classes) + 1.2) if few else 9.0
+    return plot_heatmap(
+        100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),  # an absent class: zeros
+        x_label="Predicted class",
+        y_label="True class",
+        title=title,
+        x_names=classes,
+        y_names=classes,
+        unit="Share of the true class (%)",
+        form="{:,}" if few else None,
+        written=counts,
+        limits=(0, 100),
+        width=size + 1.2,
+        height=size,
+    )
 
 
 def _scale(ax: Axes, log_x: int | None, log_y: int | None, xs: list[Sequence[float]]) -> None:

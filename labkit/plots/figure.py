@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from labkit.run_folder import LabError, RunFolder, atomic_write, current_run
 
-# Okabe and Ito (2008), chosen to stay apart under every common colour blindness; yellow is left out, because
-# it is too pale for lines on white. Lines also differ in marker, so that no figure rests on colour alone.
+# Okabe and Ito (2008), chosen to stay apart under every common color blindness; yellow is left out, because
+# it is too pale for lines on white. Lines also differ in marker, so that no figure rests on color alone.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, FAINT = "#222222", "#DDDDDD"
@@ -19,7 +19,7 @@ SHOWN_PIXELS_PER_INCH = 96  # shown smaller than stored, so that a figure stays 
 
 
 def style(number: int, *, line: str = "-") -> dict:
-    """Return colour, marker and line style of the `number`-th series; they repeat only after 8 series."""
+    """Return color, marker and line style of the `number`-th series; they repeat only after 8 series."""
     place = number % len(PALETTE)
     return {"color": PALETTE[place], "marker": MARKERS[place], "linestyle": line, "markersize": 5, "linewidth": 1.8}
 
@@ -35,11 +35,12 @@ def figure(
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure of `width` x `height` inches and its (rows, columns) array of axes.
 
-    plain: axes for pictures, without frame, ticks and grid. No pyplot: nothing is kept alive or shown twice.
+    share_y: one scale for the axes of a row. plain: axes for pictures, without frame, ticks and grid. No pyplot:
+    nothing is kept alive or shown twice.
     """
     fig = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(fig)
-    axes = fig.subplots(rows, columns, squeeze=False, sharey=share_y)
+    axes = fig.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
     for ax in axes.flat:
         _strip(ax) if plain else _dress(ax)
     return fig, axes
@@ -69,7 +70,7 @@ def label_axes(ax: Axes, x_label: str, y_label: str, title: str = "") -> None:
 def show(fig: Figure, name: str, *, alt: str, run: RunFolder | None = None) -> None:
     """Save the figure as `figures/<name>.png` in the run and display it, in a notebook, with its alt text.
 
-    alt: one or two sentences that tell what is seen to a reader who cannot see it; required, and stored in
+    alt: one or two sentences that describe what is seen for a reader who cannot see it; required, and stored in
     the file too (PNG keyword "Description"). run: default the current run.
     Raises LabError where the name is no plain file name or the alt text is missing.
     """

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from labkit.plots.figure import INK, PALETTE, figure
 from labkit.run_folder import LabError
 
-RIGHT, WRONG = PALETTE[0], PALETTE[5]  # blue and vermilion; the words beside them say the same
+RIGHT, WRONG = PALETTE[0], PALETTE[5]  # blue and vermilion; the words beside them mean the same
 QUIET = "#666666"
+Cell = tuple[int, int]  # row and column
 GAP, LINE_INCHES = 0.08, 0.15  # between two images, in image widths; the height of a line of text
 
 
@@ -51,7 +51,7 @@ def plot_class_rows(
 
     images: (N, C, H, W); labels: (N,) int64. A class with fewer images leaves its row short.
     """
-    pictures = {}
+    pictures: dict[Cell, np.ndarray] = {}
     for row in range(len(classes)):
         chosen = (labels == row).nonzero()[:per_class, 0]
         for column, picture in enumerate(_pictures(images[chosen])):
@@ -66,20 +66,21 @@ def plot_pairs(before: Tensor, after: Mapping[str, Tensor], *, columns: int = 4,
     """
     columns = max(1, min(columns, len(after)))
     original = _pictures(before[None])[0]
-    pictures, titles, colors = {}, {}, {}
+    pictures: dict[Cell, np.ndarray] = {}
+    titles: dict[Cell, str] = {}
     for number, (name, image) in enumerate(after.items()):
         left = (number // columns, 2 * (number % columns))
         right = (left[0], left[1] + 1)
         pictures |= {left: original, right: _pictures(image[None])[0]}
         titles |= {left: "original", right: name}
-        colors |= {left: QUIET, right: INK}
+    colors = {cell: QUIET if text == "original" else INK for cell, text in titles.items()}
     return _grid(pictures, titles, colors=colors, title=title, inches=1.05)
 
 
 def plot_predictions(
     images: Tensor, labels: Tensor, *, probabilities: Tensor, classes: Sequence[str], columns: int = 6, title: str = ""
 ) -> Figure:
-    """Return images under what they are and what the model says, with the probability of its answer.
+    """Return images under what they are and what the model predicts, with the probability of its answer.
 
     images: (N, C, H, W); labels: (N,); probabilities: (N, K).
     """
@@ -93,9 +94,6 @@ def plot_predictions(
         )
         colors.append(RIGHT if right else WRONG)
     return plot_images(images, titles=titles, colors=colors, columns=columns, title=title, inches=1.45)
-
-
-Cell = tuple[int, int]  # row and column
 
 
 def _grid(
@@ -125,28 +123,17 @@ def _grid(
         left, top = cell[1] * (1 + GAP), cell[0] * pitch + pitch - 1 - GAP
         ax.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="nearest")
         if cell in titles:
-            ax.text(
-                left + 0.5,
-                top - 0.04,
-                titles[cell],
-                ha="center",
-                va="bottom",
-                fontsize=8,
-                color=(colors or {}).get(cell, INK),
-                linespacing=1.1,
-            )
-    _frame(ax, wide, high, pitch, rows)
-    if title:
-        fig.suptitle(title, fontsize=11, color=INK)
-    return fig
-
-
-def _frame(ax: Axes, wide: float, high: float, pitch: float, rows: Sequence[str]) -> None:
+            ink = (colors or {}).get(cell, INK)
+            look = {"ha": "center", "va": "bottom", "fontsize": 8, "color": ink, "linespacing": 1.1}
+            ax.text(left + 0.5, top - 0.04, titles[cell], **look)
     ax.set_xlim(0, wide)
     ax.set_ylim(high, 0)
     ax.set_aspect("equal")
     ax.set_yticks([row * pitch + 0.5 for row in range(len(rows))], rows, fontsize=9)
     ax.tick_params(length=0)
+    if title:
+        fig.suptitle(title, fontsize=11, color=INK)
+    return fig
 
 
 def _pictures(images: Tensor) -> list[np.ndarray]:

@@ -45,14 +45,14 @@ def atomic_write(path: str | Path, content: str | bytes) -> Path:
     return path
 
 
-def write_error(path: Path, error: OSError) -> LabError:
-    """Return the sentence for a write that the system refused."""
+def write_error(path: Path, error: OSError, *, variable: str = "LABKIT_RUNS") -> LabError:
+    """Return the sentence for a write that the system refused; `variable` sets the folder it went to."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = "the disk (or your quota) is full; free some space and start again"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "the folder is read-only for you; change its rights or choose another with LABKIT_RUNS"
+        advice = f"the folder is read-only for you; change its rights or choose another with {variable}"
     elif error.errno in (errno.EEXIST, errno.ENOTDIR):
-        advice = "it, or a folder above it, is a file; name a folder with LABKIT_RUNS"
+        advice = f"it, or a folder above it, is a file; name a folder with {variable}"
     else:
         advice = error.strerror or str(error)
     return LabError(f"Cannot write {path}: {advice}. What was saved before is untouched.")

@@ -59,7 +59,7 @@ def train(options: argparse.Namespace, run: RunFolder, device: torch.device) -> 
         device=device, mean=source.mean, std=source.std, rank=distributed.rank(), world_size=distributed.world_size()
     )
     side = source.train.images.shape[-1]
-    usual = transforms.supervised(side, flip=source.mirrored)
+    usual = transforms.supervised(side, flip=source.hflip_ok)
     train = Batches(source.train, options.batch_size, augment=usual, seed=options.seed, **share)
     val = Batches.evaluation(source.val, 500, **share)
     torch.manual_seed(options.seed)

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from labkit import lazy
 
 if TYPE_CHECKING:
+    from labkit.transforms.batched.augmentation import Augmentation
     from labkit.transforms.batched.simclr import simclr_view
     from labkit.transforms.batched.supervised import supervised
     from labkit.transforms.per_sample import get_simclr_transform, get_supervised_transform
-    from labkit.transforms.pixels import Augmentation
 
 __all__ = ["Augmentation", "get_simclr_transform", "get_supervised_transform", "simclr_view", "supervised"]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Augmentation": "pixels",
+        "Augmentation": "batched.augmentation",
         "get_simclr_transform": "per_sample",
         "get_supervised_transform": "per_sample",
         "simclr_view": "batched.simclr",

@@ -1,9 +1,15 @@
 """The augmentations per sample, as torchvision writes them: what students build, and the oracle of ours."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
 from labkit.run_folder import LabError
+from labkit.transforms.batched.augmentation import NoAugmentation, Normalize
+
+SEEDS = 2**24  # every whole number below is a float32
 
 
 def get_simclr_transform(
@@ -28,12 +34,12 @@ def get_simclr_transform(
     height, width = (size, size) if isinstance(size, int) else size
     blur = 0.5 if blur is True else float(blur)
     kernel = max(3, min(height, width) // 10 // 2 * 2 + 1)
-    colours = v2.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
+    color = v2.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
     steps = [
         v2.ToImage(),
         v2.RandomResizedCrop((height, width), scale=area, ratio=aspect, interpolation=_mode(interpolation)),
         v2.RandomHorizontalFlip(flip),
-        v2.RandomApply([colours], p=jitter),
+        v2.RandomApply([color], p=jitter),
         v2.RandomGrayscale(gray),
         *([v2.RandomApply([v2.GaussianBlur(kernel, (0.1, 2.0))], p=blur)] if blur else []),
         v2.ToDtype(torch.float32, scale=True),
@@ -64,3 +70,28 @@ def _mode(interpolation: str) -> InterpolationMode:
     except ValueError:
         valid = ", ".join(mode.value for mode in InterpolationMode)
         raise LabError(f"Unknown interpolation {interpolation!r}. Valid: {valid}.") from None
+
+
+class PerSample(NoAugmentation):
+    """Runs a per-sample transform (uint8 (C, H, W) -> float (C, h, w) in [0, 1]), each image with its own seed.
+
+    Slow, and on the CPU: the fallback that the batched augmentations are compared with.
+    """
+
+    def __init__(self, transform: Callable[[Tensor], Tensor]):
+        self.transform = transform
+
+    def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
+        """Return (count, 1) seeds below 2**24."""
+        return torch.randint(SEEDS, (count, 1), generator=generator).float()
+
+    def render(self, prepared: Tensor, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
+        views = []
+        with torch.random.fork_rng(devices=[]):  # the transform draws from the global generator
+            for image, seed in zip(prepared[index].cpu(), params[:, 0].long().tolist(), strict=True):
+                torch.manual_seed(seed)
+                views.append(self.transform(image))
+        order = torch.contiguous_format if prepared.is_contiguous() else torch.channels_last
+        images = torch.stack(views).to(prepared.device)
+        images = images.mul(normalize.slope[:, None, None]).add_(normalize.offset[:, None, None])
+        return images.contiguous(memory_format=order)

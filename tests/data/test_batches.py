@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from labkit.data import resident, stream
+from labkit.data import resident
 from labkit.data.batches import Batches
 from labkit.run_folder import LabError
 from labkit.transforms import simclr_view, supervised
@@ -51,7 +51,7 @@ def same(one, other):
 # --- what an epoch holds ---
 
 
-def test_evaluation_serves_every_image_once_in_order_and_normalised():
+def test_evaluation_serves_every_image_once_in_order_and_normalized():
     data, mean, std = split(), torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
     batches = Batches.evaluation(data, 16, mean=mean, std=std, device="cpu")
     out = list(batches.epoch(0))
@@ -69,8 +69,8 @@ def test_training_shuffles_keeps_shapes_static_and_shows_no_image_twice():
         index = torch.cat([b.index for b in out])
         assert len(index.unique()) == 48 and not torch.equal(index, index.sort().values)
         assert torch.equal(torch.cat([b.labels for b in out]), split().labels[index])
-    assert not torch.equal(batches.order(0), batches.order(1))
-    assert not torch.equal(batches.order(0), make(seed=1).order(0))
+    assert not torch.equal(batches.permutation(0), batches.permutation(1))
+    assert not torch.equal(batches.permutation(0), make(seed=1).permutation(0))
 
 
 def test_every_image_of_a_batch_is_augmented_differently():
@@ -82,10 +82,10 @@ def test_every_image_of_a_batch_is_augmented_differently():
 
 def test_seed_epoch_batch_and_view_each_draw_anew():
     batches = make(views=2)
-    drawn = [*batches.drawn(0, 0), *batches.drawn(0, 1), *batches.drawn(1, 0)]
-    drawn += make(seed=1, views=2).drawn(0, 0)
+    drawn = [*batches.augmentation_params(0, 0), *batches.augmentation_params(0, 1), *batches.augmentation_params(1, 0)]
+    drawn += make(seed=1, views=2).augmentation_params(0, 0)
     assert len({one.numpy().tobytes() for one in drawn}) == 8
-    assert torch.equal(make(views=2).drawn(1, 0)[1], drawn[5])
+    assert torch.equal(make(views=2).augmentation_params(1, 0)[1], drawn[5])
 
 
 def test_two_views_are_two_augmentations_of_the_same_images():
@@ -107,6 +107,15 @@ def test_memory_order_is_a_choice_that_changes_no_number(augment, channels_last)
     torch.testing.assert_close(batch.images, other.images, atol=1e-6, rtol=0)
 
 
+def test_a_loop_over_the_batches_is_an_epoch_and_the_next_loop_the_next_one():
+    batches = make()
+    same(list(batches), list(make().epoch(0)))
+    same(list(batches), list(make().epoch(1)))
+    evaluation = Batches.evaluation(split(), 16, device="cpu")
+    for _ in range(2):
+        assert torch.equal(torch.cat([batch.index for batch in evaluation]), torch.arange(50))
+
+
 # --- resume and shards ---
 
 
@@ -125,7 +134,7 @@ def test_workers_and_memory_give_the_same_bits(augment):
     streamed = make(lazy_split(), augment=augment, resident=False, workers=1)
     for epoch in (0, 1):
         same(list(make(augment=augment).epoch(epoch)), list(streamed.epoch(epoch)))
-    assert isinstance(streamed.source, stream.Streamed)
+    assert streamed.stream is not None
 
 
 def test_workers_resume_and_survive_an_abandoned_epoch():
@@ -175,24 +184,24 @@ def test_a_set_that_does_not_fit_is_streamed_and_said_so(monkeypatch, caplog):
     monkeypatch.setattr(resident, "free_bytes", lambda device: 20_000)
     with caplog.at_level(logging.INFO, logger="labkit"):
         big, small = make(workers=0), make(split(count=10), batch_size=5)
-    assert isinstance(big.source, stream.Streamed) and isinstance(small.source, resident.Resident)
+    assert big.stream is not None and small.stream is None
     assert ["streamed by workers" in r.message for r in caplog.records] == [True, False]
 
 
 def test_asking_for_memory_that_is_not_there_warns_and_streams(monkeypatch, caplog):
     monkeypatch.setattr(resident, "free_bytes", lambda device: 1000)
-    assert isinstance(make(resident=True, workers=0).source, stream.Streamed)
+    assert make(resident=True, workers=0).stream is not None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_flipped_copies_are_stored_only_where_there_is_room(monkeypatch):
     need = supervised(8, pad=2).prepared_bytes((50, 3, 8, 8), 1, mirrored=True)
-    sources = []
+    made = []
     for free in (4 * need, 4 * need - 1):
         monkeypatch.setattr(resident, "free_bytes", lambda device, free=free: free)
-        sources.append(make())
-    assert [bool(s.source.prepared.mirror) for s in sources] == [True, False]
-    same(*(list(s.epoch(0)) for s in sources))
+        made.append(make())
+    assert [bool(batches.prepared.mirror) for batches in made] == [True, False]
+    same(*(list(batches.epoch(0)) for batches in made))
 
 
 def test_a_small_lazy_set_is_read_once_a_large_one_never_as_a_whole(monkeypatch):
@@ -200,14 +209,14 @@ def test_a_small_lazy_set_is_read_once_a_large_one_never_as_a_whole(monkeypatch)
     batches = make(data)
     reads = data.images.reads
     list(batches.epoch(0))
-    assert data.images.reads == reads and isinstance(batches.source, resident.Resident)
+    assert data.images.reads == reads and batches.stream is None
     monkeypatch.setattr(resident, "LAZY_LIMIT_BYTES", 100)
-    assert isinstance(make(lazy_split(), workers=0).source, stream.Streamed)
+    assert make(lazy_split(), workers=0).stream is not None
 
 
 def test_plain_images_on_the_cpu_are_not_copied():
     data = split()
-    assert Batches.evaluation(data, 8, device="cpu").source.prepared is data.images
+    assert Batches.evaluation(data, 8, device="cpu").prepared is data.images
 
 
 def test_a_jobs_memory_limit_counts(tmp_path):

@@ -1,5 +1,6 @@
 """`load`, the splits it cuts and the statistics it keeps, for the sets that need no files."""
 
+import inspect
 import subprocess
 import sys
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from labkit import data
-from labkit.data import splits, statistics
+from labkit import data, resolve
+from labkit.data import channel_stats, splits
 from labkit.data.datasets import DATASETS
 from labkit.run_folder import LabError
 
@@ -36,10 +37,21 @@ def skewed(monkeypatch):
     monkeypatch.setitem(DATASETS, "skewed", lambda root, *, image_size, seed: skewed_source())
 
 
-def test_importing_the_package_loads_no_torch():
-    program = "import sys, labkit.data; print('torch' in sys.modules, callable(labkit.data.download))"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert told.split() == ["False", "True"]
+def test_the_names_of_data_sets_and_models_are_read_without_torch():
+    program = (
+        "import sys, labkit.models, labkit.data.datasets; print('torch' in sys.modules, callable(labkit.data.fetch))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_name_stands_for_a_loader(name):
+    assert {"root", "image_size", "seed"} <= set(inspect.signature(resolve(DATASETS[name])).parameters)
+
+
+def test_a_loader_says_whether_mirrored_images_keep_their_class(skewed):
+    assert not data.load("digits").hflip_ok and data.load("skewed").hflip_ok
 
 
 @pytest.mark.parametrize("name", ["shapes", "digits"])
@@ -103,16 +115,16 @@ def test_statistics_match_numpy_on_the_training_images():
 
 def test_statistics_do_not_depend_on_chunks(monkeypatch):
     images = noise(50)
-    whole = statistics.channel_statistics(images)
-    monkeypatch.setattr(statistics, "CHUNK_BYTES", 7 * 192)
-    parts = statistics.channel_statistics(images)
+    whole = channel_stats.channel_statistics(images)
+    monkeypatch.setattr(channel_stats, "CHUNK_BYTES", 7 * 192)
+    parts = channel_stats.channel_statistics(images)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
-def test_kept_statistics_are_read_again_bit_for_bit(tmp_path):
+def test_cached_statistics_are_read_again_bit_for_bit(tmp_path):
     images = noise(9)
-    first = statistics.kept_statistics(images, tmp_path / "s.json")
-    again = statistics.kept_statistics(None, tmp_path / "s.json")  # no images: they cannot have been read
+    first = channel_stats.cached_statistics(images, tmp_path / "s.json")
+    again = channel_stats.cached_statistics(None, tmp_path / "s.json")  # no images: they cannot have been read
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
@@ -144,7 +156,7 @@ def test_digits_are_scikit_learns_and_their_test_split_is_fixed():
     assert everything.mean() / 255 == pytest.approx(ink / 16, abs=0.02)
 
 
-def test_painted_digits_have_colour_and_keep_their_shape():
+def test_painted_digits_have_color_and_keep_their_shape():
     plain, painted = data.load("digits"), data.load("digits", painted=True, difficulty=0.2)
     assert torch.equal(plain.train.labels, painted.train.labels)
     assert (plain.train.images.amax(1) == plain.train.images.amin(1)).all()

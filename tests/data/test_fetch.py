@@ -1,30 +1,21 @@
-"""Downloads from a real server on this machine: whole, resumed, broken off, wrong, and not there at all."""
+"""Downloads from a real server on this machine: whole, broken off, wrong, and not there at all."""
 
 import hashlib
 import io
+import pickle
+import shutil
 import tarfile
 import threading
 import zipfile
-from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 
+import numpy as np
 import pytest
 
 from labkit import data
+from labkit.data import download
+from labkit.data.sources.torchvision_sets import READERS
 from labkit.run_folder import LabError
-
-fetching = import_module("labkit.data.download")  # the module: labkit.data.download itself is the function
-
-
-def tar_of(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
 
 
 def zip_of(files):
@@ -35,35 +26,32 @@ def zip_of(files):
     return stream.getvalue()
 
 
-FILES = {"toy/a.bin": bytes(range(256)) * 400, "toy/b.txt": b"hello"}
-TAR = tar_of(FILES)
+def md5(content):
+    return hashlib.md5(content).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content`; ranges: answers Range requests; stops_after: bytes sent before the line goes dead."""
+    """Serves `content` by the last part of the path; stops_after: bytes sent before the line goes dead."""
 
     daemon_threads = True
-    content, ranges, stops_after = TAR, True, None
+    stops_after = None
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked = []
-        self.url = f"http://127.0.0.1:{self.server_port}/toy.tar.gz"
+        self.content, self.asked, self.url = {}, [], f"http://127.0.0.1:{self.server_port}/"
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        wanted, content = self.headers.get("Range"), self.server.content
-        self.server.asked.append(wanted)
-        begin = int(wanted[6:-1]) if wanted and self.server.ranges else 0
-        if begin >= len(content):
-            return self.send_error(416)
-        self.send_response(206 if begin else 200)
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - begin))
+        name = self.path.rpartition("/")[2]
+        self.server.asked.append(name)
+        if name not in self.server.content:
+            return self.send_error(404)
+        content = self.server.content[name]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[begin : self.server.stops_after])
+        self.wfile.write(content[: self.server.stops_after])
 
     def log_message(self, *arguments):
         pass
@@ -74,140 +62,122 @@ def server(monkeypatch):
     server = Server()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    publish(monkeypatch, TAR, server.url)
     yield server
     server.shutdown()
     server.server_close()
 
 
-def publish(monkeypatch, content, *urls, makes="toy", file="toy.tar.gz"):
-    md5 = hashlib.md5(content).hexdigest()
-    monkeypatch.setitem(fetching.ARCHIVES, "toy", (fetching.Archive(file, md5, urls, makes),))
+@pytest.fixture
+def cifar(server, monkeypatch):
+    """A CIFAR-10 of a few images at the server."""
+    reader = READERS["cifar10"]
+    batch = pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1]})
+    names = pickle.dumps({"label_names": ["a", "b"]})
+    files = {file: batch for file, _ in reader.train_list + reader.test_list} | {"batches.meta": names}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for file, content in files.items():
+            info = tarfile.TarInfo(f"{reader.base_folder}/{file}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    server.content[reader.filename] = stream.getvalue()
+    for part in ("train_list", "test_list"):
+        monkeypatch.setattr(reader, part, [[file, md5(batch)] for file, _ in getattr(reader, part)])
+    monkeypatch.setattr(reader, "meta", reader.meta | {"md5": md5(names)})
+    monkeypatch.setattr(reader, "tgz_md5", md5(stream.getvalue()))
+    monkeypatch.setattr(reader, "url", server.url + reader.filename)
+    return server
 
 
-def whole(root):
-    there = {f"toy/{p.name}": p.read_bytes() for p in (root / "toy").iterdir()}
-    return there.pop(f"toy/{fetching.STAMP}", None) is not None and there == FILES
+TINY = {f"tiny-imagenet-200/{part}": b"x" for part in ("wnids.txt", "words.txt", "train/n1/images/a.JPEG")}
+TINY |= {f"tiny-imagenet-200/val/{part}": b"y" for part in ("images/b.JPEG", "val_annotations.txt")}
 
 
-def leftovers(root):
-    return sorted(p.name for p in root.iterdir() if p.name not in ("toy", "toy.tar.gz"))
+@pytest.fixture
+def tiny(server, monkeypatch):
+    """A Tiny-ImageNet of two files at the server."""
+    server.content["tiny-imagenet-200.zip"] = zip_of(TINY)
+    monkeypatch.setattr(download, "TINY_URL", server.url + "tiny-imagenet-200.zip")
+    monkeypatch.setattr(download, "TINY_MD5", md5(zip_of(TINY)))
+    return server
 
 
-def test_an_archive_is_downloaded_and_unpacked_once(server, tmp_path):
+def refused(name, root, match):
+    """Return the one sentence that fetching ends in."""
+    with pytest.raises(LabError, match=match) as told:
+        data.fetch(name, root)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_cifar_is_downloaded_unpacked_and_readable_and_not_asked_for_again(cifar, tmp_path):
     root = tmp_path / "data"
-    assert data.fetch("toy", root) == root and whole(root) and leftovers(root) == []
-    data.fetch("toy", root)
-    assert server.asked == [None]  # what is there is not asked for again
+    assert not download.is_present("cifar10", root)
+    assert data.fetch("cifar10", root) == root and download.is_present("cifar10", root)
+    assert data.load("cifar10", root=root, val_fraction=0).classes == ["a", "b"]
+    asked = len(cifar.asked)
+    data.fetch("cifar10", root)
+    assert asked > 0 and len(cifar.asked) == asked
 
 
-def test_a_folder_counts_only_when_it_is_complete(server, tmp_path):
-    assert not fetching.is_present("toy", tmp_path)
-    (tmp_path / "toy").mkdir()
-    assert not fetching.is_present("toy", tmp_path)
-    data.fetch("toy", tmp_path)  # an empty folder is filled
-    assert whole(tmp_path) and fetching.is_present("toy", tmp_path)
-    (tmp_path / "toy" / fetching.STAMP).unlink()
-    assert not fetching.is_present("toy", tmp_path)
-    with pytest.raises(LabError, match=r"toy in .* is incomplete; delete .*toy and run"):
-        data.fetch("toy", tmp_path)  # somebody's files are not written over
+def test_a_damaged_cifar_is_fetched_anew(cifar, tmp_path):
+    data.fetch("cifar10", tmp_path)
+    (tmp_path / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"")
+    data.fetch("cifar10", tmp_path)
+    assert len(data.load("cifar10", root=tmp_path, val_fraction=0).train) == 10
 
 
-def test_presence_of_embedded_and_unknown_names():
-    assert fetching.is_present("shapes")
-    with pytest.raises(LabError, match="cifar10"):
-        fetching.is_present("cifar")
+def test_a_broken_connection_is_one_sentence_and_the_next_call_succeeds(cifar, tmp_path):
+    cifar.stops_after = 100
+    refused("cifar10", tmp_path, r"Cannot download cifar10 .*run `labkit fetch cifar10` again")
+    assert not download.is_present("cifar10", tmp_path)
+    cifar.stops_after = None
+    data.fetch("cifar10", tmp_path)
+    assert download.is_present("cifar10", tmp_path)
 
 
-def test_a_server_that_talks_nonsense_is_one_sentence(tmp_path, monkeypatch):
-    def answer(*arguments, **options):
-        raise BadStatusLine("nonsense")
-
-    monkeypatch.setattr("urllib.request.urlopen", answer)
-    publish(monkeypatch, TAR, "http://127.0.0.1:9/toy.tar.gz")
-    with pytest.raises(LabError, match=r"Cannot download .*nonsense"):
-        data.fetch("toy", tmp_path)
-
-
-def test_a_file_that_needs_no_unpacking_stays_as_it_is(server, tmp_path, monkeypatch):
-    publish(monkeypatch, TAR, server.url, makes=None, file="deep/er/toy.gz")
-    data.fetch("toy", tmp_path)
-    data.fetch("toy", tmp_path)
-    assert (tmp_path / "deep/er/toy.gz").read_bytes() == TAR and server.asked == [None]
-
-
-def test_a_zip_is_unpacked_too(server, tmp_path, monkeypatch):
-    server.content = zip_of(FILES)
-    publish(monkeypatch, server.content, server.url)
-    data.fetch("toy", tmp_path)
-    assert whole(tmp_path)
-
-
-def test_a_broken_connection_keeps_what_came_and_the_next_call_asks_for_the_rest(server, tmp_path):
-    server.stops_after = 300
-    with pytest.raises(LabError, match=r"MiB so far are kept; run `labkit fetch toy` on a") as t:
-        data.fetch("toy", tmp_path)
-    assert "\n" not in str(t.value) and not (tmp_path / "toy.tar.gz").exists()
-    assert (tmp_path / "toy.tar.gz.part").read_bytes() == TAR[:300]
-    server.stops_after = None
-    data.fetch("toy", tmp_path)
-    assert server.asked == [None, "bytes=300-"] and whole(tmp_path) and leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("ranges", [True, False])
-def test_somebodys_own_half_download_is_continued_or_begun_again(server, tmp_path, ranges):
-    server.ranges = ranges
-    (tmp_path / "toy.tar.gz").write_bytes(TAR[:500])
-    data.fetch("toy", tmp_path)
-    assert server.asked == ["bytes=500-"] and whole(tmp_path)
-
-
-def test_a_complete_part_only_has_to_be_renamed(server, tmp_path):
-    (tmp_path / "toy.tar.gz.part").write_bytes(TAR)
-    data.fetch("toy", tmp_path)
-    assert whole(tmp_path)
-
-
-@pytest.mark.parametrize("part", [b"", b"x" * 500])
-def test_a_wrong_checksum_deletes_the_file_and_says_so(server, tmp_path, monkeypatch, part):
-    if part:  # a half download of something else
-        (tmp_path / "toy.tar.gz.part").write_bytes(part)
-    else:  # the server has something else
-        publish(monkeypatch, b"something else", server.url)
-    with pytest.raises(LabError, match=r"has checksum .* instead of .*run `labkit fetch toy` again") as told:
-        data.fetch("toy", tmp_path)
-    assert "\n" not in str(told.value) and list(tmp_path.iterdir()) == []
+def test_a_wrong_checksum_is_one_sentence_and_nothing_is_unpacked(cifar, tmp_path):
+    cifar.content["cifar-10-python.tar.gz"] += b"!"
+    refused("cifar10", tmp_path, r"Cannot download cifar10 \(.*corrupted\); run `labkit fetch cifar10` again")
+    assert not (tmp_path / "cifar-10-batches-py").exists()
 
 
 def test_no_network_is_one_sentence_that_names_the_login_node(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    publish(monkeypatch, TAR, "http://127.0.0.1:9/toy.tar.gz")  # nobody listens there
-    with pytest.raises(LabError, match=r"Cannot download .* e.g. a login node") as told:
-        data.fetch("toy", tmp_path)
-    assert "\n" not in str(told.value)
+    monkeypatch.setattr(READERS["cifar10"], "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
+    monkeypatch.setattr(READERS["mnist"], "mirrors", ["http://127.0.0.1:9/", "http://127.0.0.1:9/"])
+    for name in ("cifar10", "mnist"):
+        refused(name, tmp_path, rf"Cannot download {name} .*refused.* e.g. a login node")
 
 
-def test_the_second_mirror_is_tried(server, tmp_path, monkeypatch):
-    publish(monkeypatch, TAR, "http://127.0.0.1:9/toy.tar.gz", server.url)
-    data.fetch("toy", tmp_path)
-    assert whole(tmp_path)
+def test_tiny_imagenet_is_there_only_once_it_is_whole(tiny, tmp_path, monkeypatch):
+    data.fetch("tiny_imagenet", tmp_path)
+    assert download.is_present("tiny_imagenet", tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["tiny-imagenet-200", "tiny-imagenet-200.zip"]
+    asked = len(tiny.asked)
+    data.fetch("tiny_imagenet", tmp_path)
+    assert len(tiny.asked) == asked
+    (tmp_path / "tiny-imagenet-200" / "words.txt").unlink()
+    refused("tiny_imagenet", tmp_path, r"incomplete or damaged; delete .*tiny-imagenet-200 and run")
+    shutil.rmtree(tmp_path / "tiny-imagenet-200")
+
+    def stop(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(download.os, "replace", stop)
+    refused("tiny_imagenet", tmp_path, r"Cannot write .*: the disk \(or your quota\) is full")
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny-imagenet-200.zip"]
 
 
-def test_an_archive_never_leaves_half_a_folder_nor_writes_outside(server, tmp_path, monkeypatch):
-    for content in (tar_of({"other/a": b"1"}), tar_of({"../escaped": b"1"}), b"no archive at all"):
-        server.content = content
-        publish(monkeypatch, content, server.url)
-        with pytest.raises(LabError, match="delete it and run `labkit fetch toy` again"):
-            data.fetch("toy", tmp_path / "data")
-        assert leftovers(tmp_path / "data") == [] and not (tmp_path / "data" / "toy").exists()
-        (tmp_path / "data" / "toy.tar.gz").unlink()
-    assert not (tmp_path / "escaped").exists()
-
-
-def test_a_place_that_cannot_be_written_is_one_sentence(server, tmp_path):
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "data").write_text("a file, not a folder")
-    with pytest.raises(LabError, match=r"Cannot write toy to .*data is a file, not a folder: choose another"):
-        data.fetch("toy", tmp_path / "data")
+    refused("cifar10", tmp_path / "data", r"Cannot write .*data: it, or a folder above it, is a file.*LABKIT_DATA")
+
+
+def test_presence_of_embedded_and_unknown_names():
+    assert download.is_present("shapes")
+    with pytest.raises(LabError, match="cifar10"):
+        download.is_present("cifar")
 
 
 @pytest.mark.parametrize(
@@ -229,10 +199,10 @@ def test_names_that_cannot_be_fetched(name, said):
         ({"corpus": "tiny_imagenet"}, "labkit fetch tiny_imagenet"),
     ],
 )
-def test_a_run_whose_data_is_not_there_is_told_what_to_do(values, told, tmp_path, monkeypatch):
+def test_a_run_whose_data_is_not_there_is_refused_with_the_next_step(values, told, tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
     with pytest.raises(LabError, match=told):
-        fetching.require(values)
-    told_where = values | {"data_dir": "/some", "corpus_dir": "/where"}
-    for fine in ({}, {"dataset": "shapes"}, told_where, {"dataset": None}):
-        fetching.require(fine)
+        download.require(values)
+    with_paths = values | {"data_dir": "/some", "corpus_dir": "/where"}
+    for fine in ({}, {"dataset": "shapes"}, with_paths, {"dataset": None}):
+        download.require(fine)

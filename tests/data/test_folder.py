@@ -14,16 +14,16 @@ from labkit.data import cache, decode
 from labkit.run_folder import LabError
 
 
-def colour_of(label, number):
+def color_of(label, number):
     return (40 * label + 20, 6 * number + 10, 90)
 
 
 def write_tree(root, *, classes=("cat", "dog"), count=6, size=(16, 16), suffix=".png"):
-    """Write images of one flat colour that tells their class and number."""
+    """Write images of one flat color that tells their class and number."""
     for label, name in enumerate(classes):
         (root / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            Image.new("RGB", size, colour_of(label, number)).save(root / name / f"{number:02d}{suffix}")
+            Image.new("RGB", size, color_of(label, number)).save(root / name / f"{number:02d}{suffix}")
     return root
 
 
@@ -54,7 +54,7 @@ def test_every_image_keeps_its_pixels_and_its_class(tree):
     for split in (d.train, d.val, d.test):
         for image, label in zip(split.images, split.labels, strict=True):
             number = (int(image[1, 0, 0]) - 10) // 6
-            assert image[:, 0, 0].tolist() == list(colour_of(int(label), number))
+            assert image[:, 0, 0].tolist() == list(color_of(int(label), number))
             assert (image == image[:, :1, :1]).all()
 
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tree, tmp_p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "append", fills_up)
-    with pytest.raises(LabError, match=r"disk .* is full; free some space there or set LABKIT_DATA"):
+    with pytest.raises(LabError, match=r"disk .* is full; free some space and start again"):
         data.load("folder", root=tree, val_fraction=0)
     monkeypatch.setattr(cache, "append", append)
     assert not list((tmp_path / "data").rglob("*images.npy*"))
@@ -291,5 +291,5 @@ def test_too_little_space_is_said_before_hours_of_decoding(tree, monkeypatch, de
 
 def test_parts_that_do_not_fill_a_cache_are_our_own_mistake_and_leave_nothing(tmp_path):
     with pytest.raises(AssertionError, match="do not fill"):
-        cache.kept(tmp_path / "x" / "y.npy", (3, 1, 2, 2), lambda: [np.zeros((2, 1, 2, 2), np.uint8)])
+        cache.memmap_cache(tmp_path / "x" / "y.npy", (3, 1, 2, 2), lambda: [np.zeros((2, 1, 2, 2), np.uint8)])
     assert not list((tmp_path / "x").iterdir())

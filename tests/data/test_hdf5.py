@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import select
+import signal
 
 import h5py
 import numpy as np
@@ -75,13 +77,16 @@ def test_a_forked_process_opens_its_own_handle(path, arrays):
     _ = images[0]
     parents = images._opened
     reader, writer = os.pipe()
-    if os.fork() == 0:
+    if (child := os.fork()) == 0:
+        torch.set_num_threads(1)  # as a DataLoader's worker does: OpenMP's threads do not survive a fork
         right = torch.equal(images[torch.tensor([9, 4])], torch.from_numpy(arrays["images-train"][[9, 4]]))
         own = images._opened[0] == os.getpid() and images._opened is not parents
         os.write(writer, b"y" if right and own else b"n")
         os._exit(0)
-    os.wait()
-    assert os.read(reader, 1) == b"y"
+    answered, _, _ = select.select([reader], [], [], 60)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert answered and os.read(reader, 1) == b"y"
     assert images._opened is parents
 
 

@@ -29,7 +29,7 @@ def histogram(images, bins=16):
 
 
 def edge_distances(images):
-    """Return a fixed feature that sees shape, neither colour nor place nor turn.
+    """Return a fixed feature that sees shape, neither color nor place nor turn.
 
     The autocorrelation of the gray image's edges, averaged over directions: (N, 32).
     """
@@ -142,7 +142,7 @@ def test_other_sizes_show_the_same_kind_of_image(size):
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
 def test_foreground_and_background_keep_their_contrast(difficulty):
     least = shapes.nuisances(difficulty).contrast
-    back, fore = shapes.colours(4000, least=least, generator=shapes.generator_for(5))
+    back, fore = shapes.colors(4000, least=least, generator=shapes.generator_for(5))
     luma = torch.tensor(shapes.LUMA)
     assert ((fore - back) @ luma).abs().min() >= least - 1e-6
     assert least >= 0.15
@@ -154,7 +154,7 @@ def test_difficulty_only_adds_nuisance():
     assert hard.turn == pytest.approx(torch.pi) and hard.noise > easy.noise and hard.contrast < easy.contrast
 
 
-def test_colour_alone_is_at_chance(corpus):
+def test_color_alone_is_at_chance(corpus):
     train, test = corpus.train, corpus.test
     for feature in (lambda x: x.float().mean((2, 3)), histogram):
         told = linear_accuracy(feature(train.images), train.labels, feature(test.images), test.labels)
@@ -162,7 +162,7 @@ def test_colour_alone_is_at_chance(corpus):
 
 
 def test_shape_tells_the_class(corpus):
-    """A linear model on edges, which sees neither colour nor place nor turn, does well."""
+    """A linear model on edges, which sees neither color nor place nor turn, does well."""
     train, test = corpus.train, corpus.test
     x, x_test = edge_distances(train.images), edge_distances(test.images)
     told = linear_accuracy(x, train.labels, x_test, test.labels)

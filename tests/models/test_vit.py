@@ -9,7 +9,7 @@ from torch import nn
 
 from labkit.models import build
 from labkit.models.backbones import dinov3_tiny
-from labkit.models.vit import Attention, PatchEmbedding, cut_patches, sine_cosine_positions, vit
+from labkit.models.vit import Attention, PatchEmbedding, sine_cosine_positions, to_patches, vit
 from labkit.run_folder import LabError
 
 
@@ -74,7 +74,7 @@ def test_local_attention_is_softmax_over_the_other_tokens_at_a_learned_temperatu
 
 def test_patches_are_the_squares_of_the_image_in_reading_order():
     images = torch.arange(2 * 3 * 8 * 8.0).view(2, 3, 8, 8)
-    patches = cut_patches(images, 4)
+    patches = to_patches(images, 4)
     for n, (row, column) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
         square = images[:, :, row : row + 4, column : column + 4]
         assert torch.equal(patches[:, n], square.permute(0, 2, 3, 1).flatten(1))

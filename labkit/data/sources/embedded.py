@@ -10,11 +10,11 @@ from torch import Tensor
 
 from labkit.data.sources import shapes as renderer
 from labkit.data.sources.outlines import outlines
-from labkit.data.splits import Source, Split, cut
+from labkit.data.splits import Source, Split, train_val_split
 from labkit.run_folder import LabError, unknown_name
 
 CLASS_SETS = ("corpus", "probe", "glyphs")
-TRAIN, TEST, COLOUR = 1, 2, 3  # first number of a drawing's seed: no two uses share random numbers
+TRAIN, TEST, COLOR = 1, 2, 3  # first number of a drawing's seed: no two uses share random numbers
 TEST_SEED = 0  # the test split is the same for every seed: scores of several seeds are then comparable
 
 
@@ -51,17 +51,22 @@ def shapes(
 def digits(root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7) -> Source:
     """Read 1,797 real handwritten digits (Alpaydin & Kaynak 1998), 8x8 pixels enlarged; a fifth is test.
 
-    painted: give them the random colours, texture and noise of `shapes` at this difficulty.
+    painted: give them the random colors, texture and noise of `shapes` at this difficulty.
     """
     _check_difficulty(difficulty)
     ink, labels = _read_digits(_check_size(image_size))
-    pool, test = cut(labels, 0.2, seed=TEST_SEED)
+    pool, test = train_val_split(labels, 0.2, seed=TEST_SEED)
 
     def finish(rows: Tensor, name: str, *path: int) -> Split:
-        return Split(_colour(ink[rows], painted, difficulty, path), labels[rows], name)
+        return Split(_color(ink[rows], painted, difficulty, path), labels[rows], name)
 
-    train = finish(pool, "train", COLOUR, TRAIN, seed)
-    return Source([str(k) for k in range(10)], train, lambda: finish(test, "test", COLOUR, TEST, TEST_SEED))
+    train = finish(pool, "train", COLOR, TRAIN, seed)
+    return Source(
+        [str(k) for k in range(10)],
+        train,
+        lambda: finish(test, "test", COLOR, TEST, TEST_SEED),
+        hflip_ok=False,  # a mirrored digit is none
+    )
 
 
 def _read_digits(size: int) -> tuple[Tensor, Tensor]:
@@ -78,13 +83,13 @@ def _digits_table() -> Tensor:
     It is read without importing scikit-learn, which takes as long as training on the digits.
     """
     package = find_spec("sklearn")
-    if package is None:
+    if package is None or package.origin is None:
         raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
     file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
 
 
-def _colour(ink: Tensor, painted: bool, difficulty: float, path: tuple[int, ...]) -> Tensor:
+def _color(ink: Tensor, painted: bool, difficulty: float, path: tuple[int, ...]) -> Tensor:
     if not painted:
         gray = ink.mul(255).round().to(torch.uint8)
         return gray[:, None].repeat(1, 3, 1, 1)

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from labkit.data.cache import cache_folder, kept
+from labkit.data.cache import cache_folder, memmap_cache
 from labkit.data.decode import SUFFIXES, decoded, native_size
-from labkit.data.splits import Source, Split, cut
+from labkit.data.splits import Source, Split, train_val_split
 from labkit.run_folder import LabError
 
 TEST_SEED = 0  # the test images are the same for every seed
@@ -30,8 +30,8 @@ class Listing:
     stamps: list[str]
 
     def take(self, rows: Tensor) -> "Listing":
-        rows = rows.tolist()
-        return Listing([self.files[i] for i in rows], self.labels[rows], [self.stamps[i] for i in rows])
+        chosen = rows.tolist()
+        return Listing([self.files[i] for i in chosen], self.labels[rows], [self.stamps[i] for i in chosen])
 
     @cached_property
     def facts(self) -> str:
@@ -42,7 +42,7 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
     """Open a tree `root/<class>/*.jpg`, or `root/train/<class>/...` beside `root/test` (and `root/val`).
 
     test_fraction: the part of a tree without train and test folders that becomes the test split; it is
-    chosen by the files alone, never by the seed. Images are scaled to image_size (shorter side, middle cut
+    chosen by the files alone, never by the seed. Images are scaled to image_size (shorter side, middle cropped
     out), which may be None where all are squares of one size.
     """
     if root is None:
@@ -61,7 +61,7 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
 
 
 def _is_split(root: Path) -> bool:
-    """Say whether train is a part with classes of its own; a class may be called train, too."""
+    """Return whether train is a part with classes of its own; a class may be called train, too."""
     if _folders(root / "train"):
         return True
     if {"train"} <= set(_folders(root)) <= {"train", "val", "test"}:
@@ -92,7 +92,7 @@ def _open_by_folders(root: Path, image_size: int | None) -> Source:
 def _open_by_fraction(root: Path, image_size: int | None, test_fraction: float) -> Source:
     classes = class_names(root)
     everything = listing(root, classes)
-    pool, test = (everything.take(rows) for rows in cut(everything.labels, test_fraction, seed=TEST_SEED))
+    pool, test = (everything.take(rows) for rows in train_val_split(everything.labels, test_fraction, seed=TEST_SEED))
     if not len(test.files):
         raise LabError(f"{root} holds too few images for a test split; add some or raise test_fraction.")
     opened = Opener(root.name, image_size or native_size(root / pool.files[0]), exact=image_size is None)
@@ -122,7 +122,7 @@ class Opener:
             paths = [f"{root}{os.sep}{file}" for file in found.files]
             return decoded(paths, size=self.size, exact=self.exact, text=f"Decoding {self.name} {name}")
 
-        return Split(kept(self.folder(found) / "images.npy", shape, parts), found.labels, name)
+        return Split(memmap_cache(self.folder(found) / "images.npy", shape, parts), found.labels, name)
 
 
 def class_names(root: Path) -> list[str]:
@@ -134,13 +134,11 @@ def class_names(root: Path) -> list[str]:
 
 
 def _folders(root: Path) -> list[str]:
-    if not root.is_dir():
-        return []
     try:
-        names = [name for name in os.listdir(root) if not name.startswith(".")]
+        names = os.listdir(root) if root.is_dir() else []
     except OSError as error:
         raise _unusable(error) from error
-    return sorted(name for name in names if os.path.isdir(root / name))  # a broken link is none
+    return sorted(name for name in names if name[0] != "." and os.path.isdir(root / name))  # a broken link is none
 
 
 def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
@@ -164,17 +162,8 @@ def walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
 
     Raises LabError, naming it, for a broken link, links in a circle and what may not be read.
     """
-    if not os.path.isdir(path):
-        return
     try:
-        yield from _walk(path, prefix)
-    except OSError as error:
-        raise _unusable(error) from error
-
-
-def _walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
-    with os.scandir(path) as entries:
-        for entry in entries:  # at 60,000 files every microsecond counts
+        for entry in os.scandir(path) if os.path.isdir(path) else ():  # at 60,000 files every microsecond counts
             name = entry.name
             if name[0] == ".":
                 continue
@@ -184,7 +173,9 @@ def _walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
                     yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns}"
                     continue
             if entry.is_dir():
-                yield from _walk(entry.path, f"{prefix}{os.sep}{name}")
+                yield from walk(entry.path, f"{prefix}{os.sep}{name}")
+    except OSError as error:
+        raise _unusable(error) from error
 
 
 def _unusable(error: OSError) -> LabError:

@@ -1,4 +1,4 @@
-"""Sets larger than memory: HDF5 files whose images are read when they are asked for, in whatever process."""
+"""Sets larger than memory: HDF5 files whose images are read when they are used, in whatever process."""
 
 import os
 from pathlib import Path
@@ -21,6 +21,7 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
     """
     path = _find(root)
     train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)
+    assert train.labels is not None  # else _labelled has raised
     count = num_classes or int(train.labels.max()) + 1
     stamp = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
     return Source(

@@ -39,51 +39,9 @@ def sector(x, y, folds: int) -> tuple[Tensor, Tensor]:
     return radius * angle.sin(), radius * angle.cos()
 
 
-# the corpus
-
-
-def circle(x, y):
-    return torch.hypot(x, y) - 0.8
-
-
-def square(x, y):
-    return box(x, y, 0.72, 0.72)
-
-
-def triangle(x, y):
-    return torch.maximum(x.abs() * 0.866 + y * 0.5, -y) - 0.52
-
-
 def star(x, y):
     x, y = sector(x, y, 5)
     return x * 0.9366 + (y - 1.05) * 0.3505  # the line from the tip to the notch between two tips
-
-
-def cross(x, y):
-    return union(box(x, y, 0.26, 0.9), box(x, y, 0.9, 0.26))
-
-
-def ring(x, y):
-    return (torch.hypot(x, y) - 0.72).abs_() - 0.2
-
-
-def crescent(x, y):
-    return torch.maximum(torch.hypot(x + 0.15, y) - 0.95, 0.78 - torch.hypot(x - 0.32, y))
-
-
-def bars(x, y):
-    return box(x - 0.62 * torch.round(x / 0.62).clamp_(-1, 1), y, 0.17, 0.85)
-
-
-def half_disc(x, y):
-    return torch.maximum(torch.hypot(x, y + 0.42) - 1.0, -(y + 0.42))
-
-
-def letter_l(x, y):
-    return union(box(x + 0.38, y, 0.24, 0.9), box(x - 0.06, y + 0.66, 0.68, 0.24))
-
-
-# the probe
 
 
 def ellipse(x, y):
@@ -92,21 +50,9 @@ def ellipse(x, y):
     return level * (level - 1) / torch.hypot(x / a**2, y / b**2).clamp_min_(1e-3)
 
 
-def hourglass(x, y):
-    return torch.maximum(y.abs() - 0.85, (x.abs() - y.abs() * 0.9 - 0.05) * 0.74)
-
-
-def letter_t(x, y):
-    return union(box(x, y - 0.62, 0.8, 0.23), box(x, y + 0.12, 0.23, 0.76))
-
-
 def letter_z(x, y):
     slanted = segment(x, y, (0.55, 0.6), (-0.55, -0.6)) - 0.2
     return union(box(x, y.abs() - 0.66, 0.76, 0.19), torch.maximum(slanted, y.abs() - 0.85))
-
-
-def letter_u(x, y):
-    return union(box(x.abs() - 0.56, y, 0.22, 0.85), box(x, y + 0.63, 0.78, 0.22))
 
 
 def propeller(x, y):
@@ -120,41 +66,29 @@ def astroid(x, y):
     return torch.maximum(1.1 - torch.hypot(x - 1.1, y - 1.1), torch.maximum(x, y) - 1.1)
 
 
-def frame(x, y):
-    return box(x, y, 0.62, 0.62).abs_() - 0.17
-
-
-def pacman(x, y):
-    return torch.maximum(torch.hypot(x, y) - 0.9, x * 0.6 - y.abs() * 0.8)
-
-
-def dots(x, y):
-    return torch.hypot(x.abs() - 0.55, y.abs() - 0.55) - 0.33
-
-
 CORPUS = {
-    "circle": circle,
-    "square": square,
-    "triangle": triangle,
+    "circle": lambda x, y: torch.hypot(x, y) - 0.8,
+    "square": lambda x, y: box(x, y, 0.72, 0.72),
+    "triangle": lambda x, y: torch.maximum(x.abs() * 0.866 + y * 0.5, -y) - 0.52,
     "star": star,
-    "cross": cross,
-    "ring": ring,
-    "crescent": crescent,
-    "bars": bars,
-    "half disc": half_disc,
-    "L": letter_l,
+    "cross": lambda x, y: union(box(x, y, 0.26, 0.9), box(x, y, 0.9, 0.26)),
+    "ring": lambda x, y: (torch.hypot(x, y) - 0.72).abs_() - 0.2,
+    "crescent": lambda x, y: torch.maximum(torch.hypot(x + 0.15, y) - 0.95, 0.78 - torch.hypot(x - 0.32, y)),
+    "bars": lambda x, y: box(x - 0.62 * torch.round(x / 0.62).clamp_(-1, 1), y, 0.17, 0.85),
+    "half disc": lambda x, y: torch.maximum(torch.hypot(x, y + 0.42) - 1.0, -(y + 0.42)),
+    "L": lambda x, y: union(box(x + 0.38, y, 0.24, 0.9), box(x - 0.06, y + 0.66, 0.68, 0.24)),
 }
 PROBE = {
     "ellipse": ellipse,
-    "hourglass": hourglass,
-    "T": letter_t,
+    "hourglass": lambda x, y: torch.maximum(y.abs() - 0.85, (x.abs() - y.abs() * 0.9 - 0.05) * 0.74),
+    "T": lambda x, y: union(box(x, y - 0.62, 0.8, 0.23), box(x, y + 0.12, 0.23, 0.76)),
     "Z": letter_z,
-    "U": letter_u,
+    "U": lambda x, y: union(box(x.abs() - 0.56, y, 0.22, 0.85), box(x, y + 0.63, 0.78, 0.22)),
     "propeller": propeller,
     "astroid": astroid,
-    "frame": frame,
-    "pacman": pacman,
-    "dots": dots,
+    "frame": lambda x, y: box(x, y, 0.62, 0.62).abs_() - 0.17,
+    "pacman": lambda x, y: torch.maximum(torch.hypot(x, y) - 0.9, x * 0.6 - y.abs() * 0.8),
+    "dots": lambda x, y: torch.hypot(x.abs() - 0.55, y.abs() - 0.55) - 0.33,
 }
 
 
@@ -189,19 +123,20 @@ def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]
 @cache
 def glyph_strokes(count: int = GLYPHS) -> tuple[tuple, ...]:
     """Return `count` different glyphs, each a tuple of strokes ((x0, y0), (x1, y1)) on the grid 0, 1, 2."""
-    chooser, seen, glyphs = random.Random(2002), set(), []
+    chooser = random.Random(2002)
+    glyphs: list[tuple] = []
     while len(glyphs) < count:
         strokes = _grow(chooser)
         canonical = min(stroke_symmetries(strokes))
-        if canonical not in seen:
-            seen.add(canonical)
+        if canonical not in glyphs:
             glyphs.append(canonical)
     return tuple(glyphs)
 
 
 def _grow(chooser: random.Random) -> frozenset:
-    """Return four or five connected strokes between neighbouring grid points."""
-    points, strokes, wanted = {(0, 0)}, set(), chooser.choice((4, 5))
+    """Return four or five connected strokes between neighboring grid points."""
+    points, wanted = {(0, 0)}, chooser.choice((4, 5))
+    strokes: set[frozenset] = set()
     while len(strokes) < wanted:
         x, y = start = chooser.choice(sorted(points))
         end = (x + chooser.randint(-1, 1), y + chooser.randint(-1, 1))
@@ -212,7 +147,7 @@ def _grow(chooser: random.Random) -> frozenset:
 
 
 def glyph(strokes: tuple):
-    """Return the outline function of one glyph, centred."""
+    """Return the outline function of one glyph, centered."""
     points = [point for stroke in strokes for point in stroke]
     middle = [(max(values) + min(values)) / 2 for values in zip(*points, strict=True)]
     placed = [[tuple(0.72 * (v - m) for v, m in zip(p, middle, strict=True)) for p in s] for s in strokes]

@@ -1,4 +1,4 @@
-"""The renderer of `shapes`: places, turns, colours and textures an outline, for many images at a time.
+"""The renderer of `shapes`: places, turns, colors and textures an outline, for many images at a time.
 
 One renderer draws all class sets, so that they differ in shape alone.
 """
@@ -25,14 +25,14 @@ class Nuisances:
     shift: float  # largest offset, as a part of the free margin
     size: tuple[float, float]  # radius, in half images
     stretch: float  # largest log aspect ratio
-    contrast: float  # least luminance difference between the two colours
+    contrast: float  # least luminance difference between the two colors
     gradient: float
     grating: float
     noise: float
 
 
 def nuisances(difficulty: float) -> Nuisances:
-    """Return the nuisances at a difficulty of 0 (upright, centred, plain) to 1."""
+    """Return the nuisances at a difficulty of 0 (upright, centered, plain) to 1."""
     d = difficulty
     return Nuisances(
         turn=math.pi * min(1.0, 2 * d),
@@ -56,13 +56,13 @@ def uniform(generator: torch.Generator, low: float, high: float, *shape: int) ->
 
 
 def grid(image_size: int) -> tuple[Tensor, Tensor]:
-    """Return the pixel centres x (1, 1, W) and y (1, H, 1) in [-1, 1], y upwards."""
-    centres = (torch.arange(image_size) + 0.5) * (2 / image_size) - 1
-    return centres.view(1, 1, -1), -centres.view(1, -1, 1)
+    """Return the pixel centers x (1, 1, W) and y (1, H, 1) in [-1, 1], y upwards."""
+    centers = (torch.arange(image_size) + 0.5) * (2 / image_size) - 1
+    return centers.view(1, 1, -1), -centers.view(1, -1, 1)
 
 
 def area(outline: Callable) -> float:
-    """Return the area of an outline, so that no class can be told by how many pixels it covers."""
+    """Return the area of an outline, so that no class can be recognized by how many pixels it covers."""
     x, y = grid(96)
     return float((outline(x * 1.4 + 0 * y, y * 1.4 + 0 * x) < 0).float().mean()) * 2.8**2
 
@@ -80,7 +80,7 @@ def cover(outline: Callable, count: int, *, image_size: int, n: Nuisances, gener
     return distance.mul_(-size * image_size / 2).add_(0.5).clamp_(0, 1)
 
 
-def colours(count: int, *, least: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def colors(count: int, *, least: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return background and foreground, (N, 3) in [0, 1]: luminances differ by at least `least` (<= 0.5)."""
     luma = torch.tensor(LUMA)
     back = torch.rand(count, 3, generator=generator)
@@ -102,9 +102,9 @@ def texture(count: int, *, image_size: int, n: Nuisances, generator: torch.Gener
 
 
 def paint(coverage: Tensor, *, difficulty: float, generator: torch.Generator) -> Tensor:
-    """Return coloured, textured, noisy images, uint8 (N, 3, H, W), of shapes that cover (N, H, W)."""
+    """Return colored, textured, noisy images, uint8 (N, 3, H, W), of shapes that cover (N, H, W)."""
     count, image_size, n = len(coverage), coverage.shape[-1], nuisances(difficulty)
-    back, fore = (c[:, :, None, None] for c in colours(count, least=n.contrast, generator=generator))
+    back, fore = (c[:, :, None, None] for c in colors(count, least=n.contrast, generator=generator))
     ground = texture(count, image_size=image_size, n=n, generator=generator)
     figure = texture(count, image_size=image_size, n=n, generator=generator)
     brightness = ground.add_(figure.sub_(ground).mul_(coverage))[:, None]  # (N, 1, H, W)

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 
-from labkit.data.download import absent
+from labkit.data.download import FILES, unusable
 from labkit.data.sources.folder import Listing, Opener, listing
 from labkit.data.splits import Source
 from labkit.run_folder import LabError, data_dir
 
-FOLDER = "tiny-imagenet-200"
 ADVICE = "run `labkit fetch tiny_imagenet` on a login node"
 
 
@@ -33,10 +32,11 @@ def tiny_imagenet(root, *, image_size: int | None, seed: int) -> Source:
 
 def find(root: Path) -> Path:
     """Return the folder that holds wnids.txt; raise LabError where the set is missing or incomplete."""
-    root = root / FOLDER if (root / FOLDER).is_dir() else root
+    inner = root / FILES["tiny_imagenet"][0]
+    root = inner if inner.is_dir() else root
     if not (root / "wnids.txt").is_file():
-        raise absent("tiny_imagenet", root)
-    for part in ("words.txt", "train", "val/images", "val/val_annotations.txt"):
+        raise unusable("tiny_imagenet", root)
+    for part in FILES["tiny_imagenet"][1]:
         if not (root / part).exists():
             raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")
     return root

@@ -10,8 +10,7 @@ TRIES = 10  # as many as torchvision makes before it falls back to a central cro
 
 
 def draw_crops(count: int, image: tuple[int, int], generator, *, area, aspect) -> Tensor:
-    """Return (count, 4) float32 top, left, height, width: torchvision's RandomResizedCrop.get_params,
-    batched.
+    """Return (count, 4) float32 top, left, height, width: torchvision's RandomResizedCrop.get_params, batched.
 
     image: (height, width) in pixels; area: range of the crop's share of the image; aspect: range of
     width/height. Of ten tries the first that fits counts; where none does, the largest central crop in the
@@ -31,10 +30,11 @@ def draw_crops(count: int, image: tuple[int, int], generator, *, area, aspect) -
     top = (place[:, 0] * (height - tall + 1)).floor()
     left = (place[:, 1] * (width - wide + 1)).floor()
     crops = torch.stack([top, left, tall, wide], 1)
-    return torch.where(fits.any(1, keepdim=True), crops, central_crop(image, aspect))
+    return torch.where(fits.any(1, keepdim=True), crops, central_crop(image, tuple(aspect)))
 
 
-def central_crop(image: tuple[int, int], aspect) -> Tensor:
+@lru_cache(maxsize=16)
+def central_crop(image: tuple[int, int], aspect: tuple[float, float]) -> Tensor:
     """Return (4,) top, left, height, width of the largest central crop whose aspect is in range."""
     height, width = image
     if width / height < aspect[0]:
@@ -62,43 +62,28 @@ class Axis:
     def __init__(self, start: Tensor, length, *, sides, mirror=None, cubic=False, sigma=None, kernel=3):
         self.side, self.out = sides
         self.cubic, self.reduces = cubic, self.side > self.out
+        # Triangles that only enlarge: holding the center inside the crop cuts them off, and they sum to 1.
+        self.simple = not (self.reduces or cubic)
         self.start, self.end = start[:, None], (start + length)[:, None]
         self.step = (length / self.out)[:, None]
-        centre = self.start + (torch.arange(self.out, device=start.device) + 0.5) * self.step  # (B, out)
+        center = self.start + (torch.arange(self.out, device=start.device) + 0.5) * self.step  # (B, out)
         if mirror is not None:
-            centre = torch.where(mirror[:, None], self.start + self.end - centre, centre)
-        if self.simple:
-            centre = centre.clamp(self.start + 0.5, self.end - 0.5)
-        self.centre = centre
+            center = torch.where(mirror[:, None], self.start + self.end - center, center)
+        self.center = center.clamp(self.start + 0.5, self.end - 0.5) if self.simple else center
         self.pixel = torch.arange(self.side, device=start.device) + 0.5
         self.kernels = None if sigma is None else blur_kernels(sigma, kernel)
 
-    @property
-    def simple(self) -> bool:
-        """Whether triangles only enlarge: then to hold the centre inside is to cut them off and sum to 1."""
-        return not (self.reduces or self.cubic)
-
     def matrix(self, part: slice) -> Tensor:
         """Return the matrices (B, out, side) of some images."""
-        weights = self._weights(part)
-        if self.kernels is None:
-            return weights
-        return blur_matrix(self.kernels[part], self.out) @ weights
-
-    def _weights(self, part: slice) -> Tensor:
-        distance = torch.sub(self.pixel, self.centre[part, :, None]).abs_()
-        if self.simple:
-            return _triangle(distance)
+        distance = torch.sub(self.pixel, self.center[part, :, None]).abs_()
         if self.reduces:
             distance.div_(self.step[part, None].clamp(min=1))
-        inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])  # (B, side)
-        weights = (_cubic if self.cubic else _triangle)(distance).mul_(inside[:, None].float())
-        return weights.div_(weights.sum(2, keepdim=True))
-
-
-def _triangle(distance: Tensor) -> Tensor:
-    """Return max(0, 1 - t) of t >= 0, in place."""
-    return distance.neg_().add_(1).clamp_(min=0)
+        weights = _cubic(distance) if self.cubic else distance.neg_().add_(1).clamp_(min=0)  # max(0, 1 - t)
+        if not self.simple:
+            inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])  # (B, side)
+            weights.mul_(inside[:, None].float())
+            weights.div_(weights.sum(2, keepdim=True))
+        return weights if self.kernels is None else blur_matrix(self.kernels[part], self.out) @ weights
 
 
 def _cubic(distance: Tensor) -> Tensor:
@@ -115,7 +100,7 @@ def blur_size(side: int) -> int:
 
 
 def blur_kernels(sigma: Tensor, kernel: int) -> Tensor:
-    """Return (B, kernel) Gaussian weights that sum to 1; where sigma is 0, all weight is on the centre."""
+    """Return (B, kernel) Gaussian weights that sum to 1; where sigma is 0, all weight is on the center."""
     away = torch.arange(kernel, device=sigma.device) - kernel // 2
     weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)
     return weights / weights.sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The SimCLR view as clamp(M (A_y X A_x^T) + shift): two batched matrix products and one for the colours."""
+"""The SimCLR view as clamp(M (A_y X A_x^T) + shift): two batched matrix products and one for the colors."""
 
 import math
 from dataclasses import dataclass
@@ -7,11 +7,18 @@ import torch
 from torch import Tensor
 
 from labkit.run_folder import LabError
-from labkit.transforms import get_simclr_transform
-from labkit.transforms.batched.color import Colours, check_channels, draw_colour
+from labkit.transforms.batched.augmentation import (
+    Augmentation,
+    NoAugmentation,
+    Normalize,
+    Size,
+    as_size,
+    chunk_rows,
+    gather_images,
+)
+from labkit.transforms.batched.color import AffineColor, check_channels, draw_color
 from labkit.transforms.batched.crop import Axis, blur_size, draw_crops, draw_sigmas
-from labkit.transforms.exact import Exact
-from labkit.transforms.pixels import Augmentation, Plain, Scale, as_size, chunks, stored
+from labkit.transforms.per_sample import PerSample, get_simclr_transform
 
 INTERPOLATIONS = ("bilinear", "bicubic")
 
@@ -31,31 +38,31 @@ def simclr_view(
 ) -> Augmentation:
     """Return the augmentation that makes one SimCLR view (Chen et al. 2020); size: side or (height, width).
 
-    strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colours alone; area, aspect: of the
+    strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colors alone; area, aspect: of the
     crop; flip, jitter, gray: probabilities; blur: True, or a probability (True is the paper's 0.5), sigma
     uniform(0.1, 2) pixels, kernel a tenth of the side; interpolation: bilinear or bicubic, both antialiased
     where a crop is reduced. exact: run torchvision's per-sample pipeline instead, some 40 times slower.
 
-    Against torchvision's pipeline on uint8 images: crops, flips, colour factors, grayscale, sigmas and blur
-    kernels have the same distribution, and a resized crop is the same to rounding. Different: colours are
-    clamped to [0, 1] once, at the end, not after every step (without those clamps the order of the colour
+    Against torchvision's pipeline on uint8 images: crops, flips, color factors, grayscale, sigmas and blur
+    kernels have the same distribution, and a resized crop is the same to rounding. Different: colors are
+    clamped to [0, 1] once, at the end, not after every step (without those clamps the order of the color
     operations, random there, makes no difference); nothing is rounded to steps of 1/255 in between; hue turns
     the chroma plane of YIQ, which keeps luma, where torchvision shifts the H of HSV; blur comes before the
-    colours, so that contrast's mean is the blurred view's. Measured at strength 1 on smooth random images:
+    colors, so that contrast's mean is the blurred view's. Measured at strength 1 on smooth random images:
     channels' means .011 higher, their spread over views 4 % wider, the spread within a view 1 % wider (blue,
     which weighs little in luma, 11 %), and 7 % of the pixels at white against 4 %; at strength 0 all agree.
     """
-    blur = 0.5 if blur is True else float(blur)
+    size, blur = as_size(size), 0.5 if blur is True else float(blur)
     probabilities = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}
     _check(strength, area, aspect, probabilities, interpolation)
     options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation}
     options |= probabilities
-    return Exact(get_simclr_transform(size, **options), size) if exact else SimCLRView(size, **options)
+    return PerSample(get_simclr_transform(size, **options)) if exact else SimCLRView(size, **options)
 
 
 def _check(strength, area, aspect, probabilities: dict, interpolation) -> None:
     if strength < 0:
-        raise LabError(f"strength is 0 (no colour change) or more; got {strength}.")
+        raise LabError(f"strength is 0 (no color change) or more; got {strength}.")
     if not 0 < area[0] <= area[1] <= 1 or not 0 < aspect[0] <= aspect[1]:
         raise LabError(f"area is (low, high) in (0, 1], aspect (low, high) above 0; got {area} and {aspect}.")
     for name, value in probabilities.items():
@@ -76,76 +83,58 @@ class Planes:
 class SimCLRView(Augmentation):
     """See `simclr_view`."""
 
-    def __init__(self, size, *, strength, area, aspect, flip, jitter, gray, blur, interpolation):
-        self.size = as_size(size)
+    def __init__(self, size: Size, *, strength, area, aspect, flip, jitter, gray, blur, interpolation):
+        self.size = size
         self.strength, self.jitter, self.gray = float(strength), float(jitter), float(gray)
         self.area, self.aspect, self.flip, self.blur = area, aspect, float(flip), float(blur)
-        self.cubic = interpolation == "bicubic"
-        self.colours = self.gray > 0 or (self.strength > 0 and self.jitter > 0)
+        self.cubic, self.kernel = interpolation == "bicubic", blur_size(min(size))
+        self.color = self.gray > 0 or (self.strength > 0 and self.jitter > 0)
 
-    def draw(self, count: int, generator: torch.Generator, *, image) -> Tensor:
-        """Return (count, 6 or 10): crop (4), flip, sigma of the blur and, where colours change, four more."""
+    def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
+        """Return (count, 6 or 10): crop (4), flip, sigma of the blur and, where colors change, four more."""
         columns = [
             draw_crops(count, image, generator, area=self.area, aspect=self.aspect),
             (torch.rand(count, 1, generator=generator) < self.flip).float(),
             draw_sigmas(count, generator, probability=self.blur)[:, None],
         ]
-        if self.colours:
-            dials = {"strength": self.strength, "probability": self.jitter, "gray": self.gray}
-            columns.append(draw_colour(count, generator, **dials))
+        if self.color:
+            columns.append(
+                draw_color(count, generator, strength=self.strength, probability=self.jitter, gray=self.gray)
+            )
         return torch.cat(columns, 1)
 
-    def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
-        return Plain().prepared_bytes(shape, itemsize)
-
     def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Planes:
-        if self.colours:
+        if self.color:
             check_channels(images.shape[1])
-        return Planes(Plain().prepare(images, device=device), channels_last)
+        return Planes(NoAugmentation().prepare(images, device=device), channels_last)
 
-    def render(self, prepared: Planes, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
-        images, channels = prepared.images, prepared.images.shape[1]
-        axes = self._axes(tuple(images.shape[2:]), drawn)
-        colours = Colours(drawn[:, 6:], channels, scale) if self.colours else Rescaled(channels, scale)
-        largest = max(images.shape[1:], (channels, *self.size), key=math.prod)
+    def render(self, prepared: Planes, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
+        images, device = prepared.images, index.device
+        _, channels, height, width = images.shape
+        top, left, crop_height, crop_width, flip, sigma = params[:, :6].unbind(1)
+        shared = {"cubic": self.cubic, "sigma": sigma if self.blur else None, "kernel": self.kernel}
+        rows = Axis(top, crop_height, sides=(height, self.size.height), **shared)
+        columns = Axis(left, crop_width, sides=(width, self.size.width), mirror=flip > 0, **shared)
+        recolor = AffineColor(params[:, 6:], channels, normalize).apply if self.color else normalize.clamped
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
-        out = torch.empty((len(index), channels, *self.size), device=index.device, memory_format=order)
-        for part in chunks((len(index), *largest), index.device):
-            pixels = resized(stored(images, index[part]), channels, axes, part)  # (B, C, h * w)
+        shape = (len(index), channels, *self.size)
+        out = torch.empty(shape, device=device, memory_format=order)
+        larger = max(height * width, math.prod(self.size))
+        step = chunk_rows((len(index), channels, larger), device)
+        for start in range(0, len(index), step):
+            part = slice(start, start + step)
+            pixels = resized(gather_images(images, index[part]), channels, rows=rows, columns=columns, part=part)
             if out.is_contiguous():
-                colours.apply(pixels, part, out[part].flatten(2))
+                recolor(pixels, part, out[part].flatten(2))
             else:
-                out[part].copy_(colours.apply(pixels, part, torch.empty_like(pixels)).view(out[part].shape))
+                out[part].copy_(recolor(pixels, part, torch.empty_like(pixels)).view(out[part].shape))
         return out
 
-    def _axes(self, sides, drawn: Tensor) -> tuple[Axis, Axis]:
-        """Return how rows and columns of images with these sides are made."""
-        top, left, height, width, flip, sigma = drawn[:, :6].unbind(1)
-        same = {"cubic": self.cubic, "kernel": blur_size(min(self.size))}
-        same["sigma"] = sigma if self.blur else None
-        rows = Axis(top, height, sides=(sides[0], self.size.height), **same)
-        return rows, Axis(left, width, sides=(sides[1], self.size.width), mirror=flip > 0, **same)
 
-
-def resized(pixels: Tensor, channels: int, axes: tuple[Axis, Axis], part: slice) -> Tensor:
+def resized(pixels: Tensor, channels: int, *, rows: Axis, columns: Axis, part: slice) -> Tensor:
     """Return A_y X A_x^T of images `part`, flat in (B, C * H * W): (B, C, h * w)."""
-    rows, columns = axes
     pixels = pixels.float().view(len(pixels), -1, columns.side)
     pixels = torch.bmm(pixels, columns.matrix(part).transpose(1, 2))  # (B, C * H, w)
     pixels = pixels.view(-1, rows.side, columns.out)  # (B * C, H, w)
     a_y = rows.matrix(part).repeat_interleave(channels, 0, output_size=len(pixels))
     return torch.bmm(a_y, pixels).view(-1, channels, rows.out * columns.out)
-
-
-class Rescaled:
-    """What `Colours` does where no colour changes: clamp (a cubic overshoots) and normalise."""
-
-    def __init__(self, channels: int, scale: Scale):
-        self.scale = scale
-
-    def apply(self, pixels: Tensor, part: slice, out: Tensor) -> Tensor:
-        """Write pixels (B, C, P) in stored units, clamped and normalised, into out."""
-        _, channels, area = pixels.shape
-        factor, offset, _, _ = (row.view(channels, area) for row in self.scale.spread(area))
-        torch.addcmul(offset, pixels, factor, out=out)
-        return torch.clamp(out, *self.scale.range(channels, area), out=out)

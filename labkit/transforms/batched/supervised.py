@@ -1,6 +1,6 @@
-"""The supervised set: pad-crop and flip as one gather of whole rows, then colour jitter and cutout.
+"""The supervised set: pad-crop and flip as one gather of whole rows, then color jitter and cutout.
 
-A row of a crop is w * C neighbouring bytes of a padded image stored channels last, so that a batch of crops
+A row of a crop is w * C neighboring bytes of a padded image stored channels last, so that a batch of crops
 is one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip
 free.
 """
@@ -11,31 +11,30 @@ import torch
 from torch import Tensor
 
 from labkit.run_folder import LabError
-from labkit.transforms import get_supervised_transform
-from labkit.transforms.batched.color import Colours, check_channels, draw_colour
-from labkit.transforms.exact import Exact
-from labkit.transforms.pixels import Augmentation, Scale, as_size, chunks, fill, scaled
+from labkit.transforms.batched.augmentation import Augmentation, Normalize, Size, as_size, chunk_rows, fill
+from labkit.transforms.batched.color import AffineColor, check_channels, draw_color
+from labkit.transforms.per_sample import PerSample, get_supervised_transform
 
 
 def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=False) -> Augmentation:
     """Return the usual supervised augmentation; image_size: side or (height, width) of the result.
 
     pad: zeros around the image before a crop of `image_size` at a uniform place (He et al. 2015); flip:
-    mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalisation, its centre
-    anywhere, cut off at the border (DeVries & Taylor 2017); jitter: strength j of a colour jitter of every
+    mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalization, its center
+    anywhere, cut off at the border (DeVries & Taylor 2017); jitter: strength j of a color jitter of every
     image, factors uniform(1 - j, 1 + j) and hue uniform(-j/4, j/4) of a circle. exact: torchvision's
     per-sample pipeline (crop and flip only).
 
     Against torchvision's RandomCrop(padding) and RandomHorizontalFlip: the same distribution, and for the
-    same places the same bits. Jitter differs from ColorJitter as `simclr_view` says.
+    same places the same bits. Jitter differs from ColorJitter as `simclr_view` describes.
     """
     if min(pad, cutout, jitter) < 0:
         raise LabError(f"pad, cutout and jitter are not negative; got {pad}, {cutout}, {jitter}.")
     if exact and (cutout or jitter):
-        raise LabError("exact=True knows crop and flip only; leave out cutout and jitter, or exact.")
+        raise LabError("exact=True has crop and flip only; leave out cutout and jitter, or exact.")
     if exact:
-        return Exact(get_supervised_transform(image_size, pad=pad, flip=flip), image_size)
-    return Supervised(image_size, pad=pad, flip=flip, cutout=cutout, jitter=jitter)
+        return PerSample(get_supervised_transform(as_size(image_size), pad=pad, flip=flip))
+    return Supervised(as_size(image_size), pad=pad, flip=flip, cutout=cutout, jitter=jitter)
 
 
 @dataclass
@@ -56,22 +55,21 @@ class Rows:
 class Supervised(Augmentation):
     """See `supervised`."""
 
-    def __init__(self, image_size, *, pad, flip, cutout, jitter):
-        self.size = as_size(image_size)
+    def __init__(self, size: Size, *, pad, flip, cutout, jitter):
+        self.size = size
         self.pad, self.flip, self.cutout, self.jitter = int(pad), bool(flip), int(cutout), float(jitter)
 
-    def draw(self, count: int, generator: torch.Generator, *, image) -> Tensor:
-        """Return (count, 5 or 23): crop's line and column, flip, cutout's centre, then M and N of the
-        colours."""
-        height, width = self._padded(image)
-        room = [height - self.size.height + 1, width - self.size.width + 1, 1 + self.flip, *self.size]
-        drawn = (torch.rand(count, 5, generator=generator) * torch.tensor(room)).floor()
+    def draw(self, count: int, generator: torch.Generator, *, image: tuple[int, int]) -> Tensor:
+        """Return (count, 5 or 9): crop's line and column, flip, cutout's center, then four for the colors."""
+        places = (image[0] + 2 * self.pad - self.size.height + 1, image[1] + 2 * self.pad - self.size.width + 1)
+        choices = torch.tensor([*places, 1 + self.flip, *self.size])
+        params = (torch.rand(count, 5, generator=generator) * choices).floor()
         if not self.jitter:
-            return drawn
-        colour = draw_colour(count, generator, strength=self.jitter / 0.8, probability=1, gray=0)
-        return torch.cat([drawn, colour], 1)
+            return params
+        color = draw_color(count, generator, strength=self.jitter / 0.8, probability=1, gray=0)
+        return torch.cat([params, color], 1)
 
-    def _padded(self, image) -> tuple[int, int]:
+    def _padded(self, image: torch.Size) -> tuple[int, int]:
         """Return height and width with padding; LabError where the crop is larger than that."""
         height, width = image[0] + 2 * self.pad, image[1] + 2 * self.pad
         if self.size.height > height or self.size.width > width:
@@ -81,7 +79,7 @@ class Supervised(Augmentation):
             )
         return height, width
 
-    def prepared_bytes(self, shape, itemsize: int, *, mirrored: bool = False) -> int:
+    def prepared_bytes(self, shape: torch.Size, itemsize: int, *, mirrored: bool = False) -> int:
         height, width = self._padded(shape[2:])
         return itemsize * shape[0] * shape[1] * height * width * (2 if mirrored and self.flip else 1)
 
@@ -90,7 +88,7 @@ class Supervised(Augmentation):
         if self.jitter:
             check_channels(images.shape[1])
         device, channels = torch.device(device or images.device), images.shape[1]
-        stored_last = channels_last and not self.jitter  # the colour product wants channels first
+        stored_last = channels_last and not self.jitter  # the color product wants channels first
         copies = 2 if mirrored and self.flip else 1
         shape = (height, width, channels) if stored_last else (channels, height, width)
         store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
@@ -122,58 +120,60 @@ class Supervised(Augmentation):
             for part in inner.split(4096):  # the flipped temporary stays small
                 part[:, 1].copy_(part[:, 0].flip(-1))
 
-    def render(self, prepared: Rows, index: Tensor, drawn: Tensor, scale: Scale) -> Tensor:
-        rows = self._flipped(prepared, self._crops(prepared, index, drawn), drawn)
-        shape = (prepared.channels, *self.size)
+    def render(self, prepared: Rows, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
+        rows = self._crops(prepared, index, params)
+        if self.flip and not prepared.mirror:
+            rows = self._flipped(prepared, rows, params)
+        shape = (prepared.channels, self.size.height, self.size.width)
         if self.jitter:
-            out = self._jittered(rows.view(len(index), *shape), prepared, drawn[:, 5:], scale)
+            out = self._jittered(rows.view(len(index), *shape), prepared, params[:, 5:], normalize)
         else:
-            out = scaled(rows.view(len(index), -1), shape, scale, prepared.stored_last)
-        return self._cut(out, drawn) if self.cutout else out
+            out = normalize(rows.view(len(index), -1), shape, channels_last=prepared.stored_last)
+        return self._cut(out, params) if self.cutout else out
 
-    def _crops(self, prepared: Rows, index: Tensor, drawn: Tensor) -> Tensor:
+    def _crops(self, prepared: Rows, index: Tensor, params: Tensor) -> Tensor:
         """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
-        top, left, flip = drawn[:, :3].long().unbind(1)
+        top, left, flip = params[:, :3].long().unbind(1)
         if prepared.mirror:  # in the flipped copy the crop begins at last - left
             left = left + flip * (prepared.mirror + prepared.last - 2 * left)
         first = index * prepared.image + top * prepared.line + left
         return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
 
-    def _flipped(self, prepared: Rows, rows: Tensor, drawn: Tensor) -> Tensor:
-        """Mirror the drawn crops where no flipped copy is stored; shapes stay static."""
-        if not self.flip or prepared.mirror:
-            return rows
+    def _flipped(self, prepared: Rows, rows: Tensor, params: Tensor) -> Tensor:
+        """Mirror the crops whose flip was drawn where no flipped copy is stored; shapes stay static."""
         apart = prepared.channels if prepared.stored_last else 1
-        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(drawn), -1)
-        rows, chosen = rows.view(len(drawn), -1), drawn[:, 2:3] > 0
+        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(params), -1)
+        rows, chosen = rows.view(len(params), -1), params[:, 2:3] > 0
         if rows.dtype != torch.uint8:
             return torch.where(chosen, flipped, rows)
         mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
         return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
 
-    def _jittered(self, pixels: Tensor, prepared: Rows, colour: Tensor, scale: Scale) -> Tensor:
-        """Return stored pixels (B, C, h, w) recoloured, clamped to [0, 1] and normalised."""
+    def _jittered(self, pixels: Tensor, prepared: Rows, color: Tensor, normalize: Normalize) -> Tensor:
+        """Return stored pixels (B, C, h, w) recolored, clamped to [0, 1] and normalized."""
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
         out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
-        colours = Colours(colour, prepared.channels, scale)
-        for part in chunks(pixels.shape, pixels.device):
+        change, step = AffineColor(color, prepared.channels, normalize), chunk_rows(pixels.shape, pixels.device)
+        for start in range(0, len(pixels), step):
+            part = slice(start, start + step)
             plain = pixels[part].float().flatten(2)
-            changed = colours.apply(plain, part, torch.empty_like(plain))
-            out[part].copy_(changed.view(out[part].shape))
+            out[part].copy_(change.apply(plain, part, torch.empty_like(plain)).view(out[part].shape))
         return out
 
-    def _cut(self, out: Tensor, drawn: Tensor) -> Tensor:
+    def _cut(self, out: Tensor, params: Tensor) -> Tensor:
         """Set a square of each image to 0, in place."""
         inside = []
-        for centre, side in zip(drawn[:, 3:5].unbind(1), self.size, strict=True):
-            away = torch.arange(side, device=out.device) - centre[:, None]
+        for center, side in zip(params[:, 3:5].unbind(1), self.size, strict=True):
+            away = torch.arange(side, device=out.device) - center[:, None]
             inside.append(((away >= -(self.cutout // 2)) & (away < self.cutout - self.cutout // 2)).float())
         rows, columns = inside  # (B, h), (B, w)
         memory = out if out.is_contiguous() else out.permute(0, 2, 3, 1)
         if not out.is_contiguous():
             columns = columns.repeat_interleave(out.shape[1], 1)  # (B, w * C)
         memory = memory.view(len(out), -1, rows.shape[1], columns.shape[1])  # (B, C or 1, h, ...)
-        for part in chunks(out.shape, out.device):
+        step = chunk_rows(out.shape, out.device)
+        for start in range(0, len(out), step):
+            part = slice(start, start + step)
             keep = 1 - rows[part, :, None] * columns[part, None, :]
             memory[part].mul_(keep[:, None])
         return out

@@ -1,4 +1,4 @@
-"""Channel mean and standard deviation of any number of images: exact, in chunks, kept once computed."""
+"""Channel mean and standard deviation of any number of images: exact, in chunks, cached once computed."""
 
 import json
 from contextlib import suppress
@@ -10,7 +10,7 @@ from torch import Tensor
 from labkit.run_folder import LabError, atomic_write
 
 CHUNK_BYTES = 4 * 2**20
-SAMPLED_ABOVE_BYTES = 4 * 2**30  # a larger set is judged by evenly spaced images: reading it all takes minutes
+SAMPLED_ABOVE_BYTES = 4 * 2**30  # a larger set is described by evenly spaced images: reading it all takes minutes
 SAMPLE = 20_000
 
 
@@ -36,16 +36,16 @@ def channel_statistics(images, *, rows: Tensor | None = None) -> tuple[Tensor, T
     return (mean / 255).float(), (variance.clamp_min(0).sqrt() / 255).float()
 
 
-def kept_statistics(images, file: Path | None) -> tuple[Tensor, Tensor]:
+def cached_statistics(images, file: Path | None) -> tuple[Tensor, Tensor]:
     """Return channel_statistics, read from `file` where it exists and else computed and written there."""
     if file is not None and file.is_file():
-        kept = json.loads(file.read_text())
-        return torch.tensor(kept["mean"]), torch.tensor(kept["std"])
+        cached = json.loads(file.read_text())
+        return torch.tensor(cached["mean"]), torch.tensor(cached["std"])
     large = images.shape.numel() > SAMPLED_ABOVE_BYTES
     rows = torch.linspace(0, images.shape[0] - 1, SAMPLE).long() if large else None
     mean, std = channel_statistics(images, rows=rows)
     if file is not None:
-        with suppress(OSError, LabError):  # where nothing can be kept it is computed again
+        with suppress(OSError, LabError):  # where nothing can be written it is computed again
             file.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(file, json.dumps({"mean": mean.tolist(), "std": std.tolist()}))
     return mean, std
