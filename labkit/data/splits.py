@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labkit.data.labels import require_labels
 from labkit.data.statistics import kept_statistics
 from labkit.run_folder import LabError
 from labkit.seeding import derive
@@ -144,16 +145,9 @@ class Dataset:
 
 
 def check_labels(split: Split, num_classes: int, *, of: str) -> None:
-    """Raise LabError when a label names no class."""
-    if split.labels is None:
-        return
-    wrong = torch.nonzero((split.labels < 0) | (split.labels >= num_classes)).flatten()
-    if len(wrong):
-        row = int(wrong[0])
-        raise LabError(
-            f"{of}: label {int(split.labels[row])} of {split.name} image {row} is outside "
-            f"0..{num_classes - 1} ({len(wrong)} such labels); correct the labels or the number of classes."
-        )
+    """Raise LabError when a label names no class; a split without labels, or without images, is left alone."""
+    if split.labels is not None and len(split.labels):
+        require_labels(split.labels, of=f"{split.name} split of {of}", num_classes=num_classes)
 
 
 def apportion(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.ndarray) -> np.ndarray:

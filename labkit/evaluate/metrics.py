@@ -1,4 +1,4 @@
-"""Metrics: pure functions on tensors of any device; nothing here waits for the device but `mean_interval`."""
+"""Metrics: pure functions on tensors of any device; nothing here waits for the device."""
 
 import math
 from typing import NamedTuple
@@ -92,4 +92,4 @@ def feature_std(z: Tensor) -> Tensor:
 
 def _require_pair(z: Tensor) -> None:
     if len(z) < 2:
-        raise LabError(f"The spread of features shows from two rows on; z has {len(z)}: take a larger batch.")
+        raise LabError(f"Needs at least 2 feature rows (got {len(z)}); take a larger batch.")

@@ -1,4 +1,4 @@
-"""What each rank of a scaling measurement does; torchrun starts it with a wish and a place for the answer."""
+"""What each rank of a scaling measurement does; torchrun starts it with the files of a specification and a result."""
 
 import faulthandler
 import json
@@ -63,7 +63,7 @@ class Case:
             box["batch"] = next(self.stream)
 
         def forward():
-            box["loss"] = learner.look(learner.forward, box["batch"], supervised, self.loss)["loss"]
+            box["loss"] = learner.forward_loss(learner.forward, box["batch"], supervised, self.loss)["loss"]
 
         def backward():
             learner.scaler.scale(box["loss"]).backward()
@@ -149,8 +149,8 @@ def allreduce_seconds(size_bytes: int, device: torch.device, *, repeats: int = 9
     return statistics.median(together(add, device) for _ in range(repeats))
 
 
-def main(wish: str, answer: str) -> None:
-    spec = json.loads(Path(wish).read_text())
+def main(spec_file: str, result_file: str) -> None:
+    spec = json.loads(Path(spec_file).read_text())
     faulthandler.dump_traceback_later(0.9 * spec["timeout_s"])  # for whoever stops this rank
     device = distributed.setup(spec["timeout_s"])
     shapes = spec["dataset"] == "shapes"  # drawn anew, so no more than needed
@@ -168,7 +168,7 @@ def main(wish: str, answer: str) -> None:
             "rows": rows,
             "allreduce_s": times,
         }
-        Path(answer).write_text(json.dumps(found))
+        Path(result_file).write_text(json.dumps(found))
     distributed.cleanup()
 
 

@@ -27,7 +27,8 @@ def multistep(total_steps: int, *, milestones: Sequence[float] = (0.5, 0.75), ga
 
 def cosine(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
     """Fall from 1 to `min_factor` along half a cosine (Loshchilov & Hutter 2017). CosineAnnealingLR."""
-    return lambda step: min_factor + (1 - min_factor) * _half_cosine(step / total_steps)
+    half = (1 - min_factor) / 2
+    return lambda step: min_factor + half * (1 + math.cos(math.pi * min(step / total_steps, 1.0)))
 
 
 def linear(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
