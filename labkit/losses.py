@@ -164,12 +164,7 @@ class SupervisedLoss(nn.Module):
     weight: Tensor | None
 
     def __init__(
-        self,
-        *,
-        weight: Tensor | None,
-        label_smoothing: float,
-        focal_gamma: float | None,
-        hard_fraction: float | None,
+        self, *, weight: Tensor | None, label_smoothing: float, focal_gamma: float | None, hard_fraction: float | None
     ):
         super().__init__()
         self.register_buffer("weight", weight)

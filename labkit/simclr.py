@@ -6,8 +6,7 @@ University (https://github.com/BYU-PCCL/advanced-deep-learning). Nothing here im
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from labkit.run_folder import LabError, RunFolder
 from labkit.seeding import rng_state
-from labkit.train.checkpoint import Keeper, all_finite, describe, load, require_same_model, same_weights, save, sketch
+from labkit.train.checkpoint import Checkpointer, all_finite, fingerprint, load, require_same_model, same_weights, save, weight_stats
 
 
 def keeper(run, model, **setup):
@@ -22,7 +22,7 @@ def keeper(run, model, **setup):
         state_dict=lambda: {"model": model.state_dict()},
         load_state_dict=lambda state: model.load_state_dict(state["model"]),
     )
-    return Keeper(run, "fit", parts={"learner": learner}, setup=setup)
+    return Checkpointer(run, "fit", parts={"learner": learner}, setup=setup)
 
 
 @pytest.fixture
@@ -144,9 +144,9 @@ def test_a_keeper_refuses_other_beginnings_and_other_settings(run):
 def test_other_hardwares_rounding_is_not_taken_for_another_beginning():
     weights = [torch.randn(64, 27), torch.randn(64), torch.ones(64), torch.zeros(64)]
     rounded = [w * (1 + 1e-6 * torch.randn_like(w)) for w in weights]
-    assert same_weights(sketch(weights), sketch(rounded))
-    assert not same_weights(sketch(weights), sketch([torch.randn(64, 27), *weights[1:]]))
-    assert not same_weights(sketch(weights), sketch(weights[:3]))
+    assert same_weights(weight_stats(weights), weight_stats(rounded))
+    assert not same_weights(weight_stats(weights), weight_stats([torch.randn(64, 27), *weights[1:]]))
+    assert not same_weights(weight_stats(weights), weight_stats(weights[:3]))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

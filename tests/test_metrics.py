@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, torchmetrics, SciPy and closed forms."""
+"""Metrics against scikit-learn, SciPy and closed forms."""
 
 import math
 
@@ -58,16 +58,6 @@ def test_precision_recall_f1_match_scikit_learn(scored, average):
     )
     for ours, theirs in zip(metrics.precision_recall_f1(confusion, average), expected, strict=False):
         assert ours.tolist() == pytest.approx(theirs.tolist() if average is None else theirs)
-
-
-def test_precision_recall_f1_match_torchmetrics(scored):
-    torchmetrics = pytest.importorskip("torchmetrics.functional.classification")
-    logits, labels = scored
-    confusion = metrics.confusion_matrix(logits.argmax(1), labels, K)
-    ours = metrics.precision_recall_f1(confusion)
-    assert ours.f1.item() == pytest.approx(
-        torchmetrics.multiclass_f1_score(logits, labels, num_classes=K, average="macro").item(), abs=1e-6
-    )
 
 
 def test_an_unknown_average_is_refused(scored):

@@ -19,7 +19,7 @@ SMALL = {"max_steps": 2, "batch_size": 8}
 
 @pytest.fixture(scope="module")
 def shapes():
-    return simclr.sources("shapes", settings=simclr.settings("tiny", probe_labels=100), seed=0)
+    return simclr.sources("shapes", settings=simclr.settings("tiny", downstream_labels=100), seed=0)
 
 
 def weights(module):
@@ -27,7 +27,7 @@ def weights(module):
 
 
 def test_eight_modes_are_all_different_ways():
-    ways = {(mode.weights, mode.pretraining, mode.examination) for mode in simclr.MODES.values()}
+    ways = {(mode.weights, mode.pretraining, mode.evaluation) for mode in simclr.MODES.values()}
     assert len(simclr.MODES) == len(ways) == 8
 
 
@@ -37,7 +37,7 @@ def test_the_name_says_what_the_mode_does(name):
     assert (mode.weights == "pretrained") == name.endswith("pretrained")
     assert (mode.pretraining == "simclr") == name.startswith("simclr")
     assert (mode.pretraining == "supervised") == name.startswith("supervised")
-    assert (mode.examination == "end to end") == name.startswith("cifar")
+    assert (mode.evaluation == "finetune") == name.startswith("cifar")
 
 
 def test_published_figures_are_in_the_published_order():
@@ -59,7 +59,7 @@ def test_pretrained_modes_start_from_the_shipped_weights_and_learn_gently(name):
     settings, mode = simclr.settings("tiny"), simclr.get(name)
     start = simclr.encoder(mode, settings=settings, seed=3)
     assert torch.equal(weights(start), weights(shipped.shipped("resnet_tiny")))
-    assert settings.config(0, mode).lr == settings.gentle_lr < settings.config(0, simclr.get("scratch")).lr
+    assert settings.config(0, mode).lr == settings.finetune_lr < settings.config(0, simclr.get("scratch")).lr
 
 
 def test_a_model_without_pretrained_weights_is_told():
@@ -106,7 +106,7 @@ def test_pretraining_is_what_the_table_says(shapes):
         mode = simclr.get(name)
         task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), corpus, settings=settings)
         steps[name] = task and (task.step, task.train.views, task.config)
-    budget, gentle = settings.config(0), settings.config(0).but(lr=settings.gentle_lr)
+    budget, gentle = settings.config(0), settings.config(0).but(lr=settings.finetune_lr)
     assert steps == {
         "scratch": None,
         "pretrained": None,
@@ -120,8 +120,8 @@ def test_pretraining_is_what_the_table_says(shapes):
 
 
 def test_another_corpus_may_be_named(tmp_path):
-    settings = simclr.settings("tiny", probe_labels=100)
-    corpus, probe = simclr.sources("digits", corpus="shapes", settings=settings)
+    settings = simclr.settings("tiny", downstream_labels=100)
+    corpus, probe = simclr.sources("digits", pretrain_dataset="shapes", settings=settings)
     assert (corpus.name, probe.name) == ("shapes", "digits")
     assert len(probe.train) == 100 and len(corpus.train) > 5000
     same, probe = simclr.sources("digits", settings=settings)
@@ -133,7 +133,7 @@ def rows(split):
 
 
 def test_a_set_that_is_corpus_and_probe_keeps_what_is_chosen_on_from_all_training():
-    learnt, probe = simclr.sources("digits", settings=simclr.settings("tiny", probe_labels=200))
+    learnt, probe = simclr.sources("digits", settings=simclr.settings("tiny", downstream_labels=200))
     assert (len(probe.train), len(probe.val)) == (200, 100)
     assert rows(probe.train) <= rows(learnt.train)
     assert not rows(probe.val) & (rows(learnt.train) | rows(probe.train) | rows(probe.test))
@@ -147,7 +147,7 @@ def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(
             for number in range(count):
                 pixels = torch.randint(0, 256, (8, 8, 3), dtype=torch.uint8, generator=generator)
                 Image.fromarray(pixels.numpy()).save(tmp_path / split / name / f"{number}.png")
-    settings = simclr.settings("tiny", probe_labels=20, image_size=8)
+    settings = simclr.settings("tiny", downstream_labels=20, image_size=8)
     learnt, probe = simclr.sources("folder", root=tmp_path, settings=settings)
     assert [len(split) for split in (learnt.train, probe.train, probe.val, probe.test)] == [60, 20, 10, 10]
     assert rows(probe.val) <= rows(learnt.val)
@@ -157,7 +157,7 @@ def test_a_probe_set_without_labels_is_told_before_anything_is_trained(monkeypat
     digits = data.load("digits")
     digits.test = replace(digits.test, labels=None)
     monkeypatch.setattr(simclr.data, "load", lambda *_, **__: digits)
-    with pytest.raises(LabError, match=r"The test images of digits have no labels.*corpus=digits"):
+    with pytest.raises(LabError, match=r"The test images of digits have no labels.*pretrain_dataset=digits"):
         simclr.sources("digits", settings=simclr.settings("tiny"))
 
 
@@ -171,12 +171,12 @@ def test_digits_are_not_mirrored(name, shapes):
     assert flips == [0.5, 0.0]
 
 
-def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):
+def test_color_zero_leaves_the_colors_of_a_view_alone(shapes):
     images = shapes[0].train.images[:64]
     flat = images.float().mean(dim=(2, 3), keepdim=True).expand_as(images).round().to(torch.uint8)
-    plain = simclr.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
+    plain = simclr.settings("tiny", color=0.0).view(32)(flat, torch.Generator().manual_seed(0))
     jittered = simclr.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one colour
+    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one color
     assert (jittered - flat / 255).abs().mean() > 0.05
 
 

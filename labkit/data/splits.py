@@ -118,8 +118,8 @@ class Dataset:
         for split in (self.train, self.val, self.test):
             if split.labels is None:
                 raise LabError(
-                    f"The {split.name} images of {self.name} have no labels, so nothing can be examined on "
-                    f"them; learn from it with corpus={self.name} and examine on another data set."
+                    f"The {split.name} images of {self.name} have no labels, so nothing can be evaluated on "
+                    f"them; pretrain on it with pretrain_dataset={self.name} and evaluate on another data set."
                 )
         train, val = (
             split if number >= len(split) else split.take(stratified(split.labels, number, seed=seed))

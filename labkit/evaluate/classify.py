@@ -22,6 +22,7 @@ from labkit.run_folder import LabError, atomic_write, make_folder
 
 CACHE_BYTES = 2**30  # of features that a cache folder keeps
 
+
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
     """Put the model in eval mode without gradients; afterwards every submodule has its own former mode."""

@@ -243,7 +243,9 @@ def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, conf
     """Raise LabError, naming the step, where a loss was no number; the checkpoints stay as they are."""
     step = metrics.first_bad_step()
     if step is not None:
-        kept = f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
+        kept = (
+            f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
+        )
         raise LabError(
             f"The loss is no finite number at step {step}; training stops. {kept}. Lower lr (now "
             f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
