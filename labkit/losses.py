@@ -123,15 +123,8 @@ class NTXentLoss(nn.Module):
         return f"temperature={self.temperature}"
 
 
-def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, *, weight: Tensor | None = None) -> Tensor:
-    """Return the mean of -(1 - p)^gamma log p, p the true class's probability (Lin et al. 2017, eq. 4).
-
-    logits: (B, K); labels: (B,); weight: (K,), averaged as F.cross_entropy does. gamma 0 is cross-entropy.
-    """
-    return _mean(_focal(logits, labels, gamma, weight), labels, weight)
-
-
 def _focal(logits: Tensor, labels: Tensor, gamma: float, weight: Tensor | None) -> Tensor:
+    """Return -(1 - p)^gamma log p of each sample (B,), p the true class's probability (Lin et al. 2017, eq. 4)."""
     log_p = F.log_softmax(logits.float(), dim=1).gather(1, labels[:, None])[:, 0]  # (B,)
     # clamped, because the slope of x^gamma at 0 is infinite for gamma < 1
     doubt = (-torch.expm1(log_p)).clamp_min(1e-7)
@@ -139,17 +132,8 @@ def _focal(logits: Tensor, labels: Tensor, gamma: float, weight: Tensor | None) 
     return each if weight is None else each * weight[labels]
 
 
-def hard_example_loss(
-    logits: Tensor, labels: Tensor, fraction: float = 0.25, *, weight: Tensor | None = None
-) -> Tensor:
-    """Return the mean cross-entropy of the hardest `fraction` of the batch, at least one sample.
-
-    Online hard example mining (Shrivastava et al. 2016), ranked by the loss. logits: (B, K); labels: (B,).
-    """
-    return _hardest(F.cross_entropy(logits.float(), labels, weight, reduction="none"), labels, weight, fraction)
-
-
 def _hardest(each: Tensor, labels: Tensor, weight: Tensor | None, fraction: float) -> Tensor:
+    """Return the mean over the largest losses: online hard example mining (Shrivastava et al. 2016)."""
     keep = each.topk(max(1, math.ceil(fraction * len(each)))).indices
     return _mean(each[keep], labels[keep], weight)
 

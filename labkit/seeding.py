@@ -33,7 +33,7 @@ def derive(seed: int, *counters: int) -> int:
 
     `derive(seed, epoch, batch)` lets a batch be drawn again without drawing those before it.
     """
-    key = ",".join(str(int(number)) for number in (seed, *counters))
+    key = ",".join(map(str, map(int, (seed, *counters))))
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
 
 
@@ -64,10 +64,3 @@ def set_rng_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"].cpu())
     for device, words in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(words.cpu(), device)
-
-
-def seed_worker(worker_id: int) -> None:
-    """Give a DataLoader's worker its own NumPy and Python seeds: pass it as `worker_init_fn`."""
-    seed = torch.initial_seed()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)

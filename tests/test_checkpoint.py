@@ -114,8 +114,8 @@ def test_a_missing_checkpoint_is_told(tmp_path):
 @pytest.mark.parametrize("other", [net(5), nn.Linear(3, 4), nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))])
 def test_another_model_is_refused_naming_both(other):
     with pytest.raises(LabError, match=r"holds a Sequential of 34 parameters, but this model is a \w+ of "):
-        require_same_model(Path("last.pt"), describe(net()), describe(other))
-    require_same_model(Path("last.pt"), describe(net(seed=0)), describe(net(seed=1)))
+        require_same_model(Path("last.pt"), fingerprint(net()), fingerprint(other))
+    require_same_model(Path("last.pt"), fingerprint(net(seed=0)), fingerprint(net(seed=1)))
 
 
 def test_a_keeper_restores_weights_and_generators(run):

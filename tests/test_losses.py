@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from labkit import losses
-from labkit.losses import NTXentLoss, focal_loss, hard_example_loss, nt_xent, supervised_loss
+from labkit.losses import NTXentLoss, nt_xent, supervised_loss
 from labkit.run_folder import LabError
 
 
@@ -183,20 +183,21 @@ WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.1, 3.0])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_focal_with_gamma_zero_is_cross_entropy(weight):
     logits, labels = samples(dtype=torch.float32)
-    torch.testing.assert_close(focal_loss(logits, labels, 0.0, weight=weight), F.cross_entropy(logits, labels, weight))
+    focal = supervised_loss(focal_gamma=0.0, class_weights=None if weight is None else weight.tolist())
+    torch.testing.assert_close(focal(logits, labels), F.cross_entropy(logits, labels, weight))
 
 
 def test_focal_matches_the_formula_in_loops():
     logits, labels = samples(dtype=torch.float32)
     p = [row.softmax(0)[y].item() for row, y in zip(logits.double(), labels, strict=True)]
     expected = sum(-((1 - q) ** 2) * math.log(q) for q in p) / len(p)
-    assert focal_loss(logits, labels, 2.0).item() == pytest.approx(expected, rel=1e-5)
+    assert supervised_loss(focal_gamma=2.0)(logits, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_has_a_finite_gradient_where_the_model_is_certain(gamma):
     logits = torch.tensor([[60.0, -60.0], [-60.0, 60.0]], requires_grad=True)
-    focal_loss(logits, torch.tensor([0, 0]), gamma).backward()
+    supervised_loss(focal_gamma=gamma)(logits, torch.tensor([0, 0])).backward()
     assert logits.grad.isfinite().all()
 
 
@@ -205,7 +206,8 @@ def test_hard_examples_are_the_largest_losses(fraction):
     logits, labels = samples(dtype=torch.float32)
     each = sorted(F.cross_entropy(logits, labels, reduction="none").tolist(), reverse=True)
     kept = each[: max(1, math.ceil(fraction * len(each)))]
-    assert hard_example_loss(logits, labels, fraction).item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
+    loss = supervised_loss(hard_fraction=fraction)(logits, labels)
+    assert loss.item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
 
 
 def test_options_left_at_rest_give_cross_entropy():
@@ -220,8 +222,6 @@ def test_every_combination_with_all_examples_kept_changes_nothing():
     for options in ({}, {"focal_gamma": 2.0}, {"class_weights": WEIGHT.tolist()}):
         whole = supervised_loss(hard_fraction=1.0, **options)(logits, labels)
         torch.testing.assert_close(whole, supervised_loss(**options)(logits, labels))
-    focal = supervised_loss(focal_gamma=1.5, class_weights=WEIGHT.tolist())(logits, labels)
-    torch.testing.assert_close(focal, focal_loss(logits, labels, 1.5, weight=WEIGHT))
 
 
 def test_balanced_weights_match_scikit_learns():

@@ -205,7 +205,7 @@ def test_dinov3_that_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def test_a_batch_that_ranks_cannot_share_is_told(shapes, monkeypatch):
-    monkeypatch.setattr(simclr.distributed, "world_size", lambda: 3)
+    monkeypatch.setattr("labkit.distributed.world_size", lambda: 3)
     settings = simclr.settings("tiny", **SMALL)
     encoder = simclr.encoder(simclr.get("scratch"), settings=settings)
     with pytest.raises(LabError, match="A batch of 8 images does not part evenly among 3 ranks"):

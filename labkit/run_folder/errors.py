@@ -1,11 +1,11 @@
-"""The mistakes that labkit explains to a person instead of showing a traceback."""
+"""Errors that a user sees as one sentence instead of a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class LabError(ValueError):
-    """A mistake of the user's, told in one sentence: the value, the expectation, the next step."""
+    """A user's mistake, explained in one sentence: the value, the expectation, the next step."""
 
 
 class Interrupted(Exception):

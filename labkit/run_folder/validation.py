@@ -48,7 +48,7 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
 
 
 def _sentence(key: str, items: list[dict[str, Any]], kind: type[BaseModel]) -> str:
-    """Say in one sentence what is wrong with one setting; `items` are the alternatives that it missed."""
+    """Return one sentence about one wrong setting; `items` are the alternatives that it failed."""
     first = items[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, LabError):
