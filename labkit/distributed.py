@@ -41,9 +41,9 @@ def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.devi
     if "WORLD_SIZE" not in os.environ or in_group():
         return device
     backend = backend or ("nccl" if device.type == "cuda" else "gloo")
-    bound = {"device_id": device} if backend == "nccl" else {}
+    bound = device if backend == "nccl" else None
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), **bound)
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), device_id=bound)
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise LabError(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -158,7 +159,7 @@ class SupervisedLoss(nn.Module):
         """logits: (B, K) of any float type; labels: (B,); -> scalar in fp32."""
         if self.weight is not None and self.weight.device != logits.device:
             self.weight = self.weight.to(logits.device)
-        options = {"weight": self.weight, "label_smoothing": self.label_smoothing}
+        options: dict[str, Any] = {"weight": self.weight, "label_smoothing": self.label_smoothing}
         if self.focal_gamma is not None:
             each = _focal(logits, labels, self.focal_gamma, self.weight)
         elif self.hard_fraction is not None:

@@ -158,7 +158,7 @@ def sources(
     the training images, and half as many validation images, which no training sees. Raises LabError where the data
     cannot be loaded, or the downstream set has no labels.
     """
-    shape = {"image_size": settings.image_size, "seed": seed}
+    shape: dict[str, Any] = {"image_size": settings.image_size, "seed": seed}
     scenes = shape | {"difficulty": settings.difficulty}
     if name == "shapes":
         pool = round(1.5 * min(settings.downstream_labels, 20_000))
@@ -295,7 +295,7 @@ def run_mode(
 
     mode, main = get(name), distributed.is_main()
     record: dict[str, Any] = {"run": run, "progress": False}
-    normal = {"mean": pretrain_set.mean, "std": pretrain_set.std}
+    normal: dict[str, Any] = {"mean": pretrain_set.mean, "std": pretrain_set.std}
     net = encoder(mode, settings=settings, channels=pretrain_set.channels, seed=seed).to(pick_device())
 
     def knn(_: nn.Module) -> dict[str, float]:

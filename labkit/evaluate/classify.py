@@ -71,7 +71,7 @@ class Evaluation:
 
 def evaluate(
     model: nn.Module,
-    batches: Iterable,
+    batches,
     *,
     top_k: int = 5,
     classes: Sequence[str] | None = None,
@@ -83,7 +83,7 @@ def evaluate(
     weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabeled
     or empty sets and for labels that are not int64 or that the model has no output for.
     """
-    seen, total = [], 0.0
+    seen, total = [], torch.zeros(())
     with eval_mode(model):
         for batch in _epoch(batches):
             scores = model(batch.images).float()  # (B, K)
@@ -123,7 +123,7 @@ def most_confident(evaluation: Evaluation, *, right: bool, k: int = 10) -> Tenso
     return chosen[sure[chosen].argsort(descending=True, stable=True)[:k]]
 
 
-def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tensor | None]:
+def extract_features(model: nn.Module, batches) -> tuple[Tensor, Tensor | None]:
     """Return features (N, D) fp32 and labels (N,) of every sample, in the split's order.
 
     Calls the method `model.features` where there is one (what lies under a head), else the model; eval mode.
@@ -217,8 +217,9 @@ def _device_of(model: nn.Module) -> torch.device:
 
 
 def _encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    if inspect.ismethod(getattr(model, "features", None)):  # some models keep a submodule of that name
-        return model.features
+    features = getattr(model, "features", None)
+    if inspect.ismethod(features):  # some models keep a submodule of that name
+        return features
     if hasattr(model, "config") and not hasattr(model, "num_features"):
         return lambda images: extract(model, images)  # a bare Hugging Face backbone
     return model
@@ -242,7 +243,7 @@ def collapse(z1: Tensor, z2: Tensor) -> dict[str, float]:
     }
 
 
-def _epoch(batches: Iterable) -> Iterable:
+def _epoch(batches) -> Iterable:
     return batches.epoch(0) if hasattr(batches, "epoch") else batches
 
 

@@ -61,7 +61,7 @@ def knn_probe(
     _require_labels(train=train_y, val=val_y, test=test_y)
     ks = [k for k in ks if k <= len(train_f)] or [len(train_f)]
     found = {k: knn_accuracy(train_f, train_y, val_f, val_y, k=k, temperature=temperature) for k in ks}
-    best = max(found, key=found.get)
+    best = max(found, key=found.__getitem__)
     everything, labels = torch.cat([train_f, val_f]), torch.cat([train_y, val_y])
     accuracy = knn_accuracy(everything, labels, test_f, test_y, k=best, temperature=temperature)
     return KnnResult(accuracy, best, found)
@@ -114,7 +114,7 @@ def linear_probe(
     for strength in sorted(l2, reverse=True) if len(l2) > 1 else ():  # each from the stronger one's solution
         fitted[strength] = start = _fit_probe(train_f, train_y, strength, start, **effort)
         val_accuracy[strength] = _accuracy(start, val_f, val_y)
-    best = max(val_accuracy, key=val_accuracy.get) if val_accuracy else l2[0]
+    best = max(val_accuracy, key=val_accuracy.__getitem__) if val_accuracy else l2[0]
     everything, labels = torch.cat([train_f, val_f]), torch.cat([train_y, val_y])
     final = _fit_probe(everything, labels, best, fitted.get(best), **effort)
     return ProbeResult(_accuracy(final, test_f, test_y), best, val_accuracy, **final)

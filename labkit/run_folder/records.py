@@ -21,7 +21,7 @@ RUN_DIR_VARIABLE = "LABKIT_RUN_DIR"
 _serial = itertools.count()  # two threads that write one file need two temporary names
 
 
-def atomic_write(path: str | Path, content: str | bytes) -> Path:
+def atomic_write(path: str | Path, content: str | bytes | memoryview) -> Path:
     """Put `content` at `path` so that a reader, or a kill at any moment, finds the old file or the new one.
 
     Raises LabError where the disk is full or the folder read-only (the old file is then still whole), and

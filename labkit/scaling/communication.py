@@ -55,7 +55,8 @@ def ddp_buckets(parameter_bytes: Sequence[int], *, first=FIRST_BUCKET_BYTES, cap
     parameter_bytes: sizes in the order of `model.parameters()`; the backward pass fills buckets from the end.
     A bucket is closed by the parameter that reaches its limit.
     """
-    buckets, filled = [], 0
+    buckets: list[int] = []
+    filled = 0
     for size in reversed(parameter_bytes):
         filled += size
         if filled >= (cap if buckets else first):

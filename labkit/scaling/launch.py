@@ -27,7 +27,7 @@ def torchrun(
     Every rank may use `threads` threads. Raises LabError, with the end of the failing rank's log, when a rank
     fails or `timeout_s` has passed; no process is left behind.
     """
-    with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes and nodes.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes.folder if nodes else None) as folder:
         launch = torchrun_command(command, ranks=ranks, log_dir=Path(folder), nodes=nodes)
         log_file = Path(folder, "agent.log")
         with log_file.open("w") as log:

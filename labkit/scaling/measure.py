@@ -129,7 +129,7 @@ def measure(
 
 
 def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float, nodes: Nodes | None) -> dict:
-    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes and nodes.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes.folder if nodes else None) as folder:
         spec_file, result_file = Path(folder, "spec.json"), Path(folder, "result.json")
         spec_file.write_text(json.dumps(spec | {"launched_at": time.time()}))
         command = ["-m", "labkit.scaling.worker", str(spec_file), str(result_file)]

@@ -72,7 +72,12 @@ class TrainConfig(Settings):
 S = TypeVar("S", bound=Settings)
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig) -> S:
+def load_config(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    kind: type[S] = TrainConfig,  # type: ignore[assignment]  # S is TrainConfig then
+) -> S:
     """Return the settings of a YAML file (or none) with overrides such as "lr=0.01" or "a.b=[1, 2]" applied.
 
     Raises LabError for a missing or unreadable file, an unknown key and a wrong type.

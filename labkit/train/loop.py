@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from typing import Any
 
 from torch import nn
 
@@ -272,4 +273,5 @@ def _why_finished(history: History, config: TrainConfig, last: bool) -> str:
 def _record_speed(run: RunFolder, history: History) -> None:
     if is_main():
         seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
-        run.record_timings(**{f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed})
+        timings: dict[str, Any] = {f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed}
+        run.record_timings(**timings)

@@ -34,7 +34,7 @@ class LARS(torch.optim.Optimizer):
         return loss
 
     def _step_group(self, group: dict, params: list[Tensor]) -> None:
-        grads = [p.grad for p in params]
+        grads = [p.grad for p in params if p.grad is not None]
         velocities = [self._velocity(p) for p in params]
         updates = torch._foreach_add(grads, params, alpha=group["weight_decay"])
         if group["adapt"]:
@@ -49,7 +49,7 @@ class LARS(torch.optim.Optimizer):
             state["velocity"] = torch.zeros_like(parameter)
         return state["velocity"]
 
-    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
+    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> Any:
         """Return eta * |w| / (|g| + decay * |w|) per tensor; 1 where a norm is 0, as in SimCLR."""
         weights = torch.stack(torch._foreach_norm(params))
         slopes = torch.stack(torch._foreach_norm(grads))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from labkit.run_folder import LabError, unknown_name
 
@@ -98,13 +99,14 @@ def build(
         raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
     if name == "one_cycle":
         return one_cycle(total_steps, warmup_steps=warmup_steps, min_factor=min_factor)
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "step": {"gamma": gamma, "step_size": step_size},
-        "multistep": {"gamma": gamma, **({} if milestones is None else {"milestones": milestones})},
+        "multistep": {"gamma": gamma} | ({} if milestones is None else {"milestones": milestones}),
         "cosine": {"min_factor": min_factor},
         "linear": {"min_factor": min_factor},
-    }.get(name, {})
-    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **options), warmup_steps)
+    }
+    schedule = REGISTRY[name](max(1, total_steps - warmup_steps), **options.get(name, {}))
+    return warmup(schedule, warmup_steps)
 
 
 def _half_cosine(fraction: float) -> float:

@@ -201,7 +201,7 @@ def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
 
 
-def _compiled(model: nn.Module, mode: bool | str) -> nn.Module:
+def _compiled(model: nn.Module, mode: bool | str) -> Any:
     return torch.compile(model, mode=mode if isinstance(mode, str) else None) if mode else model
 
 

@@ -11,6 +11,7 @@ import secrets
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -39,8 +40,11 @@ class Tracker:
         """Open the mirrors of one fit that goes on after `step`; use as a context."""
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(lambda kind=kind: self._mirrors.append(kind(self.run, fit, step, settings)))
+                self._guarded(partial(self._open, kind, fit, step, settings))
         return self
+
+    def _open(self, kind: Callable, *details: Any) -> None:
+        self._mirrors.append(kind(self.run, *details))
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row of plain numbers; "step" is its place and "kind" the family of its curves."""
@@ -50,7 +54,7 @@ class Tracker:
         kind = row.get("kind", "value")
         numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
         for mirror in list(self._mirrors):
-            self._guarded(lambda mirror=mirror: mirror.log(numbers, row.get("step", 0)), mirror)
+            self._guarded(partial(mirror.log, numbers, row.get("step", 0)), mirror)
 
     def close(self) -> None:
         """Flush and close the mirrors."""
@@ -99,7 +103,7 @@ class TensorBoard:
 class WeightsAndBiases:
     """One W&B run per attempt, grouped by run folder: segments of one id would overwrite each other."""
 
-    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: str):
+    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Any):
         try:
             import wandb
         except ImportError as error:
@@ -130,7 +134,7 @@ class WeightsAndBiases:
 def _next_segment(run: RunFolder, fit: str) -> tuple[str, int]:
     """Return the run folder's W&B id and the number of this attempt at `fit`; both are kept in the folder."""
     path = run.logs / "wandb.json"
-    fresh = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
+    fresh: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
     known = json.loads(path.read_text()) if path.exists() else fresh
     known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
     run.logs.mkdir(parents=True, exist_ok=True)
