@@ -1,5 +1,7 @@
 """The eight modes: a table without gaps, equal starts and budgets, clear words where something is missing."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,6 +26,11 @@ def shapes():
 
 def weights(module):
     return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_modes_and_presets_are_read_without_torch():
+    code = "import labkit.simclr as lab, sys; assert lab.MODES and lab.PRESETS; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_eight_modes_are_all_different_ways():

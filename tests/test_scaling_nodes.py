@@ -97,3 +97,16 @@ def test_of_two_nodes_that_report_the_first_death_is_shown_with_its_own_words():
 
 def test_a_log_without_a_report_names_no_rank():
     assert first_failure("srun: error: node2: task 1: Killed\n") == ("?", "")
+
+
+def test_the_last_lines_of_every_rank_are_shown_on_one_machine_and_on_several_nodes():
+    assert last_lines("[default1]:b\n[default0]:a\nW1126 torchrun stops\n") == "[rank 0] a\n[rank 1] b"
+    assert last_lines("1: [default0]:c\n") == "[node 1, local rank 0] c"
+    assert last_lines("nothing of a rank") == "nothing of a rank"
+
+
+def test_a_dead_rank_of_one_machine_is_found_in_the_same_report():
+    log = "[default1]:my memory is full\n" + REPORT.replace("{task}: ", "").format(
+        time="2026-11-21_20:00:05", host="here", rank=1, local=1
+    )
+    assert first_failure(log) == (1, "[rank 1] my memory is full")

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from labkit import lazy
 
 if TYPE_CHECKING:
-    from labkit.evaluate import intervals, metrics, probes
     from labkit.evaluate.classify import (
         Evaluation,
         ProbeEvaluation,
@@ -29,17 +28,13 @@ __all__ = [
     "evaluate",
     "evaluate_linear_head",
     "extract_features",
-    "intervals",
     "knn_accuracy",
     "knn_predict",
     "knn_probe",
     "linear_probe",
-    "metrics",
     "most_confident",
-    "probes",
     "state_digest",
 ]
 
-_ELSEWHERE = dict.fromkeys(("knn_accuracy", "knn_predict", "knn_probe", "linear_probe"), "probes")
-_ELSEWHERE |= dict.fromkeys(("intervals", "metrics", "probes"), "")
-__getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, "classify") | _ELSEWHERE)
+_PROBES = dict.fromkeys(("knn_accuracy", "knn_predict", "knn_probe", "linear_probe"), "probes")
+__getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, "classify") | _PROBES)
