@@ -16,7 +16,7 @@ def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
     """Return NT-Xent: the cross-entropy of picking the positive among 2B - 1 candidates (Chen et al. 2020, eq. 1).
 
     z1, z2: (B, D) projections of this process alone; row i of both comes from image i. Any scale: they are
-    normalized here. The result is a scalar, computed in fp32 (fp64 for fp64) whatever autocast says. Raises LabError
+    normalized here. The result is a scalar, computed in fp32 (fp64 for fp64) also under autocast. Raises LabError
     where the two shapes differ or B is 0. `NTXentLoss` is the same number in less memory, over all ranks.
     """
     with torch.autocast(z1.device.type, enabled=False):

@@ -301,8 +301,8 @@ def run_mode(
     def knn(_: nn.Module) -> dict[str, float]:
         def measure() -> float:
             splits = (downstream_set.train, downstream_set.val)
-            known, asked = (evaluate.cached_features(net, split, **normal) for split in splits)
-            return evaluate.knn_accuracy(*known, *asked)
+            train_split, val_split = (evaluate.cached_features(net, split, **normal) for split in splits)
+            return evaluate.knn_accuracy(*train_split, *val_split)
 
         return {"knn": distributed.broadcast_value(measure() if main else None)}
 

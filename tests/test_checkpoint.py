@@ -13,7 +13,16 @@ from torch import nn
 
 from labkit.run_folder import LabError, RunFolder
 from labkit.seeding import rng_state
-from labkit.train.checkpoint import Checkpointer, all_finite, fingerprint, load, require_same_model, same_weights, save, weight_stats
+from labkit.train.checkpoint import (
+    Checkpointer,
+    all_finite,
+    fingerprint,
+    load,
+    require_same_model,
+    same_weights,
+    save,
+    weight_stats,
+)
 
 
 def keeper(run, model, **setup):

@@ -85,7 +85,7 @@ def test_probe_refuses_missing_labels_and_broken_features():
     x, y = blobs(50, 0)
     with pytest.raises(LabError, match="The train split has no labels"):
         lab.linear_probe(x, None, x, None, x, y)
-    with pytest.raises(LabError, match="Labels of the val split are torch.int32, not int64; take labels.long"):
+    with pytest.raises(LabError, match=r"Labels of the val split are torch.int32, not int64; take labels.long"):
         lab.linear_probe(x, y, x, y.int(), x, y)
     with pytest.raises(LabError, match="NaN or infinity"):
         lab.linear_probe(x / 0, y, x, y, x, y)

@@ -78,7 +78,7 @@ def test_a_job_of_two_nodes_inside_a_container_is_one_sentence(monkeypatch, tmp_
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
     monkeypatch.setenv("SLURM_JOB_NODELIST", "node[1-2]")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LabError, match="Slurm cannot be asked about them from here"):
+    with pytest.raises(LabError, match="but scontrol does not answer here"):
         scaling.nodes_of_job(tmp_path)
 
 

@@ -14,14 +14,7 @@ from labkit.losses import nt_xent
 from labkit.run_folder import LabError
 from labkit.train import TrainConfig
 from labkit.train.precision import choose_layout, choose_precision
-from labkit.train.step import (
-    Learner,
-    choose_losses,
-    contrastive,
-    groups,
-    merge,
-    supervised,
-)
+from labkit.train.step import Learner, choose_losses, contrastive, groups, merge, supervised
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ class LabError(ValueError):
 
 
 class Interrupted(Exception):
-    """Training was asked to stop, has saved a checkpoint and can be resumed."""
+    """Training stopped on request, has saved a checkpoint and can be resumed."""
 
 
 class Superseded(Exception):

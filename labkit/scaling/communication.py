@@ -10,7 +10,7 @@ FIRST_BUCKET_BYTES, BUCKET_BYTES = 2**20, 25 * 2**20  # DistributedDataParallel'
 
 @dataclass(frozen=True)
 class Link:
-    """A connection between neighbours of a ring: seconds per message and bytes per second."""
+    """A connection between neighbors of a ring: seconds per message and bytes per second."""
 
     alpha_s: float
     beta_bytes_per_s: float

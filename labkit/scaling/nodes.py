@@ -59,7 +59,7 @@ def _scontrol(*words: str) -> str:
         answer, why = "", str(error)
     if not answer:
         raise LabError(
-            f"This job has several nodes, but Slurm cannot be asked about them from here ({why}); inside a "
+            f"This job has several nodes, but scontrol does not answer here ({why}); inside a "
             "container use a job of one node, or scripts/train_ddp.sh."
         )
     return answer

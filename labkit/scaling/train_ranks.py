@@ -5,7 +5,7 @@
 
 The second is a mode of the SimCLR lab, as in notebooks/mode.ipynb, with every batch shared among the ranks:
 NT-Xent compares with the images of all of them, gradients included. Rank 0 evaluates the encoder. All ranks
-share one run folder (LABKIT_RUN_DIR). Exit code 75: it was asked to stop and has saved.
+share one run folder (LABKIT_RUN_DIR). Exit code 75: stopped on request, and saved.
 """
 
 import argparse

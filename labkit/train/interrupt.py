@@ -1,4 +1,4 @@
-"""Who may end a training between two steps: a person at the keyboard, or whoever asked the run to stop."""
+"""A training ends between two steps: after Ctrl-C, or when its run has a stop request."""
 
 import signal
 import threading
@@ -34,13 +34,13 @@ class InterruptHandler:
         self.pressed = True
 
     def reason(self, step: int) -> BaseException | None:
-        """Return what to raise before update `step` where someone asked for a stop, or None."""
+        """Return what to raise before update `step` where a stop was requested, or None."""
         if self.pressed:
             return KeyboardInterrupt(f"saved step {step} of {self.fit!r}; run it again to go on")
         if self.alone:
-            asked = self.run.stop_requested()
+            requested = self.run.stop_requested()
         else:
-            asked = step % self.every == 0 and broadcast_value(is_main() and self.run.stop_requested())
-        if not asked:
+            requested = step % self.every == 0 and broadcast_value(is_main() and self.run.stop_requested())
+        if not requested:
             return None
         return Interrupted(f"{self.fit!r} was asked to stop and has saved step {step}; resume the run to go on")

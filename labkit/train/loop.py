@@ -109,8 +109,8 @@ def fit(
     which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
 
     Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
-    or says so and returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
-    after saving, where the run is asked to stop; LabError for bad labels, a loss that is no number, a
+    or returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
+    after saving, where the run has a stop request; LabError for bad labels, a loss that is not finite, a
     checkpoint of another model, step, loss, augmentation or configuration.
     """
     run = run or current_run()
@@ -201,16 +201,16 @@ def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, 
 
 
 def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
-    """Return how many updates the configuration asks for: of epochs and max_steps, the smaller."""
+    """Return the number of updates of a configuration: of epochs and max_steps, the smaller."""
     per_epoch = math.ceil(batches_per_epoch / config.accumulate)
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
 
 
 def _check(config: TrainConfig, train, val) -> None:
     """Raise LabError for settings that contradict the data given."""
-    asked, has = config.batch_size, train.batch_size
-    if "batch_size" in config.model_fields_set and asked not in (has, has * world_size()):
-        raise LabError(f"The configuration says batch_size={asked}, the batches hold {has}; make them agree.")
+    wanted, has = config.batch_size, train.batch_size
+    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
+        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
     if config.target_accuracy is not None and val is None:
         raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
     if len(train) == 0:
@@ -241,14 +241,14 @@ def _begin(checkpointer: Checkpointer, history: History, run: RunFolder, resume:
 
 
 def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:
-    """Raise LabError, naming the step, where a loss was no number; the checkpoints stay as they are."""
+    """Raise LabError, naming the step, where a loss was not finite; the checkpoints stay as they are."""
     step = metrics.first_bad_step()
     if step is not None:
         kept = (
             f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
         )
         raise LabError(
-            f"The loss is no finite number at step {step}; training stops. {kept}. Lower lr (now "
+            f"The loss is not finite at step {step}; training stops. {kept}. Lower lr (now "
             f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
         )
 

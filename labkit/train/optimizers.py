@@ -1,4 +1,4 @@
-"""Optimizers by name: fused where the device has the kernel, norms and biases undecayed where asked."""
+"""Optimizers by name: fused where the device has the kernel, norms and biases without weight decay where configured."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

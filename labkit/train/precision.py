@@ -1,4 +1,4 @@
-"""Number format and memory layout: the fastest that a device has, or those asked for."""
+"""Number format and memory layout: the fastest that a device has, or those configured."""
 
 import logging
 
@@ -13,7 +13,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def choose_precision(wanted: str, device: torch.device) -> str:
     """Return the number format of the forward pass; "auto" is the fastest that the device has.
 
-    A GPU that has no bf16 gets fp16 (with a scaled loss) in its place, and the log says so.
+    A GPU that has no bf16 gets fp16 (with a scaled loss) in its place, with a warning in the log.
     """
     has_bf16 = device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
     if wanted == "bf16" and not has_bf16:

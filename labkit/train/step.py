@@ -89,7 +89,7 @@ class Learner:
     """A model with everything that changes it: optimizer, schedule, number format, loss scaler.
 
     `model` is the network itself (its weights are saved); `forward` is what training calls: the same network,
-    wrapped for several processes and compiled where that is asked for.
+    wrapped for several processes and compiled where config.compile is set.
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig, *, total_steps: int, device: torch.device):

@@ -1,7 +1,7 @@
 """Metric rows go to the run folder and its mirrors, and a progress bar or one line per epoch to the screen.
 
 The run folder is the truth. TensorBoard and Weights & Biases mirror it; a mirror that is missing, unreachable
-or broken is switched off with one warning and never stops a training. W&B is off unless asked for.
+or broken is switched off with one warning and never stops a training. W&B is off by default.
 """
 
 import json

@@ -225,7 +225,10 @@ def test_names_that_cannot_be_fetched(name, said):
         ({"dataset": "folder", "data_dir": ""}, "dataset=folder needs data_dir=PATH"),
         ({"dataset": "medium_imagenet"}, "where its .hdf5 file lies"),
         ({"dataset": "cifar10", "data_dir": ""}, "labkit fetch cifar10"),
-        ({"dataset": "shapes", "pretrain_dataset": "folder", "pretrain_dir": ""}, "pretrain_dataset=folder needs pretrain_dir=PATH"),
+        (
+            {"dataset": "shapes", "pretrain_dataset": "folder", "pretrain_dir": ""},
+            "pretrain_dataset=folder needs pretrain_dir=PATH",
+        ),
         ({"pretrain_dataset": "tiny_imagenet"}, "labkit fetch tiny_imagenet"),
     ],
 )
