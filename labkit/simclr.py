@@ -299,12 +299,10 @@ def run_mode(
     net = encoder(mode, settings=settings, channels=pretrain_set.channels, seed=seed).to(pick_device())
 
     def knn(_: nn.Module) -> dict[str, float]:
-        def measure() -> float:
-            splits = (downstream_set.train, downstream_set.val)
-            train_split, val_split = (evaluate.cached_features(net, split, **normal) for split in splits)
-            return evaluate.knn_accuracy(*train_split, *val_split)
-
-        return {"knn": distributed.broadcast_value(measure() if main else None)}
+        splits = (downstream_set.train, downstream_set.val) if main else ()
+        found = [evaluate.cached_features(net, split, **normal) for split in splits]
+        accuracy = evaluate.knn_accuracy(*found[0], *found[1]) if main else None
+        return {"knn": distributed.broadcast_value(accuracy)}
 
     history, finetuned = None, None
     if task := pretraining(mode, net, pretrain_set, settings=settings, seed=seed):
@@ -316,18 +314,26 @@ def run_mode(
         if main:
             own = {"mean": downstream_set.mean, "std": downstream_set.std}
             finetuned = evaluate.evaluate(task.model, data.Batches.evaluation(downstream_set.test, 256, **own))
-    results: dict[str, Any] = {
+    results = _results(history, probes, finetuned) | {
         "mode": name,
         "model": settings.model,
         "pretrain_dataset": pretrain_set.name,
         "downstream_dataset": downstream_set.name,
         "budget_steps": settings.max_steps,
-        "steps": history.step if history else 0,
-        "images_seen": history.images * distributed.world_size() if history else 0,
         "seed": seed,
     }
-    if probes is not None:
-        results |= {"linear": probes.linear.accuracy, "l2": probes.linear.l2}
-        results |= {"knn": probes.knn.accuracy, "k": probes.knn.k, "test_images": len(downstream_set.test)}
-        results |= {"main": "accuracy", "accuracy": finetuned.accuracy if finetuned else probes.linear.accuracy}
     return ModeRun(net, history, probes, finetuned, results)
+
+
+def _results(history: History | None, probes: ProbeEvaluation | None, finetuned: Evaluation | None) -> dict[str, Any]:
+    """Return what a mode cost and, where it was evaluated, its accuracies; `main` names the mode's own."""
+    from labkit import distributed
+
+    images = history.images * distributed.world_size() if history else 0
+    cost = {"steps": history.step if history else 0, "images_seen": images}
+    if probes is None:
+        return cost
+    linear, knn = probes.linear, probes.knn
+    frozen = {"linear": linear.accuracy, "l2": linear.l2, "knn": knn.accuracy, "k": knn.k}
+    own = finetuned.accuracy if finetuned else linear.accuracy
+    return cost | frozen | {"test_images": len(probes.features["test"][0]), "main": "accuracy", "accuracy": own}
