@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from labkit import data, models, simclr
+from labkit import data, evaluate, models, simclr
 from labkit.models import shipped
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, RunFolder
 from labkit.train.step import contrastive, supervised
 
 RANDOM = [name for name, mode in simclr.MODES.items() if mode.weights == "random"]
@@ -99,19 +99,19 @@ def test_every_mode_of_a_seed_starts_from_the_same_weights():
     assert not torch.equal(weights(simclr.encoder(simclr.get("scratch"), settings=settings, seed=4)), starts[0])
 
 
-def test_corpus_and_probe_share_no_class(shapes):
-    corpus, probe = shapes
-    assert not set(corpus.classes) & set(probe.classes)
-    assert (len(probe.train), len(probe.val)) == (100, 50)
+def test_pretraining_and_downstream_set_share_no_class(shapes):
+    pretrain, downstream = shapes
+    assert not set(pretrain.classes) & set(downstream.classes)
+    assert (len(downstream.train), len(downstream.val)) == (100, 50)
 
 
 def test_pretraining_is_what_the_table_says(shapes):
-    corpus, _ = shapes
+    pretrain, _ = shapes
     settings = simclr.settings("tiny", **SMALL)
     steps = {}
     for name in simclr.MODES:
         mode = simclr.get(name)
-        task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), corpus, settings=settings)
+        task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), pretrain, settings=settings)
         steps[name] = task and (task.step, task.train.views, task.config)
     budget, gentle = settings.config(0), settings.config(0).but(lr=settings.finetune_lr)
     assert steps == {
@@ -126,24 +126,41 @@ def test_pretraining_is_what_the_table_says(shapes):
     }
 
 
-def test_another_corpus_may_be_named(tmp_path):
+def test_run_mode_takes_the_pieces_in_their_order(shapes, tmp_path):
+    """Fine-tuned: probes of the first weights, then a training of everything. By hand, the same numbers."""
+    settings, name = simclr.settings("tiny", **SMALL), "cifar_supervised_scratch"
+    pretrain, downstream = shapes
+    done = simclr.run_mode(name, pretrain, downstream, settings=settings, run=RunFolder(tmp_path / "run").create({}))
+    net = simclr.encoder(simclr.get(name), settings=settings)
+    frozen = evaluate.evaluate_linear_head(net, downstream, mean=pretrain.mean, std=pretrain.std)
+    task = simclr.supervised_task(net, downstream, settings=settings, mode=simclr.get(name))
+    task.fit(run=RunFolder(tmp_path / "by hand").create({}), progress=False)
+    own = {"mean": downstream.mean, "std": downstream.std}
+    by_hand = evaluate.evaluate(task.model, data.Batches.evaluation(downstream.test, 256, **own))
+    assert done.results["linear"] == frozen.linear.accuracy and done.results["knn"] == frozen.knn.accuracy
+    assert done.results["accuracy"] == by_hand.accuracy == done.finetuned.accuracy
+    assert (done.results["steps"], done.results["images_seen"]) == (2, 16)
+    assert done.results["test_images"] == len(downstream.test)
+
+
+def test_another_pretraining_set_may_be_named(tmp_path):
     settings = simclr.settings("tiny", downstream_labels=100)
-    corpus, probe = simclr.sources("digits", pretrain_dataset="shapes", settings=settings)
-    assert (corpus.name, probe.name) == ("shapes", "digits")
-    assert len(probe.train) == 100 and len(corpus.train) > 5000
-    same, probe = simclr.sources("digits", settings=settings)
-    assert same.name == probe.name == "digits" and len(same.train) > len(probe.train)
+    pretrain, downstream = simclr.sources("digits", pretrain_dataset="shapes", settings=settings)
+    assert (pretrain.name, downstream.name) == ("shapes", "digits")
+    assert len(downstream.train) == 100 and len(pretrain.train) > 5000
+    same, downstream = simclr.sources("digits", settings=settings)
+    assert same.name == downstream.name == "digits" and len(same.train) > len(downstream.train)
 
 
 def rows(split):
     return {image.numpy().tobytes() for image in split.images}
 
 
-def test_a_set_that_is_corpus_and_probe_keeps_what_is_chosen_on_from_all_training():
-    learnt, probe = simclr.sources("digits", settings=simclr.settings("tiny", downstream_labels=200))
-    assert (len(probe.train), len(probe.val)) == (200, 100)
-    assert rows(probe.train) <= rows(learnt.train)
-    assert not rows(probe.val) & (rows(learnt.train) | rows(probe.train) | rows(probe.test))
+def test_a_set_that_serves_as_both_keeps_what_is_chosen_on_from_all_training():
+    pretrain, downstream = simclr.sources("digits", settings=simclr.settings("tiny", downstream_labels=200))
+    assert (len(downstream.train), len(downstream.val)) == (200, 100)
+    assert rows(downstream.train) <= rows(pretrain.train)
+    assert not rows(downstream.val) & (rows(pretrain.train) | rows(downstream.train) | rows(downstream.test))
 
 
 def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(tmp_path):
@@ -155,12 +172,17 @@ def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(
                 pixels = torch.randint(0, 256, (8, 8, 3), dtype=torch.uint8, generator=generator)
                 Image.fromarray(pixels.numpy()).save(tmp_path / split / name / f"{number}.png")
     settings = simclr.settings("tiny", downstream_labels=20, image_size=8)
-    learnt, probe = simclr.sources("folder", root=tmp_path, settings=settings)
-    assert [len(split) for split in (learnt.train, probe.train, probe.val, probe.test)] == [60, 20, 10, 10]
-    assert rows(probe.val) <= rows(learnt.val)
+    pretrain, downstream = simclr.sources("folder", root=tmp_path, settings=settings)
+    assert [len(split) for split in (pretrain.train, downstream.train, downstream.val, downstream.test)] == [
+        60,
+        20,
+        10,
+        10,
+    ]
+    assert rows(downstream.val) <= rows(pretrain.val)
 
 
-def test_a_probe_set_without_labels_is_told_before_anything_is_trained(monkeypatch):
+def test_a_downstream_set_without_labels_is_refused_before_anything_is_trained(monkeypatch):
     digits = data.load("digits")
     digits.test = replace(digits.test, labels=None)
     monkeypatch.setattr(simclr.data, "load", lambda *_, **__: digits)
@@ -188,8 +210,8 @@ def test_color_zero_leaves_the_colors_of_a_view_alone(shapes):
 
 
 def test_supervised_task_refuses_images_without_labels(shapes):
-    corpus, _ = shapes
-    bare = SimpleNamespace(name="bare", train=replace(corpus.train, labels=None))
+    pretrain, _ = shapes
+    bare = SimpleNamespace(name="bare", train=replace(pretrain.train, labels=None))
     with pytest.raises(LabError, match="bare has no labels"):
         simclr.supervised_task(None, bare, settings=simclr.settings("tiny"))
 
