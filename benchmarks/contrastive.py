@@ -19,7 +19,7 @@ def nt_xent(repeats: int, quick: bool) -> list[Section]:
 
 def _at(rows: int, repeats: int) -> Section:
     z = [torch.randn(rows // 2, DIM, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
-    ways = {"labkit nt_xent": lambda a, b: losses.nt_xent(a, b, TEMPERATURE)} | _peers()
+    ways = {"labkit nt_xent": lambda a, b: losses.NTXentLoss(TEMPERATURE)(a, b)} | _peers()
     reference, contenders = None, []
     for name, loss in ways.items():
         if isinstance(loss, str):

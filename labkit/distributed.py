@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,18 +32,18 @@ def is_main() -> bool:
 
 
 def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.device:
-    """Join the group that torchrun announced (NCCL on GPUs, gloo on CPUs) and return this rank's device.
+    """Join the group that torchrun started (NCCL on GPUs, gloo on CPUs) and return this rank's device.
 
-    Outside torchrun nothing is started. Raises LabError when the others have not come within `timeout_s`; the
+    Outside torchrun nothing is started. Raises LabError when the others have not joined within `timeout_s`; the
     same limit holds for every later collective, so that a lost rank ends a run and does not hang it.
     """
     device = _device()
     if "WORLD_SIZE" not in os.environ or in_group():
         return device
     backend = backend or ("nccl" if device.type == "cuda" else "gloo")
-    bound = {"device_id": device} if backend == "nccl" else {}
+    bound = device if backend == "nccl" else None
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), **bound)
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), device_id=bound)
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise LabError(
@@ -69,7 +70,7 @@ def _device() -> torch.device:
 
 
 class _Gather(torch.autograd.Function):
-    """All ranks' rows; the backward pass adds up what every rank's loss says about the local rows."""
+    """All ranks' rows; the backward pass sums the gradients of the local rows over every rank's loss."""
 
     @staticmethod
     def forward(ctx, rows: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ def gather_with_grad(rows: Tensor, *, counts: list[int] | None = None) -> Tensor
     """Return the rows of all ranks, (sum of B, ...), in rank order, differentiable on every rank.
 
     A loss that averages over the local rows against all gathered ones has, after DDP's averaging, exactly the
-    gradient of the one-process batch. Every rank must bring equally many rows, or pass `row_counts(rows)`.
+    gradient of the one-process batch. Every rank must bring equally many rows, or pass the ranks' `counts`.
     """
     if world_size() == 1:
         return rows
@@ -98,15 +99,6 @@ def gather_with_grad(rows: Tensor, *, counts: list[int] | None = None) -> Tensor
     padding = rows.new_zeros((max(counts) - len(rows), *rows.shape[1:]))
     blocks = _Gather.apply(torch.cat([rows, padding])).split(max(counts))
     return torch.cat([block[:count] for block, count in zip(blocks, counts, strict=True)])
-
-
-def row_counts(rows: Tensor) -> list[int]:
-    """Return how many rows each rank holds (a collective; it waits for the device)."""
-    counts = torch.zeros(world_size(), dtype=torch.int64, device=rows.device)
-    counts[rank()] = len(rows)
-    if in_group():
-        dist.all_reduce(counts)
-    return counts.tolist()
 
 
 def all_reduce_mean(value: Tensor) -> Tensor:
@@ -118,19 +110,17 @@ def all_reduce_mean(value: Tensor) -> Tensor:
     return total / world_size()
 
 
-def broadcast_flag(flag: bool) -> bool:
-    """Return rank 0's flag on every rank, so that all stop at the same step."""
-    if world_size() == 1:
-        return flag
-    device = torch.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
-    answer = torch.tensor([int(flag)], device=device)
-    dist.broadcast(answer, src=0)
-    return bool(answer.item())
+def broadcast_value(value: Any) -> Any:
+    """Return rank 0's value on every rank: one decision for all, or one rank's work."""
+    box = [value]
+    if world_size() > 1:
+        dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
-def shard(indices: Tensor, *, even: bool = True) -> Tensor:
-    """Return every R-th index from this rank's own on; `even` drops the tail: all ranks get as many."""
-    ranks = world_size()
-    if even:
-        indices = indices[: len(indices) // ranks * ranks]
-    return indices[rank() :: ranks]
+def gather_values(value: Any) -> list[Any]:
+    """Return each rank's value, in rank order."""
+    values = [value] * world_size()
+    if world_size() > 1:
+        dist.all_gather_object(values, value)
+    return values

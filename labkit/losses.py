@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,14 +11,45 @@ from torch import Tensor, nn
 from labkit import distributed
 from labkit.run_folder import LabError
 
+
+def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
+    """Return NT-Xent: the cross-entropy of picking the positive among 2B - 1 candidates (Chen et al. 2020, eq. 1).
+
+    z1, z2: (B, D) projections of this process alone; row i of both comes from image i. Any scale: they are
+    normalized here. The result is a scalar, computed in fp32 (fp64 for fp64) also under autocast. Raises LabError
+    where the two shapes differ or B is 0. `NTXentLoss` is the same number in less memory, over all ranks.
+    """
+    with torch.autocast(z1.device.type, enabled=False):
+        z = _unit_rows(z1, z2)  # (2B, D)
+        similarity = z @ z.T / _positive(temperature)  # (2B, 2B)
+        similarity.fill_diagonal_(-math.inf)  # no view may pick itself
+        partner = torch.arange(len(z), device=z.device).roll(len(z1))  # i <-> i + B
+        return F.cross_entropy(similarity, partner)
+
+
+def _unit_rows(z1: Tensor, z2: Tensor) -> Tensor:
+    """Return both views stacked, (2B, D), with norm 1, in fp32 at least."""
+    if z1.shape != z2.shape or z1.ndim != 2 or len(z1) == 0:
+        got = f"{tuple(z1.shape)} and {tuple(z2.shape)}"
+        raise LabError(f"NT-Xent needs two (B, D) views of equal shape with B >= 1; it got {got}.")
+    z = torch.cat([z1, z2])
+    return F.normalize(z if z.dtype == torch.float64 else z.float(), dim=1)
+
+
+def _positive(temperature: float) -> float:
+    if not temperature > 0:
+        raise LabError(f"temperature must be above 0 (got {temperature}); take 0.5, the usual one.")
+    return temperature
+
+
 # Elements of the similarity block that is held at a time: 16 MiB stays near a CPU's caches, a GPU wants more.
 BLOCK = {"cpu": 2**22, "cuda": 2**26}
 
 
-class _PickPartner(torch.autograd.Function):
+class _ChunkedNTXent(torch.autograd.Function):
     """Sum over anchors of -log softmax(anchor . candidates)[partner], where no anchor may pick itself.
 
-    The gradient of a scalar can be had in the forward pass: the (rows, candidates) block is overwritten in
+    The gradient of a scalar can be computed in the forward pass: the (rows, candidates) block is overwritten in
     place and freed, and only (rows, D) matrices wait for backward. Rows are taken `chunk_size` at a time.
     """
 
@@ -32,12 +64,12 @@ class _PickPartner(torch.autograd.Function):
         loss = -(anchors * partners).sum()
         for start in range(0, len(anchors), chunk_size):
             rows = anchors[start : start + chunk_size]  # (m, D)
-            odds, total, log_total = _odds(rows, candidates, own=first + start)
+            weights, total, log_total = _exp_logits(rows, candidates, own=first + start)
             loss += log_total.sum()
             if wanted:
-                torch.mm(odds, candidates, out=d_anchors[start : start + chunk_size]).div_(total)
-                d_candidates.addmm_(odds.T, rows / total)
-            del odds  # so that the next block takes the same memory
+                torch.mm(weights, candidates, out=d_anchors[start : start + chunk_size]).div_(total)
+                d_candidates.addmm_(weights.T, rows / total)
+            del weights  # so that the next block takes the same memory
         if wanted:
             d_candidates[first : first + len(anchors)] -= anchors.roll(half, 0)
             ctx.save_for_backward(d_anchors.sub_(partners), d_candidates)
@@ -50,7 +82,7 @@ class _PickPartner(torch.autograd.Function):
         return grad * d_anchors, grad * d_candidates, None, None
 
 
-def _odds(rows: Tensor, candidates: Tensor, *, own: int) -> tuple[Tensor, Tensor, Tensor]:
+def _exp_logits(rows: Tensor, candidates: Tensor, *, own: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return exp(logits - row maximum) (m, N), its row sums (m, 1) and the rows' log-sum-exp (m, 1).
 
     Row i is candidate own + i, which is left out.
@@ -58,31 +90,19 @@ def _odds(rows: Tensor, candidates: Tensor, *, own: int) -> tuple[Tensor, Tensor
     logits = rows @ candidates.T  # (m, N)
     logits.diagonal(own).fill_(-math.inf)
     top = logits.amax(1, keepdim=True)
-    odds = logits.sub_(top).exp_()
-    total = odds.sum(1, keepdim=True)
-    return odds, total, total.log() + top
-
-
-def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5, *, chunk_size: int | None = None) -> Tensor:
-    """Return how badly each view finds its partner among 2B - 1 others (Chen et al. 2020, algorithm 1).
-
-    z1, z2: (B, D) projections of this process alone; row i of both comes from image i. Any scale: they are
-    normalised here. The result is a scalar, computed in fp32 (fp64 for fp64) whatever autocast says. Never
-    more than one (chunk_size, 2B) block is held, and none waits for backward; the default keeps the block
-    near 16 MiB (256 MiB on a GPU). Raises LabError where the two shapes differ or B is 0.
-    """
-    with torch.autocast(z1.device.type, enabled=False):
-        rows = _unit_rows(z1, z2, temperature)  # (2B, D)
-        return _contrast(rows, rows, 0, chunk_size) / len(rows)
+    weights = logits.sub_(top).exp_()
+    total = weights.sum(1, keepdim=True)
+    return weights, total, total.log() + top
 
 
 class NTXentLoss(nn.Module):
-    """NT-Xent over the whole batch of all ranks; without a process group the same as `nt_xent`.
+    """NT-Xent over the whole batch of all ranks, with one (chunk_size, candidates) block in memory at a time.
 
     Each rank averages over its own rows against everyone's, so that DDP's averaged gradient is that of the
     whole batch in one process (whose loss is the mean of the ranks' values). `ragged=True` also allows ranks
-    with unequally many rows, for one small collective more per step. More ranks add
-    negatives; `accumulate` does, too, for `fit` takes one loss over the group (`labkit.train.gradcache`).
+    with unequally many rows, for one small collective more per step. More ranks add negatives; so does
+    `accumulate`: `fit` takes one loss over the group (`labkit.train.gradcache`). The default `chunk_size` keeps
+    the block near 16 MiB (256 MiB on a GPU); none waits for backward.
     """
 
     def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None, ragged: bool = False):
@@ -91,60 +111,21 @@ class NTXentLoss(nn.Module):
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """z1, z2: (B, D) projections of this rank's two views; -> scalar."""
-        if distributed.world_size() == 1:
-            return nt_xent(z1, z2, self.temperature, chunk_size=self.chunk_size)
         with torch.autocast(z1.device.type, enabled=False):
-            rows = _unit_rows(z1, z2, self.temperature)  # (2B, D)
-            counts = distributed.row_counts(rows) if self.ragged else None
+            rows = _unit_rows(z1, z2) / math.sqrt(self.temperature)  # (2B, D): a product of two rows is a logit
+            me, ranks = distributed.rank(), distributed.world_size()
+            counts = distributed.gather_values(len(rows)) if self.ragged else [len(rows)] * ranks
             everyone = distributed.gather_with_grad(rows, counts=counts)  # (sum of 2B, D)
-            me = distributed.rank()
-            first = sum(counts[:me]) if counts else me * len(rows)
-            total = _contrast(rows, everyone, first, self.chunk_size)
-            return total * (distributed.world_size() / len(everyone))
+            chunk_size = self.chunk_size or max(1, BLOCK.get(rows.device.type, BLOCK["cuda"]) // len(everyone))
+            total = _ChunkedNTXent.apply(rows, everyone, sum(counts[:me]), chunk_size)
+            return total / (len(everyone) / ranks)
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}"
 
 
-def _unit_rows(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Return both views stacked, (2B, D), with norm 1/sqrt(T): one product of two rows is then a logit."""
-    if z1.shape != z2.shape or z1.ndim != 2 or len(z1) == 0:
-        got = f"{tuple(z1.shape)} and {tuple(z2.shape)}"
-        raise LabError(f"NT-Xent needs two (B, D) views of equal shape with B >= 1; it got {got}.")
-    z = torch.cat([z1, z2])
-    z = z if z.dtype == torch.float64 else z.float()
-    return F.normalize(z, dim=1) / math.sqrt(_positive(temperature))
-
-
-def _contrast(rows: Tensor, candidates: Tensor, first: int, chunk_size: int | None) -> Tensor:
-    block = BLOCK.get(rows.device.type, BLOCK["cuda"])
-    return _PickPartner.apply(rows, candidates, first, chunk_size or max(1, block // len(candidates)))
-
-
-def _positive(temperature: float) -> float:
-    if not temperature > 0:
-        raise LabError(f"The temperature is {temperature}; give a number above 0, such as 0.5.")
-    return temperature
-
-
-def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, *, weight: Tensor | None = None) -> Tensor:
-    """Return the mean of -(1 - p)^gamma log p, p the true class's probability (Lin et al. 2017, eq. 4).
-
-    logits: (B, K); labels: (B,); weight: (K,), averaged as F.cross_entropy does. gamma 0 is cross-entropy.
-    """
-    return _mean(_focal(logits, labels, gamma, weight), labels, weight)
-
-
-def hard_example_loss(logits: Tensor, labels: Tensor, fraction: float = 0.25, *, weight=None) -> Tensor:
-    """Return the mean cross-entropy of the hardest `fraction` of the batch, at least one sample.
-
-    Online hard example mining (Shrivastava et al. 2016), ranked by the loss. logits: (B, K); labels: (B,).
-    """
-    each = F.cross_entropy(logits.float(), labels, weight, reduction="none")
-    return _hardest(each, labels, weight, fraction)
-
-
 def _focal(logits: Tensor, labels: Tensor, gamma: float, weight: Tensor | None) -> Tensor:
+    """Return -(1 - p)^gamma log p of each sample (B,), p the true class's probability (Lin et al. 2017, eq. 4)."""
     log_p = F.log_softmax(logits.float(), dim=1).gather(1, labels[:, None])[:, 0]  # (B,)
     # clamped, because the slope of x^gamma at 0 is infinite for gamma < 1
     doubt = (-torch.expm1(log_p)).clamp_min(1e-7)
@@ -153,6 +134,7 @@ def _focal(logits: Tensor, labels: Tensor, gamma: float, weight: Tensor | None) 
 
 
 def _hardest(each: Tensor, labels: Tensor, weight: Tensor | None, fraction: float) -> Tensor:
+    """Return the mean over the largest losses: online hard example mining (Shrivastava et al. 2016)."""
     keep = each.topk(max(1, math.ceil(fraction * len(each)))).indices
     return _mean(each[keep], labels[keep], weight)
 
@@ -164,28 +146,29 @@ def _mean(each: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
 class SupervisedLoss(nn.Module):
     """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch."""
 
-    def __init__(self, *, weight: Tensor | None, label_smoothing: float, focal_gamma, hard_fraction):
+    weight: Tensor | None
+
+    def __init__(
+        self, *, weight: Tensor | None, label_smoothing: float, focal_gamma: float | None, hard_fraction: float | None
+    ):
         super().__init__()
         self.register_buffer("weight", weight)
-        self.label_smoothing, self.focal_gamma, self.hard_fraction = (label_smoothing, focal_gamma, hard_fraction)
+        self.label_smoothing, self.focal_gamma, self.hard_fraction = label_smoothing, focal_gamma, hard_fraction
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """logits: (B, K) of any float type; labels: (B,); -> scalar in fp32."""
         if self.weight is not None and self.weight.device != logits.device:
             self.weight = self.weight.to(logits.device)
-        if self.focal_gamma is None and self.hard_fraction is None:
-            return F.cross_entropy(logits.float(), labels, self.weight, label_smoothing=self.label_smoothing)
-        each = self._each(logits, labels)
+        options: dict[str, Any] = {"weight": self.weight, "label_smoothing": self.label_smoothing}
+        if self.focal_gamma is not None:
+            each = _focal(logits, labels, self.focal_gamma, self.weight)
+        elif self.hard_fraction is not None:
+            each = F.cross_entropy(logits.float(), labels, reduction="none", **options)
+        else:
+            return F.cross_entropy(logits.float(), labels, **options)
         if self.hard_fraction is None:
             return _mean(each, labels, self.weight)
         return _hardest(each, labels, self.weight, self.hard_fraction)
-
-    def _each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.focal_gamma is not None:
-            return _focal(logits, labels, self.focal_gamma, self.weight)
-        return F.cross_entropy(
-            logits.float(), labels, self.weight, reduction="none", label_smoothing=self.label_smoothing
-        )
 
 
 def supervised_loss(

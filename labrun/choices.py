@@ -14,12 +14,12 @@ from labkit.run_folder import DINOV3, LabError, data_dir, repo_root, unknown_nam
 # parameter: what it is called, the module and the dict whose keys are the valid names
 REGISTRIES = {
     "dataset": ("data set", "labkit.data.datasets", "DATASETS"),
-    "corpus": ("data set", "labkit.data.datasets", "DATASETS"),
+    "pretrain_dataset": ("data set", "labkit.data.datasets", "DATASETS"),
     "model": ("model", "labkit.models", "MODELS"),
     "mode": ("mode", "labkit.simclr", "MODES"),
     "preset": ("preset", "labkit.simclr", "PRESETS"),
 }
-PLACES = ("data_dir", "corpus_dir", "weights")
+PLACES = ("data_dir", "pretrain_dir", "weights")
 # parameter: least value; None: above 0. Where the notebook's default is 0, that stands for its own value.
 LEAST = {"max_steps": 1, "epochs": 1, "batch_size": 1, "seed": 0, "lr": None, "temperature": None}
 

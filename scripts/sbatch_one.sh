@@ -42,7 +42,7 @@ An earlier run goes on only where Slurm has queued this very job again; by hand 
 
 Environment:
   MAX_STEPS      training steps (the preset's own number)      PRESET         tiny (default), full or dinov3
-  DATASET        probe set (shapes), for example cifar100      DATA_DIR       folder of the data sets (data/)
+  DATASET        downstream set (shapes), for example cifar100      DATA_DIR       folder of the data sets (data/)
   IMAGENET_PATH  tiny-imagenet-200 to pretrain on              MODEL_PATH     folder of a pretrained DINOv3
   OUTPUT_DIR     folder of the runs (runs/)                    SEED           seed (0)
   With DATASET=folder or medium_imagenet, DATA_DIR is that set itself. Relative paths count from where you type.
@@ -109,7 +109,7 @@ export HF_HUB_OFFLINE=1                                              # compute n
 wish=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"})
 [ -n "${MAX_STEPS-}" ] && wish+=(-p "max_steps=$MAX_STEPS")
 [ -n "${DATASET-}" ] && wish+=(-p "dataset=$DATASET")
-[ -n "${IMAGENET_PATH-}" ] && wish+=(-p corpus=tiny_imagenet -p "corpus_dir=$(absolute "$IMAGENET_PATH")")
+[ -n "${IMAGENET_PATH-}" ] && wish+=(-p pretrain_dataset=tiny_imagenet -p "pretrain_dir=$(absolute "$IMAGENET_PATH")")
 [ -n "${MODEL_PATH-}" ] && wish+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
 if [ -n "$check" ]; then
     exec "$LABKIT_PYTHON" -m labrun.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${wish[@]}" \

@@ -24,7 +24,7 @@ Trains one model with one rank per GPU (per node where there is none) on all nod
 saves, and the job is queued again. The run's folder is runs/ddp-<job>.
 
   --model, --dataset, --data-dir, --image-size, --epochs, --batch-size (of each rank), --lr, --seed, --timeout
-  --mode, --preset, --corpus, --corpus-dir, --max-steps: a mode of the SimCLR lab, its batches shared by all ranks
+  --mode, --preset, --pretrain-dataset, --pretrain-dir, --max-steps: a mode of the SimCLR lab, its batches shared by all ranks
   --help           this text
 
 Environment: RANKS_PER_NODE (otherwise the node's GPUs, or 1), DDP_PROGRAM (-m labkit.scaling.train_ranks),

@@ -13,7 +13,16 @@ from torch import nn
 
 from labkit.run_folder import LabError, RunFolder
 from labkit.seeding import rng_state
-from labkit.train.checkpoint import Keeper, all_finite, describe, load, require_same_model, same_weights, save, sketch
+from labkit.train.checkpoint import (
+    Checkpointer,
+    all_finite,
+    fingerprint,
+    load,
+    require_same_model,
+    same_weights,
+    save,
+    weight_stats,
+)
 
 
 def keeper(run, model, **setup):
@@ -22,7 +31,7 @@ def keeper(run, model, **setup):
         state_dict=lambda: {"model": model.state_dict()},
         load_state_dict=lambda state: model.load_state_dict(state["model"]),
     )
-    return Keeper(run, "fit", parts={"learner": learner}, setup=setup)
+    return Checkpointer(run, "fit", parts={"learner": learner}, setup=setup)
 
 
 @pytest.fixture
@@ -114,8 +123,8 @@ def test_a_missing_checkpoint_is_told(tmp_path):
 @pytest.mark.parametrize("other", [net(5), nn.Linear(3, 4), nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))])
 def test_another_model_is_refused_naming_both(other):
     with pytest.raises(LabError, match=r"holds a Sequential of 34 parameters, but this model is a \w+ of "):
-        require_same_model(Path("last.pt"), describe(net()), describe(other))
-    require_same_model(Path("last.pt"), describe(net(seed=0)), describe(net(seed=1)))
+        require_same_model(Path("last.pt"), fingerprint(net()), fingerprint(other))
+    require_same_model(Path("last.pt"), fingerprint(net(seed=0)), fingerprint(net(seed=1)))
 
 
 def test_a_keeper_restores_weights_and_generators(run):
@@ -144,9 +153,9 @@ def test_a_keeper_refuses_other_beginnings_and_other_settings(run):
 def test_other_hardwares_rounding_is_not_taken_for_another_beginning():
     weights = [torch.randn(64, 27), torch.randn(64), torch.ones(64), torch.zeros(64)]
     rounded = [w * (1 + 1e-6 * torch.randn_like(w)) for w in weights]
-    assert same_weights(sketch(weights), sketch(rounded))
-    assert not same_weights(sketch(weights), sketch([torch.randn(64, 27), *weights[1:]]))
-    assert not same_weights(sketch(weights), sketch(weights[:3]))
+    assert same_weights(weight_stats(weights), weight_stats(rounded))
+    assert not same_weights(weight_stats(weights), weight_stats([torch.randn(64, 27), *weights[1:]]))
+    assert not same_weights(weight_stats(weights), weight_stats(weights[:3]))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

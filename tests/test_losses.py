@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from labkit import losses
-from labkit.losses import NTXentLoss, focal_loss, hard_example_loss, nt_xent, supervised_loss
+from labkit.losses import NTXentLoss, nt_xent, supervised_loss
 from labkit.run_folder import LabError
 
 
@@ -35,43 +35,56 @@ def nt_xent_loops(z1, z2, temperature):
     return sum(ell(2 * k, 2 * k + 1) + ell(2 * k + 1, 2 * k) for k in range(n // 2)) / n
 
 
-@pytest.mark.parametrize("chunk_size", [None, 1, 3])
+FORMS = {  # name -> (z1, z2, temperature) -> loss: the readable one, and the fast one in chunks of several sizes
+    "readable": nt_xent,
+    "fast": lambda z1, z2, t=0.5: NTXentLoss(t)(z1, z2),
+    "rows": lambda z1, z2, t=0.5: NTXentLoss(t, chunk_size=1)(z1, z2),
+    "ragged chunks": lambda z1, z2, t=0.5: NTXentLoss(t, chunk_size=3)(z1, z2),
+}
+every_form = pytest.mark.parametrize("nt_xent", FORMS.values(), ids=FORMS)
+
+
+@every_form
 @pytest.mark.parametrize("temperature", [0.05, 0.5, 2.0])
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_loss_and_gradient_match_the_papers_algorithm(batch, temperature, chunk_size):
+def test_loss_and_gradient_match_the_papers_algorithm(batch, temperature, nt_xent):
     z = views(batch)
-    loss, oracle = nt_xent(*z, temperature, chunk_size=chunk_size), nt_xent_loops(*z, temperature)
+    loss, oracle = nt_xent(*z, temperature), nt_xent_loops(*z, temperature)
     torch.testing.assert_close(loss, oracle, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(torch.autograd.grad(loss, z), torch.autograd.grad(oracle, z), rtol=1e-8, atol=1e-12)
 
 
+@every_form
 @pytest.mark.parametrize("batch", [1, 2, 17, 64])
-def test_equal_rows_give_log_of_candidates(batch):
+def test_equal_rows_give_log_of_candidates(batch, nt_xent):
     z = torch.ones(batch, 4)
     assert nt_xent(z, z, 0.1).item() == pytest.approx(math.log(2 * batch - 1), abs=1e-5)
 
 
-def test_perfect_views_of_orthogonal_images_have_a_closed_form():
+@every_form
+def test_perfect_views_of_orthogonal_images_have_a_closed_form(nt_xent):
     z = torch.eye(4, 16, dtype=torch.float64)
     expected = math.log(math.exp(1 / 0.5) + 6) - 1 / 0.5
     assert nt_xent(z, z, 0.5).item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_scale_and_order_of_views_and_images_do_not_matter():
+@every_form
+def test_scale_and_order_of_views_and_images_do_not_matter(nt_xent):
     a, b = views(6)
     order = torch.randperm(6)
     same = [nt_xent(b, a), nt_xent(3 * a, 0.1 * b), nt_xent(a[order], b[order])]
     torch.testing.assert_close(torch.stack(same), nt_xent(a, b).expand(3))
 
 
-def test_gradcheck():
+@every_form
+def test_gradcheck(nt_xent):
     a, b = views(3, dim=4)
     assert gradcheck(lambda x, y: nt_xent(x, y, 0.3), (a, b))
-    assert gradcheck(lambda x, y: nt_xent(x, y, 0.3, chunk_size=4), (a, b))
 
 
+@every_form
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_inputs_lose_nothing_to_the_loss_itself(dtype):
+def test_half_precision_inputs_lose_nothing_to_the_loss_itself(dtype, nt_xent):
     half = views(32, dim=16, dtype=dtype)
     exact = [z.detach().double().requires_grad_() for z in half]
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -84,7 +97,8 @@ def test_half_precision_inputs_lose_nothing_to_the_loss_itself(dtype):
         assert (ours.double() - theirs).norm() / theirs.norm() < 4e-3  # rounding of the result to `dtype`
 
 
-def test_extreme_temperature_neither_overflows_nor_vanishes():
+@every_form
+def test_extreme_temperature_neither_overflows_nor_vanishes(nt_xent):
     a, b = views(8, dtype=torch.float32)
     loss = nt_xent(a, b, 0.001)
     assert loss.item() == pytest.approx(nt_xent(a.double(), b.double(), 0.001).item(), rel=1e-4)
@@ -110,7 +124,7 @@ class LargestTensor(torch.utils._python_dispatch.TorchDispatchMode):
 def test_holds_one_similarity_block_and_none_when_chunked(chunk_size, floor, buffers):
     z = views(64, dim=4, dtype=torch.float32)
     with LargestTensor(floor) as seen:
-        nt_xent(*z, chunk_size=chunk_size).backward()
+        NTXentLoss(chunk_size=chunk_size)(*z).backward()
     assert len({s._cdata for s in seen.storages}) == buffers
 
 
@@ -118,15 +132,14 @@ def test_large_batches_are_chunked_without_being_asked(monkeypatch):
     monkeypatch.setitem(losses.BLOCK, "cpu", 2 * 64 * 16)
     z = views(64, dim=4, dtype=torch.float32)
     with LargestTensor(16 * 128 + 1) as seen:
-        nt_xent(*z).backward()
+        NTXentLoss()(*z).backward()
     assert not seen.storages
 
 
-def test_module_without_ranks_is_the_function():
+def test_the_fast_form_needs_no_gradient():
     a, b = views(5)
-    assert torch.equal(NTXentLoss(0.2)(a, b), nt_xent(a, b, 0.2))
     with torch.no_grad():
-        assert torch.equal(NTXentLoss(0.2)(a, b), nt_xent(a, b, 0.2))
+        torch.testing.assert_close(NTXentLoss(0.2)(a, b), nt_xent(a, b, 0.2))
 
 
 def test_gradient_steps_pull_partners_together():
@@ -141,16 +154,18 @@ def test_gradient_steps_pull_partners_together():
     assert F.cosine_similarity(z[0], z[1]).mean() > before + 0.5
 
 
+@every_form
 @pytest.mark.parametrize("shapes", [((0, 4), (0, 4)), ((3, 4), (2, 4)), ((3, 4), (3, 5)), ((3,), (3,))])
-def test_batches_that_do_not_pair_are_refused(shapes):
+def test_batches_that_do_not_pair_are_refused(shapes, nt_xent):
     with pytest.raises(LabError, match="two \\(B, D\\) views"):
         nt_xent(*(torch.ones(s) for s in shapes))
 
 
+@every_form
 @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
-def test_temperature_must_be_positive(temperature):
-    with pytest.raises(LabError, match="temperature"):
-        NTXentLoss(temperature)
+def test_temperature_must_be_positive(temperature, nt_xent):
+    with pytest.raises(LabError, match="temperature must be above 0"):
+        nt_xent(*views(2), temperature)
 
 
 # ---- supervised losses
@@ -168,20 +183,21 @@ WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.1, 3.0])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_focal_with_gamma_zero_is_cross_entropy(weight):
     logits, labels = samples(dtype=torch.float32)
-    torch.testing.assert_close(focal_loss(logits, labels, 0.0, weight=weight), F.cross_entropy(logits, labels, weight))
+    focal = supervised_loss(focal_gamma=0.0, class_weights=None if weight is None else weight.tolist())
+    torch.testing.assert_close(focal(logits, labels), F.cross_entropy(logits, labels, weight))
 
 
 def test_focal_matches_the_formula_in_loops():
     logits, labels = samples(dtype=torch.float32)
     p = [row.softmax(0)[y].item() for row, y in zip(logits.double(), labels, strict=True)]
     expected = sum(-((1 - q) ** 2) * math.log(q) for q in p) / len(p)
-    assert focal_loss(logits, labels, 2.0).item() == pytest.approx(expected, rel=1e-5)
+    assert supervised_loss(focal_gamma=2.0)(logits, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_has_a_finite_gradient_where_the_model_is_certain(gamma):
     logits = torch.tensor([[60.0, -60.0], [-60.0, 60.0]], requires_grad=True)
-    focal_loss(logits, torch.tensor([0, 0]), gamma).backward()
+    supervised_loss(focal_gamma=gamma)(logits, torch.tensor([0, 0])).backward()
     assert logits.grad.isfinite().all()
 
 
@@ -190,7 +206,8 @@ def test_hard_examples_are_the_largest_losses(fraction):
     logits, labels = samples(dtype=torch.float32)
     each = sorted(F.cross_entropy(logits, labels, reduction="none").tolist(), reverse=True)
     kept = each[: max(1, math.ceil(fraction * len(each)))]
-    assert hard_example_loss(logits, labels, fraction).item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
+    loss = supervised_loss(hard_fraction=fraction)(logits, labels)
+    assert loss.item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
 
 
 def test_options_left_at_rest_give_cross_entropy():
@@ -205,8 +222,6 @@ def test_every_combination_with_all_examples_kept_changes_nothing():
     for options in ({}, {"focal_gamma": 2.0}, {"class_weights": WEIGHT.tolist()}):
         whole = supervised_loss(hard_fraction=1.0, **options)(logits, labels)
         torch.testing.assert_close(whole, supervised_loss(**options)(logits, labels))
-    focal = supervised_loss(focal_gamma=1.5, class_weights=WEIGHT.tolist())(logits, labels)
-    torch.testing.assert_close(focal, focal_loss(logits, labels, 1.5, weight=WEIGHT))
 
 
 def test_balanced_weights_match_scikit_learns():

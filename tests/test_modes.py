@@ -1,5 +1,7 @@
 """The eight modes: a table without gaps, equal starts and budgets, clear words where something is missing."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from labkit import data, models, simclr
+from labkit import data, evaluate, models, simclr
 from labkit.models import shipped
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, RunFolder
 from labkit.train.step import contrastive, supervised
 
 RANDOM = [name for name, mode in simclr.MODES.items() if mode.weights == "random"]
@@ -19,15 +21,20 @@ SMALL = {"max_steps": 2, "batch_size": 8}
 
 @pytest.fixture(scope="module")
 def shapes():
-    return simclr.sources("shapes", settings=simclr.settings("tiny", probe_labels=100), seed=0)
+    return simclr.sources("shapes", settings=simclr.settings("tiny", downstream_labels=100), seed=0)
 
 
 def weights(module):
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
+def test_modes_and_presets_are_read_without_torch():
+    code = "import labkit.simclr as lab, sys; assert lab.MODES and lab.PRESETS; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_eight_modes_are_all_different_ways():
-    ways = {(mode.weights, mode.pretraining, mode.examination) for mode in simclr.MODES.values()}
+    ways = {(mode.weights, mode.pretraining, mode.evaluation) for mode in simclr.MODES.values()}
     assert len(simclr.MODES) == len(ways) == 8
 
 
@@ -37,7 +44,7 @@ def test_the_name_says_what_the_mode_does(name):
     assert (mode.weights == "pretrained") == name.endswith("pretrained")
     assert (mode.pretraining == "simclr") == name.startswith("simclr")
     assert (mode.pretraining == "supervised") == name.startswith("supervised")
-    assert (mode.examination == "end to end") == name.startswith("cifar")
+    assert (mode.evaluation == "finetune") == name.startswith("cifar")
 
 
 def test_published_figures_are_in_the_published_order():
@@ -58,8 +65,8 @@ def test_published_figures_are_in_the_published_order():
 def test_pretrained_modes_start_from_the_shipped_weights_and_learn_gently(name):
     settings, mode = simclr.settings("tiny"), simclr.get(name)
     start = simclr.encoder(mode, settings=settings, seed=3)
-    assert torch.equal(weights(start), weights(shipped.shipped("resnet_tiny")))
-    assert settings.config(0, mode).lr == settings.gentle_lr < settings.config(0, simclr.get("scratch")).lr
+    assert torch.equal(weights(start), weights(shipped.shipped()))
+    assert settings.config(0, mode).lr == settings.finetune_lr < settings.config(0, simclr.get("scratch")).lr
 
 
 def test_a_model_without_pretrained_weights_is_told():
@@ -92,21 +99,21 @@ def test_every_mode_of_a_seed_starts_from_the_same_weights():
     assert not torch.equal(weights(simclr.encoder(simclr.get("scratch"), settings=settings, seed=4)), starts[0])
 
 
-def test_corpus_and_probe_share_no_class(shapes):
-    corpus, probe = shapes
-    assert not set(corpus.classes) & set(probe.classes)
-    assert (len(probe.train), len(probe.val)) == (100, 50)
+def test_pretraining_and_downstream_set_share_no_class(shapes):
+    pretrain, downstream = shapes
+    assert not set(pretrain.classes) & set(downstream.classes)
+    assert (len(downstream.train), len(downstream.val)) == (100, 50)
 
 
 def test_pretraining_is_what_the_table_says(shapes):
-    corpus, _ = shapes
+    pretrain, _ = shapes
     settings = simclr.settings("tiny", **SMALL)
     steps = {}
     for name in simclr.MODES:
         mode = simclr.get(name)
-        task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), corpus, settings=settings)
+        task = simclr.pretraining(mode, simclr.encoder(mode, settings=settings), pretrain, settings=settings)
         steps[name] = task and (task.step, task.train.views, task.config)
-    budget, gentle = settings.config(0), settings.config(0).but(lr=settings.gentle_lr)
+    budget, gentle = settings.config(0), settings.config(0).but(lr=settings.finetune_lr)
     assert steps == {
         "scratch": None,
         "pretrained": None,
@@ -119,24 +126,41 @@ def test_pretraining_is_what_the_table_says(shapes):
     }
 
 
-def test_another_corpus_may_be_named(tmp_path):
-    settings = simclr.settings("tiny", probe_labels=100)
-    corpus, probe = simclr.sources("digits", corpus="shapes", settings=settings)
-    assert (corpus.name, probe.name) == ("shapes", "digits")
-    assert len(probe.train) == 100 and len(corpus.train) > 5000
-    same, probe = simclr.sources("digits", settings=settings)
-    assert same.name == probe.name == "digits" and len(same.train) > len(probe.train)
+def test_run_mode_takes_the_pieces_in_their_order(shapes, tmp_path):
+    """Fine-tuned: probes of the first weights, then a training of everything. By hand, the same numbers."""
+    settings, name = simclr.settings("tiny", **SMALL), "cifar_supervised_scratch"
+    pretrain, downstream = shapes
+    done = simclr.run_mode(name, pretrain, downstream, settings=settings, run=RunFolder(tmp_path / "run").create({}))
+    net = simclr.encoder(simclr.get(name), settings=settings)
+    frozen = evaluate.evaluate_linear_head(net, downstream, mean=pretrain.mean, std=pretrain.std)
+    task = simclr.supervised_task(net, downstream, settings=settings, mode=simclr.get(name))
+    task.fit(run=RunFolder(tmp_path / "by hand").create({}), progress=False)
+    own = {"mean": downstream.mean, "std": downstream.std}
+    by_hand = evaluate.evaluate(task.model, data.Batches.evaluation(downstream.test, 256, **own))
+    assert done.results["linear"] == frozen.linear.accuracy and done.results["knn"] == frozen.knn.accuracy
+    assert done.results["accuracy"] == by_hand.accuracy == done.finetuned.accuracy
+    assert (done.results["steps"], done.results["images_seen"]) == (2, 16)
+    assert done.results["test_images"] == len(downstream.test)
+
+
+def test_another_pretraining_set_may_be_named(tmp_path):
+    settings = simclr.settings("tiny", downstream_labels=100)
+    pretrain, downstream = simclr.sources("digits", pretrain_dataset="shapes", settings=settings)
+    assert (pretrain.name, downstream.name) == ("shapes", "digits")
+    assert len(downstream.train) == 100 and len(pretrain.train) > 5000
+    same, downstream = simclr.sources("digits", settings=settings)
+    assert same.name == downstream.name == "digits" and len(same.train) > len(downstream.train)
 
 
 def rows(split):
     return {image.numpy().tobytes() for image in split.images}
 
 
-def test_a_set_that_is_corpus_and_probe_keeps_what_is_chosen_on_from_all_training():
-    learnt, probe = simclr.sources("digits", settings=simclr.settings("tiny", probe_labels=200))
-    assert (len(probe.train), len(probe.val)) == (200, 100)
-    assert rows(probe.train) <= rows(learnt.train)
-    assert not rows(probe.val) & (rows(learnt.train) | rows(probe.train) | rows(probe.test))
+def test_a_set_that_serves_as_both_keeps_what_is_chosen_on_from_all_training():
+    pretrain, downstream = simclr.sources("digits", settings=simclr.settings("tiny", downstream_labels=200))
+    assert (len(downstream.train), len(downstream.val)) == (200, 100)
+    assert rows(downstream.train) <= rows(pretrain.train)
+    assert not rows(downstream.val) & (rows(pretrain.train) | rows(downstream.train) | rows(downstream.test))
 
 
 def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(tmp_path):
@@ -147,17 +171,22 @@ def test_a_folder_with_a_val_split_of_its_own_gives_as_many_labels_as_asked_for(
             for number in range(count):
                 pixels = torch.randint(0, 256, (8, 8, 3), dtype=torch.uint8, generator=generator)
                 Image.fromarray(pixels.numpy()).save(tmp_path / split / name / f"{number}.png")
-    settings = simclr.settings("tiny", probe_labels=20, image_size=8)
-    learnt, probe = simclr.sources("folder", root=tmp_path, settings=settings)
-    assert [len(split) for split in (learnt.train, probe.train, probe.val, probe.test)] == [60, 20, 10, 10]
-    assert rows(probe.val) <= rows(learnt.val)
+    settings = simclr.settings("tiny", downstream_labels=20, image_size=8)
+    pretrain, downstream = simclr.sources("folder", root=tmp_path, settings=settings)
+    assert [len(split) for split in (pretrain.train, downstream.train, downstream.val, downstream.test)] == [
+        60,
+        20,
+        10,
+        10,
+    ]
+    assert rows(downstream.val) <= rows(pretrain.val)
 
 
-def test_a_probe_set_without_labels_is_told_before_anything_is_trained(monkeypatch):
+def test_a_downstream_set_without_labels_is_refused_before_anything_is_trained(monkeypatch):
     digits = data.load("digits")
     digits.test = replace(digits.test, labels=None)
     monkeypatch.setattr(simclr.data, "load", lambda *_, **__: digits)
-    with pytest.raises(LabError, match=r"The test images of digits have no labels.*corpus=digits"):
+    with pytest.raises(LabError, match=r"The test images of digits have no labels.*pretrain_dataset=digits"):
         simclr.sources("digits", settings=simclr.settings("tiny"))
 
 
@@ -171,18 +200,18 @@ def test_digits_are_not_mirrored(name, shapes):
     assert flips == [0.5, 0.0]
 
 
-def test_colour_zero_leaves_the_colours_of_a_view_alone(shapes):
+def test_color_zero_leaves_the_colors_of_a_view_alone(shapes):
     images = shapes[0].train.images[:64]
     flat = images.float().mean(dim=(2, 3), keepdim=True).expand_as(images).round().to(torch.uint8)
-    plain = simclr.settings("tiny", colour=0.0).view(32)(flat, torch.Generator().manual_seed(0))
+    plain = simclr.settings("tiny", color=0.0).view(32)(flat, torch.Generator().manual_seed(0))
     jittered = simclr.settings("tiny").view(32)(flat, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one colour
+    torch.testing.assert_close(plain, flat / 255, atol=1e-5, rtol=0)  # a crop of one color
     assert (jittered - flat / 255).abs().mean() > 0.05
 
 
 def test_supervised_task_refuses_images_without_labels(shapes):
-    corpus, _ = shapes
-    bare = SimpleNamespace(name="bare", train=replace(corpus.train, labels=None))
+    pretrain, _ = shapes
+    bare = SimpleNamespace(name="bare", train=replace(pretrain.train, labels=None))
     with pytest.raises(LabError, match="bare has no labels"):
         simclr.supervised_task(None, bare, settings=simclr.settings("tiny"))
 
@@ -205,7 +234,7 @@ def test_dinov3_that_was_not_fetched_says_how_to_get_it(tmp_path, monkeypatch):
 
 
 def test_a_batch_that_ranks_cannot_share_is_told(shapes, monkeypatch):
-    monkeypatch.setattr(simclr.distributed, "world_size", lambda: 3)
+    monkeypatch.setattr("labkit.distributed.world_size", lambda: 3)
     settings = simclr.settings("tiny", **SMALL)
     encoder = simclr.encoder(simclr.get("scratch"), settings=settings)
     with pytest.raises(LabError, match="A batch of 8 images does not part evenly among 3 ranks"):

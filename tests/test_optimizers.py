@@ -123,11 +123,11 @@ def test_unknown_name_and_frozen_model_are_refused():
 @pytest.mark.parametrize(
     ("name", "momentum", "told"),
     [
-        ("adamw", 1.0, "momentum=1 is beta1 of adamw, which must be below 1"),
-        ("adam", 1.0, "momentum=1 is beta1 of adam, which must be below 1"),
+        ("adamw", 1.0, "momentum is beta1 of adamw and must be below 1"),
+        ("adam", 1.0, "momentum is beta1 of adam and must be below 1"),
         ("nesterov", 0.0, "give 0.9, or optimizer=sgd"),
-        ("sgd", -0.1, "momentum=-0.1 of sgd is below 0"),
-        ("lars", float("nan"), "momentum=nan of lars"),
+        ("sgd", -0.1, "momentum of sgd must be 0 or more"),
+        ("lars", float("nan"), "momentum of lars must be 0 or more"),
     ],
 )
 def test_a_momentum_that_cannot_be_is_one_sentence(name, momentum, told):

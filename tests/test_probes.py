@@ -77,15 +77,15 @@ def test_knn_refuses_missing_labels():
     x, y = blobs(50, 0)
     asked = {"train": lambda: lab.knn_predict(x, None, x), "test": lambda: lab.knn_accuracy(x, y, x, None)}
     for missing, ask in asked.items():
-        with pytest.raises(LabError, match=f"kNN needs labels for {missing}; choose a labelled probe set"):
+        with pytest.raises(LabError, match=f"The {missing} split has no labels"):
             ask()
 
 
 def test_probe_refuses_missing_labels_and_broken_features():
     x, y = blobs(50, 0)
-    with pytest.raises(LabError, match="The linear probe needs labels for train and val; choose"):
+    with pytest.raises(LabError, match="The train split has no labels"):
         lab.linear_probe(x, None, x, None, x, y)
-    with pytest.raises(LabError, match=r"needs int64 labels, and val has torch.int32; take labels.long"):
+    with pytest.raises(LabError, match=r"Labels of the val split are torch.int32, not int64; take labels.long"):
         lab.linear_probe(x, y, x, y.int(), x, y)
     with pytest.raises(LabError, match="NaN or infinity"):
         lab.linear_probe(x / 0, y, x, y, x, y)
@@ -93,9 +93,9 @@ def test_probe_refuses_missing_labels_and_broken_features():
 
 def test_probes_refuse_an_empty_set_and_no_strength_at_all():
     x, y = blobs(50, 0)
-    for judge in (lab.linear_probe, lab.knn_probe):
-        with pytest.raises(LabError, match="found no image in val; give that split at least one"):
-            judge(x, y, x[:0], y[:0], x, y)
+    for classifier in (lab.linear_probe, lab.knn_probe):
+        with pytest.raises(LabError, match="The val split holds no image; give that split at least one"):
+            classifier(x, y, x[:0], y[:0], x, y)
     with pytest.raises(LabError, match=r"l2 is empty.*L2_GRID"):
         lab.linear_probe(x, y, x, y, x, y, l2=())
 

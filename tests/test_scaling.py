@@ -127,7 +127,7 @@ def test_prediction_stands_beside_measurement(result):
     assert two["predicted_ms"] == pytest.approx(1e3 * (0.5 + sent), rel=1e-3)
     assert two["measured_over_predicted"] == pytest.approx(0.625 / (0.5 + sent), rel=1e-3)
     without = replace(result, measurements=[m for m in result.measurements if m.scaling != "local"])
-    with pytest.raises(LabError, match="not measured at a batch of 32"):
+    with pytest.raises(LabError, match="no measurement with ranks=1, batch_size=32"):
         scaling.prediction_table(without)
 
 

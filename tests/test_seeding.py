@@ -6,9 +6,8 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
-from labkit.seeding import derive, rng_state, seed_everything, seed_worker, set_rng_state
+from labkit.seeding import derive, rng_state, seed_everything, set_rng_state
 
 
 @pytest.fixture(autouse=True)
@@ -72,22 +71,3 @@ def test_derived_seeds_never_change():
 def test_derived_seeds_look_random():
     bits = np.array([[derive(0, k) >> b & 1 for b in range(63)] for k in range(2000)])
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.06  # 5 standard deviations of a fair coin
-
-
-class Noise(torch.utils.data.Dataset):
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, i):
-        return np.random.rand() + random.random()
-
-
-def test_loader_workers_draw_apart_and_repeatably():
-    def values():
-        generator = torch.Generator().manual_seed(0)
-        loader = DataLoader(Noise(), 2, num_workers=2, worker_init_fn=seed_worker, generator=generator)
-        return torch.cat(list(loader))
-
-    first = values()
-    assert len(first.unique()) == 4
-    assert torch.equal(first, values())

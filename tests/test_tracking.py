@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from labkit.run_folder import RunFolder
-from labkit.train.tracking import Progress, Tally, TensorBoard, Tracker
+from labkit.train.step import MetricAccumulator
+from labkit.train.tracking import Progress, TensorBoard, Tracker
 
 
 @pytest.fixture
@@ -34,11 +35,11 @@ def outcomes(count, seed=0):
 
 
 def test_means_weigh_every_image_alike():
-    tally, seen = Tally(torch.device("cpu")), outcomes(7)
+    metrics, seen = MetricAccumulator(torch.device("cpu")), outcomes(7)
     for number, outcome in enumerate(seen):
-        tally.add(number, outcome)
+        metrics.add(number, outcome)
     images = sum(o["count"] for o in seen)
-    assert tally.epoch_means("train_") == pytest.approx(
+    assert metrics.epoch_means("train_") == pytest.approx(
         {
             "train_loss": sum(o["loss"].item() * o["count"] for o in seen) / images,
             "train_accuracy": sum(o["count"] // 2 for o in seen) / images,
@@ -47,35 +48,35 @@ def test_means_weigh_every_image_alike():
 
 
 def test_recent_means_begin_anew_and_epoch_means_do_not():
-    tally, seen = Tally(torch.device("cpu")), outcomes(6)
+    metrics, seen = MetricAccumulator(torch.device("cpu")), outcomes(6)
     parts = []
     for number, outcome in enumerate(seen):
-        tally.add(number, outcome)
+        metrics.add(number, outcome)
         if number in (1, 5):
-            parts.append(tally.recent_means()["loss"])
+            parts.append(metrics.recent_means()["loss"])
     weight = [sum(o["count"] for o in part) for part in (seen[:2], seen[2:])]
     whole = (parts[0] * weight[0] + parts[1] * weight[1]) / sum(weight)
-    assert tally.epoch_means("")["loss"] == pytest.approx(whole)
-    assert tally.epoch == tally.recent == {}
+    assert metrics.epoch_means("")["loss"] == pytest.approx(whole)
+    assert metrics.epoch == metrics.recent == {}
 
 
 def test_when_the_device_is_read_does_not_change_a_bit():
     seen, results = outcomes(50), []
     for often in (1, 7, 50):
-        tally = Tally(torch.device("cpu"))
+        metrics = MetricAccumulator(torch.device("cpu"))
         for number, outcome in enumerate(seen, start=1):
-            tally.add(number, outcome)
+            metrics.add(number, outcome)
             if number % often == 0:
-                tally.drain()
-        results.append(tally.epoch_means(""))
+                metrics.flush()
+        results.append(metrics.epoch_means(""))
     assert results[0] == results[1] == results[2]
 
 
 def test_the_first_bad_step_is_named_however_late_it_is_read():
-    tally = Tally(torch.device("cpu"))
+    metrics = MetricAccumulator(torch.device("cpu"))
     for number, loss in enumerate([1.0, 2.0, math.inf, math.nan, 1.0], start=1):
-        tally.add(number, {"loss": torch.tensor(loss), "correct": torch.tensor(0), "count": 1})
-    assert tally.first_bad_step() == 3
+        metrics.add(number, {"loss": torch.tensor(loss), "correct": torch.tensor(0), "count": 1})
+    assert metrics.first_bad_step() == 3
 
 
 def rows(first, last, offset=0.0):

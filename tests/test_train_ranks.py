@@ -130,4 +130,4 @@ def test_two_ranks_stop_together_and_resume_exactly(folders):
 def test_a_bad_loss_on_one_rank_ends_all(folders):
     said = [report["said"] for report in reports(folders["two"], "nan")]
     assert len(said) == 2
-    assert all(text.startswith("LabError: The loss is no finite number at step") for text in said)
+    assert all(text.startswith("LabError: The loss is not finite at step") for text in said)

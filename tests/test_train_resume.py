@@ -13,7 +13,7 @@ from labkit.losses import NTXentLoss
 from labkit.models import SimCLRModel
 from labkit.run_folder import Interrupted, LabError, RunFolder
 from labkit.train import TrainConfig, fit
-from labkit.train.checkpoint import Keeper, checkpoint_paths, load
+from labkit.train.checkpoint import Checkpointer, checkpoint_paths, load
 from labkit.train.step import contrastive
 from labkit.train.tracking import Tracker
 from labkit.transforms import simclr_view, supervised
@@ -167,7 +167,7 @@ def test_killed_without_a_word_and_resumed_equals_uninterrupted(folder, killed_a
 def test_killed_between_last_and_best_both_are_right_after_all(folder, monkeypatch, killed_in_epoch):
     network, run = model(), folder("straight")
     expected = everything(network, run, train(network, run, best_by="-train_loss"))
-    run, write = folder("killed"), Keeper._save_best
+    run, write = folder("killed"), Checkpointer._save_best
 
     def interrupted_write(self, epoch):
         if epoch == killed_in_epoch:
@@ -175,7 +175,7 @@ def test_killed_between_last_and_best_both_are_right_after_all(folder, monkeypat
         write(self, epoch)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Keeper, "_save_best", interrupted_write)
+        patch.setattr(Checkpointer, "_save_best", interrupted_write)
         train(model(), run, best_by="-train_loss")
     network = model()
     assert everything(network, run, train(network, run, best_by="-train_loss")) == expected

@@ -131,7 +131,7 @@ def require(values: dict) -> None:
 
     A path is taken as it is: `load` looks into it. Unknown names are left to `load`, too.
     """
-    for parameter, place in (("dataset", "data_dir"), ("corpus", "corpus_dir")):
+    for parameter, place in (("dataset", "data_dir"), ("pretrain_dataset", "pretrain_dir")):
         name = values.get(parameter)
         if values.get(place) or not isinstance(name, str):
             continue

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from labkit.data.channel_stats import cached_statistics
+from labkit.data.labels import require_labels
 from labkit.run_folder import LabError
 from labkit.seeding import derive
 
@@ -128,8 +129,8 @@ class Dataset:
         for split in (self.train, self.val, self.test):
             if split.labels is None:
                 raise LabError(
-                    f"The {split.name} images of {self.name} have no labels, so nothing can be examined on "
-                    f"them; learn from it with corpus={self.name} and examine on another data set."
+                    f"The {split.name} images of {self.name} have no labels, so nothing can be evaluated on "
+                    f"them; pretrain on it with pretrain_dataset={self.name} and evaluate on another data set."
                 )
         train, val = thinned(self.train, count, seed=seed), thinned(self.val, count // 2, seed=seed)
         return Dataset(self.name, self._source, train=train, val=val, division=f"{self._division}-{count}")
@@ -151,16 +152,9 @@ class Dataset:
 
 
 def check_labels(split: Split, num_classes: int, *, of: str) -> None:
-    """Raise LabError when a label names no class."""
-    if split.labels is None:
-        return
-    wrong = torch.nonzero((split.labels < 0) | (split.labels >= num_classes)).flatten()
-    if len(wrong):
-        row = int(wrong[0])
-        raise LabError(
-            f"{of}: label {int(split.labels[row])} of {split.name} image {row} is outside "
-            f"0..{num_classes - 1} ({len(wrong)} such labels); correct the labels or the number of classes."
-        )
+    """Raise LabError when a label names no class; a split without labels, or without images, is left alone."""
+    if split.labels is not None and len(split.labels):
+        require_labels(split.labels, of=f"{split.name} split of {of}", num_classes=num_classes)
 
 
 def largest_remainder(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.ndarray) -> np.ndarray:

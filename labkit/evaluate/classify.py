@@ -1,4 +1,4 @@
-"""Examination: a whole labelled set, the features of a frozen encoder, and who judges them (`probes`)."""
+"""Evaluation: a whole labeled set, the features of a frozen encoder, and classifiers on them (`probes`)."""
 
 import hashlib
 import inspect
@@ -14,47 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.data.batches import Batches
+from labkit.data.labels import require_labels
 from labkit.evaluate import metrics
-from labkit.evaluate.probes import (
-    L2_GRID,
-    KnnResult,
-    ProbeResult,
-    knn_accuracy,
-    knn_predict,
-    knn_probe,
-    linear_probe,
-    require_finite,
-)
+from labkit.evaluate.probes import KnnResult, ProbeResult, knn_probe, linear_probe, require_finite
 from labkit.models.heads import extract
 from labkit.run_folder import LabError, atomic_write, make_folder
 
 CACHE_BYTES = 2**30  # of features that a cache folder keeps
 
-__all__ = [
-    "CACHE_BYTES",
-    "L2_GRID",
-    "Evaluation",
-    "Examination",
-    "KnnResult",
-    "ProbeResult",
-    "cached_features",
-    "collapse",
-    "evaluate",
-    "evaluate_linear_head",
-    "examining",
-    "extract_features",
-    "keep_newest",
-    "knn_accuracy",
-    "knn_predict",
-    "knn_probe",
-    "linear_probe",
-    "most_confident",
-    "state_digest",
-]
-
 
 @contextmanager
-def examining(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Put the model in eval mode without gradients; afterwards every submodule has its own former mode."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -68,7 +38,7 @@ def examining(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a classifier does on N labelled samples, in the split's order, of K classes; all on the CPU."""
+    """What a classifier does on N labeled samples, in the split's order, of K classes; all on the CPU."""
 
     loss: float  # mean over samples
     accuracy: float
@@ -101,7 +71,7 @@ class Evaluation:
 
 def evaluate(
     model: nn.Module,
-    batches: Iterable,
+    batches,
     *,
     top_k: int = 5,
     classes: Sequence[str] | None = None,
@@ -110,16 +80,14 @@ def evaluate(
     """Return how `model` (images -> (B, K) logits) does on every sample of `batches`, in eval mode.
 
     batches: `Batches.evaluation(...)`, whose model and images share a device. `loss` is a batch mean; it is
-    weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabelled
+    weighted by the batch's size, so that a short last batch counts per sample. Raises LabError for unlabeled
     or empty sets and for labels that are not int64 or that the model has no output for.
     """
-    seen, total = [], 0.0
-    with examining(model):
+    seen, total = [], torch.zeros(())
+    with eval_mode(model):
         for batch in _epoch(batches):
-            if batch.labels is None:
-                raise LabError("This split has no labels, so nothing can be scored; use its val split.")
             scores = model(batch.images).float()  # (B, K)
-            _require_labels_within(batch.labels, scores.shape[1])
+            require_labels(batch.labels, of="evaluated split", num_classes=scores.shape[1])
             total = total + loss(scores, batch.labels) * len(scores)
             seen.append((scores, batch.labels, batch.index))
     if not seen:
@@ -146,7 +114,7 @@ def _score(logits, labels, index, total, top_k, classes) -> Evaluation:
 
 
 def most_confident(evaluation: Evaluation, *, right: bool, k: int = 10) -> Tensor:
-    """Return which samples, at most k, were answered most surely, among the right or among the wrong answers.
+    """Return which samples, at most k, have the highest confidence, among the right or among the wrong predictions.
 
     They are rows of `evaluation.probabilities`, which for a whole evaluated split are rows of the split, too.
     """
@@ -155,7 +123,7 @@ def most_confident(evaluation: Evaluation, *, right: bool, k: int = 10) -> Tenso
     return chosen[sure[chosen].argsort(descending=True, stable=True)[:k]]
 
 
-def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tensor | None]:
+def extract_features(model: nn.Module, batches) -> tuple[Tensor, Tensor | None]:
     """Return features (N, D) fp32 and labels (N,) of every sample, in the split's order.
 
     Calls the method `model.features` where there is one (what lies under a head), else the model; eval mode.
@@ -164,7 +132,7 @@ def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tenso
     encode = _encoder(model)
     before = state_digest(model)
     seen = []
-    with examining(model):
+    with eval_mode(model):
         for batch in _epoch(batches):
             seen.append((encode(batch.images).float().flatten(1), batch.labels, batch.index))
     if not seen:
@@ -177,8 +145,8 @@ def extract_features(model: nn.Module, batches: Iterable) -> tuple[Tensor, Tenso
 
 
 @dataclass(frozen=True)
-class Examination:
-    """What a frozen encoder knows of a labelled probe set: two judges' verdicts on the same features."""
+class ProbeEvaluation:
+    """Two classifiers on the features of a frozen encoder: a linear probe and k nearest neighbors."""
 
     linear: ProbeResult
     knn: KnnResult
@@ -186,39 +154,39 @@ class Examination:
 
 
 def evaluate_linear_head(
-    model: nn.Module, probe, *, mean=None, std=None, batch_size: int = 256, cache: Path | None = None
-) -> Examination:
-    """Examine a frozen encoder on a `Dataset`: features once, then the linear probe and kNN.
+    model: nn.Module, dataset, *, mean=None, std=None, batch_size: int = 256, cache: Path | None = None
+) -> ProbeEvaluation:
+    """Evaluate a frozen encoder on a `Dataset`: features once, then the linear probe and kNN.
 
-    Everything is chosen on probe.val; probe.test is read once. mean, std: normalisation that the encoder was
-    trained with (default: the probe's own). cache: a folder that keeps features by the hash of weights,
-    images and normalisation, so that the same question is not computed twice (the newest CACHE_BYTES).
+    Everything is chosen on dataset.val; dataset.test is read once. mean, std: the normalization that the encoder
+    was trained with (default: the data set's own). cache: a folder that keeps features by the hash of weights,
+    images and normalization, so that none are computed twice (the newest CACHE_BYTES).
     """
-    mean, std = (probe.mean if mean is None else mean), (probe.std if std is None else std)
-    splits = {"train": probe.train, "val": probe.val, "test": probe.test}
+    mean, std = (dataset.mean if mean is None else mean), (dataset.std if std is None else std)
+    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
     found = {
         name: cached_features(model, split, mean=mean, std=std, batch_size=batch_size, cache=cache)
         for name, split in splits.items()
     }
     every = [tensor for pair in found.values() for tensor in pair]
-    return Examination(linear_probe(*every), knn_probe(*every), found)
+    return ProbeEvaluation(linear_probe(*every), knn_probe(*every), found)
 
 
 def cached_features(model: nn.Module, split, *, mean, std, batch_size=256, cache: Path | None = None):
     """Return (features (N, D), labels (N,)) of a split on the CPU, from `cache` where they lie there."""
     file = None
     if cache is not None and isinstance(split.images, Tensor):
-        file = cache / f"{_question(model, split, mean, std)}.pt"
+        file = cache / f"{_cache_key(model, split, mean, std)}.pt"
         with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent or torn: compute it
             return torch.load(file, weights_only=True)["features"], split.labels
     batches = Batches.evaluation(split, batch_size, mean=mean, std=std, device=_device_of(model))
     features, labels = extract_features(model, batches)
     if file is not None:
-        make_folder(cache)
+        make_folder(file.parent)
         buffer = io.BytesIO()
         torch.save({"features": features.cpu()}, buffer)
         atomic_write(file, buffer.getvalue())
-        keep_newest(cache)
+        keep_newest(file.parent)
     return features.cpu(), None if labels is None else labels.cpu()
 
 
@@ -226,17 +194,17 @@ def keep_newest(folder: Path, limit: int = CACHE_BYTES) -> None:
     """Delete the oldest *.pt files of a folder until the others fit into `limit` bytes; the newest stays."""
     files = []
     for file in folder.glob("*.pt"):
-        with suppress(FileNotFoundError):  # another process tidies as well
+        with suppress(FileNotFoundError):  # another process may delete as well
             files.append((file.stat().st_mtime_ns, file.stat().st_size, file))
-    kept = 0
+    total = 0
     for number, (_, size, file) in enumerate(sorted(files, reverse=True)):
-        kept += size
-        if number and kept > limit:
+        total += size
+        if number and total > limit:
             file.unlink(missing_ok=True)
 
 
-def _question(model: nn.Module, split, mean, std) -> str:
-    """Return the hash of what features depend on: class and weights of the model, pixels, normalisation."""
+def _cache_key(model: nn.Module, split, mean, std) -> str:
+    """Return the hash of what features depend on: class and weights of the model, pixels, normalization."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{type(model).__name__} {state_digest(model)} {split.images.shape}".encode())
     digest.update(f"{torch.as_tensor(mean).tolist()} {torch.as_tensor(std).tolist()}".encode())
@@ -249,8 +217,9 @@ def _device_of(model: nn.Module) -> torch.device:
 
 
 def _encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    if inspect.ismethod(getattr(model, "features", None)):  # some models keep a submodule of that name
-        return model.features
+    features = getattr(model, "features", None)
+    if inspect.ismethod(features):  # some models keep a submodule of that name
+        return features
     if hasattr(model, "config") and not hasattr(model, "num_features"):
         return lambda images: extract(model, images)  # a bare Hugging Face backbone
     return model
@@ -274,7 +243,7 @@ def collapse(z1: Tensor, z2: Tensor) -> dict[str, float]:
     }
 
 
-def _epoch(batches: Iterable) -> Iterable:
+def _epoch(batches) -> Iterable:
     return batches.epoch(0) if hasattr(batches, "epoch") else batches
 
 
@@ -283,12 +252,3 @@ def _in_order(values, labels, index) -> tuple[Tensor, Tensor | None, Tensor]:
     order = index.argsort()
     labels = None if labels[0] is None else torch.cat(labels)[order]
     return torch.cat(values)[order], labels, index[order]
-
-
-def _require_labels_within(labels: Tensor, num_outputs: int) -> None:
-    if labels.dtype != torch.int64:
-        raise LabError(f"Class labels are int64, and these are {labels.dtype}; convert with labels.long().")
-    low, high = labels.aminmax()
-    if low < 0 or high >= num_outputs:
-        worst = int(low if low < 0 else high)
-        raise LabError(f"Label {worst} lies outside 0..{num_outputs - 1}, the classes that the model knows.")

@@ -1,4 +1,4 @@
-"""Metrics: pure functions on tensors of any device; nothing here waits for the device but `mean_interval`."""
+"""Metrics: pure functions on tensors of any device; nothing here waits for the device."""
 
 import math
 from typing import NamedTuple
@@ -30,35 +30,23 @@ def confusion_matrix(predictions: Tensor, labels: Tensor, num_classes: int) -> T
 
 
 class PrecisionRecallF1(NamedTuple):
-    """Three scalars, or three (K,) tensors where no average was asked for."""
+    """Three scalars: means over the classes."""
 
     precision: Tensor
     recall: Tensor
     f1: Tensor
 
 
-def precision_recall_f1(confusion: Tensor, average: str | None = "macro") -> PrecisionRecallF1:
-    """Return precision, recall and F1 from a (K, K) confusion matrix; 0 where a quotient is 0 / 0.
+def precision_recall_f1(confusion: Tensor) -> PrecisionRecallF1:
+    """Return macro-averaged precision, recall and F1 from a (K, K) confusion matrix; 0 where a quotient is 0 / 0.
 
-    average: "macro" (mean over the classes that occur in truth or prediction), "weighted" (by true count),
-    "micro" (all three then equal accuracy) or None (per class).
+    The mean is over the classes that occur in truth or prediction. (Micro averages would all equal accuracy.)
     """
     c = confusion.double()
-    if average == "micro":
-        c = torch.stack([c.trace(), c.sum() - c.trace(), c.sum() - c.trace(), c.new_zeros(())]).view(2, 2)
-        return PrecisionRecallF1(*(value[0] for value in _per_class(c)))
-    if average not in ("macro", "weighted", None):
-        raise LabError(f'average={average!r}; give "macro", "weighted", "micro" or None.')
-    each = _per_class(c)
-    if average is None:
-        return PrecisionRecallF1(*each)
-    share = c.sum(1) if average == "weighted" else (c.sum(0) + c.sum(1) > 0).double()
-    return PrecisionRecallF1(*((value * share).sum() / share.sum().clamp_min(1) for value in each))
-
-
-def _per_class(c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     hits, predicted, true = c.diagonal(), c.sum(0), c.sum(1)
-    return hits / predicted.clamp_min(1), hits / true.clamp_min(1), 2 * hits / (predicted + true).clamp_min(1)
+    occurs = predicted + true > 0
+    each = hits / predicted.clamp_min(1), hits / true.clamp_min(1), 2 * hits / (predicted + true).clamp_min(1)
+    return PrecisionRecallF1(*((value * occurs).sum() / occurs.sum().clamp_min(1) for value in each))
 
 
 def alignment(z1: Tensor, z2: Tensor, *, alpha: float = 2.0) -> Tensor:
@@ -92,4 +80,4 @@ def feature_std(z: Tensor) -> Tensor:
 
 def _require_pair(z: Tensor) -> None:
     if len(z) < 2:
-        raise LabError(f"The spread of features shows from two rows on; z has {len(z)}: take a larger batch.")
+        raise LabError(f"Needs at least 2 feature rows (got {len(z)}); take a larger batch.")

@@ -20,8 +20,13 @@ def begin(folder: str | Path) -> int:
     number = newest(folder) + 1
     while not _taken(folder / "attempts" / str(number)):
         number += 1
-    os.environ[ATTEMPT_VARIABLE] = f"{number}:{folder}"
+    join(folder, number)
     return number
+
+
+def join(folder: str | Path, number: int) -> None:
+    """Make this process, and all it starts, part of attempt `number` at the run in `folder`."""
+    os.environ[ATTEMPT_VARIABLE] = f"{number}:{Path(folder).resolve()}"
 
 
 def newest(folder: str | Path) -> int:
@@ -34,7 +39,7 @@ def newest(folder: str | Path) -> int:
 
 
 def superseded() -> bool:
-    """Say whether a newer attempt than this process's has begun."""
+    """Return whether a newer attempt than this process's has begun."""
     number, folder = _ours()
     return bool(number) and newest(folder) > number
 
@@ -52,7 +57,7 @@ def _ours() -> tuple[int, str]:
 
 
 def _taken(path: Path) -> bool:
-    """Make the file if nobody has; say whether it was us."""
+    """Make the file; return False where it exists."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         return True

@@ -1,15 +1,15 @@
-"""The mistakes that labkit explains to a person instead of showing a traceback."""
+"""Errors that a user sees as one sentence instead of a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class LabError(ValueError):
-    """A mistake of the user's, told in one sentence: the value, the expectation, the next step."""
+    """A user's mistake, explained in one sentence: the value, the expectation, the next step."""
 
 
 class Interrupted(Exception):
-    """Training was asked to stop, has saved a checkpoint and can be resumed."""
+    """Training stopped on request, has saved a checkpoint and can be resumed."""
 
 
 class Superseded(Exception):

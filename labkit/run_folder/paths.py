@@ -1,4 +1,4 @@
-"""Where data, runs and caches live, what keeps every tool inside the repository, which process we are."""
+"""Where data, runs and caches live, what keeps every tool inside the repository, how a process is identified."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def cache_dir() -> Path:
 def private_environment() -> dict[str, str]:
     """Return the variables that make Jupyter, matplotlib, W&B, Hugging Face, torch write under `cache_dir()`.
 
-    A variable that the person has set already keeps its value, but for Jupyter's and IPython's: a kernel
+    A variable that the user has set already keeps its value, but for Jupyter's and IPython's: a kernel
     specification in someone's home folder would start another Python than this one.
     """
     cache = cache_dir()
@@ -72,7 +72,7 @@ def _chosen(variable: str, folder: str) -> Path:
 
 
 def process_identity(pid: int | None = None) -> dict:
-    """Return what names this process (or `pid`) for certain: host, pid and start time."""
+    """Return what identifies this process (or `pid`): host, pid and start time."""
     pid = pid or os.getpid()
     return {"host": socket.gethostname(), "pid": pid, "pid_started": start_time(pid)}
 
@@ -89,7 +89,7 @@ def start_time(pid: int) -> str | None:
 
 
 def _alive_without_proc(pid: int) -> str | None:
-    """macOS has no /proc: a live process is all that can be told."""
+    """macOS has no /proc: a live process is all that is known."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

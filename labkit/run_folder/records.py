@@ -1,4 +1,4 @@
-"""The run folder: what every run writes, where, and how nothing of it is ever half written."""
+"""The run folder: what every run writes and where; each file is written whole or not at all."""
 
 import atexit
 import errno
@@ -21,7 +21,7 @@ RUN_DIR_VARIABLE = "LABKIT_RUN_DIR"
 _serial = itertools.count()  # two threads that write one file need two temporary names
 
 
-def atomic_write(path: str | Path, content: str | bytes) -> Path:
+def atomic_write(path: str | Path, content: str | bytes | memoryview) -> Path:
     """Put `content` at `path` so that a reader, or a kill at any moment, finds the old file or the new one.
 
     Raises LabError where the disk is full or the folder read-only (the old file is then still whole), and
@@ -90,7 +90,15 @@ class RunFolder:
     """One run on disk: spec, status, environment, metrics, timings, executed notebook, checkpoints, logs."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = path = Path(path)
+        self.id = path.name
+        self.spec_file, self.status_file, self.env_file = path / "spec.json", path / "status.json", path / "env.json"
+        self.metrics_log, self.metrics_file = path / "metrics.jsonl", path / "metrics.json"
+        self.timings_file, self.stop_flag = path / "timings.json", path / "stop"
+        self.source = path / "source.ipynb"  # the notebook as it was when the run was created
+        self.notebook, self.html = path / "executed.ipynb", path / "executed.html"
+        self.checkpoints, self.figures, self.logs = path / "checkpoints", path / "figures", path / "logs"
+        self.log_file = self.logs / "run.log"
         self._tail_is_whole = False
 
     def __repr__(self) -> str:
@@ -104,67 +112,6 @@ class RunFolder:
 
     def __fspath__(self) -> str:
         return str(self.path)
-
-    @property
-    def id(self) -> str:
-        return self.path.name
-
-    @property
-    def spec_file(self) -> Path:
-        return self.path / "spec.json"
-
-    @property
-    def status_file(self) -> Path:
-        return self.path / "status.json"
-
-    @property
-    def env_file(self) -> Path:
-        return self.path / "env.json"
-
-    @property
-    def metrics_log(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.json"
-
-    @property
-    def timings_file(self) -> Path:
-        return self.path / "timings.json"
-
-    @property
-    def source(self) -> Path:
-        """The notebook as it was when the run was created."""
-        return self.path / "source.ipynb"
-
-    @property
-    def notebook(self) -> Path:
-        return self.path / "executed.ipynb"
-
-    @property
-    def html(self) -> Path:
-        return self.path / "executed.html"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
-
-    @property
-    def log_file(self) -> Path:
-        return self.logs / "run.log"
-
-    @property
-    def stop_flag(self) -> Path:
-        return self.path / "stop"
 
     def create(self, spec: dict, *, state: str = "queued") -> "RunFolder":
         """Make the folder with its specification. Raises LabError where a run of this name exists already."""
@@ -241,7 +188,7 @@ class RunFolder:
         return _read_json(self.timings_file)
 
     def stop_requested(self) -> bool:
-        """Say whether someone asked this run to save and stop (one stat call)."""
+        """Return whether this run shall save and stop (one stat call)."""
         return os.path.exists(self.stop_flag)
 
     def _drop_torn_line(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from labkit.run_folder.errors import LabError, unknown_name
 
@@ -39,7 +40,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
     """Return every mistake that pydantic found, one sentence for each setting, with the nearest names."""
-    mistakes: dict[str, list[dict[str, Any]]] = {}
+    mistakes: dict[str, list[ErrorDetails]] = {}
     for item in error.errors(include_url=False):
         # a place is the setting, then list positions and the branches of unions that pydantic tried
         place = [str(part) for i, part in enumerate(item["loc"]) if i == 0 or isinstance(part, int)]
@@ -47,8 +48,8 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
     return LabError(" ".join(_sentence(key, items, kind) for key, items in mistakes.items()))
 
 
-def _sentence(key: str, items: list[dict[str, Any]], kind: type[BaseModel]) -> str:
-    """Say in one sentence what is wrong with one setting; `items` are the alternatives that it missed."""
+def _sentence(key: str, items: list[ErrorDetails], kind: type[BaseModel]) -> str:
+    """Return one sentence about one wrong setting; `items` are the alternatives that it failed."""
     first = items[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, LabError):

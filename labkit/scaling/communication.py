@@ -10,7 +10,7 @@ FIRST_BUCKET_BYTES, BUCKET_BYTES = 2**20, 25 * 2**20  # DistributedDataParallel'
 
 @dataclass(frozen=True)
 class Link:
-    """A connection between neighbours of a ring: seconds per message and bytes per second."""
+    """A connection between neighbors of a ring: seconds per message and bytes per second."""
 
     alpha_s: float
     beta_bytes_per_s: float
@@ -55,7 +55,8 @@ def ddp_buckets(parameter_bytes: Sequence[int], *, first=FIRST_BUCKET_BYTES, cap
     parameter_bytes: sizes in the order of `model.parameters()`; the backward pass fills buckets from the end.
     A bucket is closed by the parameter that reaches its limit.
     """
-    buckets, filled = [], 0
+    buckets: list[int] = []
+    filled = 0
     for size in reversed(parameter_bytes):
         filled += size
         if filled >= (cap if buckets else first):

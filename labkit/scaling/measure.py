@@ -123,18 +123,18 @@ def measure(
         cores=cores,
         threads_per_rank=threads,
         parameter_bytes=one["parameter_bytes"],
-        measurements=[Measurement(**row) for answer in found.values() for row in answer["rows"]],
+        measurements=[Measurement(**row) for launch in found.values() for row in launch["rows"]],
         allreduce_s={r: {int(b): s for b, s in a["allreduce_s"].items()} for r, a in found.items() if r > 1},
     )
 
 
 def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float, nodes: Nodes | None) -> dict:
-    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes and nodes.folder) as folder:
-        wish, answer = Path(folder, "spec.json"), Path(folder, "answer.json")
-        wish.write_text(json.dumps(spec | {"launched_at": time.time()}))
-        command = ["-m", "labkit.scaling.worker", str(wish), str(answer)]
+    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes.folder if nodes else None) as folder:
+        spec_file, result_file = Path(folder, "spec.json"), Path(folder, "result.json")
+        spec_file.write_text(json.dumps(spec | {"launched_at": time.time()}))
+        command = ["-m", "labkit.scaling.worker", str(spec_file), str(result_file)]
         torchrun(command, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=nodes)
-        return json.loads(answer.read_text())
+        return json.loads(result_file.read_text())
 
 
 def _cases(ranks: int, sizes: Sequence[int], batch_size: int, threads: set[int]) -> list[dict]:

@@ -15,14 +15,15 @@ def scaling_table(result: Scaling, *, kind: str = "strong") -> list[dict]:
     compares images/s with one process that has all the cores, where that was measured: 1 means that N ranks
     are no better than threads.
     """
-    one = _row(result, "strong", 1, result.threads_per_rank)
+    one = _one(result, scaling="strong", ranks=1, threads=result.threads_per_rank)
     rows = []
     for m in _of_kind(result, kind):
         ratio = one.step_s / m.step_s
         speedup, efficiency = (ratio, ratio / m.ranks) if kind == "strong" else (m.ranks * ratio, ratio)
         rows.append(_described(m) | {"speedup": speedup, "efficiency": efficiency})
         if result.device == "cpu":
-            everything = _row(result, "strong", 1, max(result.cores, result.threads_per_rank))
+            threads = max(result.cores, result.threads_per_rank)
+            everything = _one(result, scaling="strong", ranks=1, threads=threads)
             rows[-1]["over_all_cores"] = m.images_per_second / everything.images_per_second
     return rows
 
@@ -37,7 +38,8 @@ def prediction_table(result: Scaling, *, kind: str = "strong") -> list[dict]:
     for m in _of_kind(result, kind):
         if m.ranks == 1:
             continue
-        local, link = _local(result, m.batch_size), result.link(m.ranks)
+        link = result.link(m.ranks)
+        local = _one(result, ranks=1, batch_size=m.batch_size, threads=result.threads_per_rank)
         predicted = predict_step_time(**local.phases, buckets=buckets, world_size=m.ranks, link=link)
         allreduce_s = sum(allreduce_time(b, world_size=m.ranks, link=link) for b in buckets)
         rows.append(
@@ -91,20 +93,14 @@ def _of_kind(result: Scaling, kind: str) -> list[Measurement]:
     if kind not in KINDS:
         raise unknown_name("kind of scaling", kind, KINDS)
     many = [m for m in result.measurements if m.scaling == kind and m.ranks > 1]
-    one = _row(result, "strong", 1, result.threads_per_rank)
+    one = _one(result, scaling="strong", ranks=1, threads=result.threads_per_rank)
     return [one, *sorted(many, key=lambda m: m.ranks)]
 
 
-def _row(result: Scaling, kind: str, ranks: int, threads: int) -> Measurement:
+def _one(result: Scaling, **wanted: object) -> Measurement:
+    """Return the measurement with these values."""
     for m in result.measurements:
-        if (m.scaling, m.ranks, m.threads) == (kind, ranks, threads):
+        if all(getattr(m, name) == value for name, value in wanted.items()):
             return m
-    raise LabError(f"There is no {kind} measurement of {ranks} ranks with {threads} threads; measure again.")
-
-
-def _local(result: Scaling, batch_size: int) -> Measurement:
-    """Return one rank's measurement at a batch size, with the threads of one rank."""
-    for m in result.measurements:
-        if (m.ranks, m.batch_size, m.threads) == (1, batch_size, result.threads_per_rank):
-            return m
-    raise LabError(f"One rank was not measured at a batch of {batch_size}; measure again.")
+    values = ", ".join(f"{name}={value}" for name, value in wanted.items())
+    raise LabError(f"There is no measurement with {values}; measure again.")

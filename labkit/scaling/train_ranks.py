@@ -4,23 +4,21 @@
     torchrun --nproc-per-node=2 -m labkit.scaling.train_ranks --mode simclr_scratch
 
 The second is a mode of the SimCLR lab, as in notebooks/mode.ipynb, with every batch shared among the ranks:
-NT-Xent compares with the images of all of them, gradients included. Rank 0 examines the encoder. All ranks
-share one run folder (LABKIT_RUN_DIR). Exit code 75: it was asked to stop and has saved.
+NT-Xent compares with the images of all of them, gradients included. Rank 0 evaluates the encoder. All ranks
+share one run folder (LABKIT_RUN_DIR). Exit code 75: stopped on request, and saved.
 """
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
 
 import torch
-import torch.distributed as dist
 
-from labkit import data, distributed, evaluate, models, simclr, transforms
+from labkit import data, distributed, models, simclr, transforms
 from labkit.data.batches import Batches
 from labkit.run_folder import RUN_DIR_VARIABLE, Interrupted, LabError, RunFolder, process_identity
-from labkit.run_folder.attempts import begin
+from labkit.run_folder.attempts import begin, join
 from labkit.train import TrainConfig, fit
 
 
@@ -35,17 +33,17 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         device = distributed.setup(options.timeout)
         _open(run, options)
-        results = (train_mode if options.mode else train)(options, run, device)
+        results = train_mode(options, run) if options.mode else train(options, run, device)
         if distributed.is_main():
             run.summarize(**results)
-        _tell(run, "done")
+        _finish(run, "done")
         return 0
     except Interrupted as saved:
-        _tell(run, "interrupted", message=str(saved))
+        _finish(run, "interrupted", message=str(saved))
         return 75
     except LabError as error:
         print(error, file=sys.stderr)
-        _tell(run, "failed", message=str(error))
+        _finish(run, "failed", message=str(error))
         return 1
     finally:
         distributed.cleanup()
@@ -71,74 +69,27 @@ def train(options: argparse.Namespace, run: RunFolder, device: torch.device) -> 
     return {"main": "val_accuracy", "val_accuracy": history.epochs[-1]["val_accuracy"]}
 
 
-def train_mode(options: argparse.Namespace, run: RunFolder, device: torch.device) -> dict:
-    """Train and examine one mode of the SimCLR lab; return the results, whole on rank 0."""
-    plan = simclr.get(options.mode)
+def train_mode(options: argparse.Namespace, run: RunFolder) -> dict:
+    """Run one mode of the SimCLR lab; return the results, whole on rank 0."""
+    simclr.get(options.mode)  # a wrong name is refused before the data are loaded
     settings = simclr.settings(options.preset, model=options.model, max_steps=options.max_steps)
-    learnt, probe = simclr.sources(
+    sets = simclr.sources(
         options.dataset,
         root=options.data_dir,
-        corpus=options.corpus,
-        corpus_root=options.corpus_dir,
+        pretrain_dataset=options.pretrain_dataset,
+        pretrain_dir=options.pretrain_dir,
         settings=settings,
         seed=options.seed,
     )
-    encoder = simclr.encoder(plan, settings=settings, channels=learnt.channels, seed=options.seed).to(device)
-    normal = {"mean": learnt.mean, "std": learnt.std}
-
-    def knn() -> dict[str, float]:
-        train, val = (evaluate.cached_features(encoder, split, **normal) for split in (probe.train, probe.val))
-        return {"knn": evaluate.knn_accuracy(*train, *val)}
-
-    history, record = None, {"run": run, "progress": False}
-    task = simclr.pretraining(plan, encoder, learnt, settings=settings, seed=options.seed)
-    if task is not None:
-        history = fit(
-            task.model,
-            task.train,
-            val=task.val,
-            config=task.config,
-            step=task.step,
-            loss=task.loss,
-            name="pretraining",
-            monitor=lambda _: _of_main(knn),
-            best_by="knn",
-            **record,
-        )
-    exam = evaluate.evaluate_linear_head(encoder, probe, **normal) if distributed.is_main() else None
-    scores = {"knn": exam.knn.accuracy, "linear": exam.linear.accuracy} if exam else {}
-    accuracy = scores.get("linear")
-    if plan.examination == "end to end":
-        task = simclr.supervised_task(encoder, probe, settings=settings, mode=plan, seed=options.seed)
-        history = fit(
-            task.model, task.train, val=task.val, config=task.config, step=task.step, name="end_to_end", **record
-        )
-        if distributed.is_main():
-            whole = Batches.evaluation(probe.test, 256, mean=probe.mean, std=probe.std, device=device)
-            accuracy = evaluate.evaluate(task.model, whole).accuracy
-    return scores | {
-        "main": "accuracy",
-        "accuracy": accuracy,
-        "budget_steps": settings.max_steps,
-        "steps": history.step if history else 0,
-        "images_seen": history.images * distributed.world_size() if history else 0,
-    }
-
-
-def _of_main(measure: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Return on every rank what rank 0 measures: one decision, and one rank's work."""
-    box = [measure() if distributed.is_main() else None]
-    if distributed.in_group():
-        dist.broadcast_object_list(box, src=0)
-    return box[0]
+    return simclr.run_mode(options.mode, *sets, settings=settings, seed=options.seed, run=run).results
 
 
 PLAIN = {"image_size": None, "epochs": 2, "batch_size": 64, "lr": 2e-3}  # of one supervised training
-LAB = {"preset": "tiny", "corpus": "", "corpus_dir": None, "max_steps": 0}  # of a mode
+LAB = {"preset": "tiny", "pretrain_dataset": "", "pretrain_dir": None, "max_steps": 0}  # of a mode
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    """Return what was asked for. Ends with code 2 where an option would have no effect."""
+    """Return the options given. Ends with code 2 where one would have no effect."""
     parser = _parser()
     options = parser.parse_args(arguments)
     ignored, own = (PLAIN, LAB) if options.mode else (LAB, PLAIN)
@@ -155,52 +106,41 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="train_ranks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="train_ranks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", help="resnet_tiny, or the preset's own with --mode")
     parser.add_argument("--dataset", default="shapes")
     parser.add_argument("--data-dir")
     lab = parser.add_argument_group("a mode of the SimCLR lab, instead of one supervised training")
     lab.add_argument("--mode", help="such as simclr_scratch: see labkit modes")
     lab.add_argument("--preset", help="tiny (default), full or dinov3")
-    lab.add_argument("--corpus", help="another data set to learn from")
-    lab.add_argument("--corpus-dir")
+    lab.add_argument("--pretrain-dataset", help="another data set for the pretraining")
+    lab.add_argument("--pretrain-dir")
     lab.add_argument("--max-steps", type=int, help="of the preset otherwise")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--epochs", type=int, help=f"{PLAIN['epochs']}")
     parser.add_argument("--batch-size", type=int, help=f"of each rank ({PLAIN['batch_size']})")
     parser.add_argument("--lr", type=float, help=f"{PLAIN['lr']}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        help="seconds that ranks wait for one another (120; for a mode, whose first rank examines alone, 1800)",
-    )
+    waiting = "seconds that ranks wait for one another (120; for a mode, whose first rank evaluates alone, 1800)"
+    parser.add_argument("--timeout", type=float, help=waiting)
     return parser
 
 
 def _open(run: RunFolder, options: argparse.Namespace) -> None:
     """Create the run, or go on with it; rank 0 does, the others wait and belong to the same attempt."""
-    number = torch.zeros(1, dtype=torch.int64)
+    number = None
     if distributed.is_main():
         if not run.status_file.is_file():
             run.create({"notebook": None, "kind": "ranks", "values": vars(options)}, state="running")
-        number[0] = begin(run.path)
-        run.write_status(
-            "running",
-            attempt=int(number),
-            started=round(time.time(), 3),
-            message=None,
-            slurm_job=os.environ.get("SLURM_JOB_ID"),
-            **process_identity(),
-        )
-    if distributed.in_group():
-        box = [int(number)]
-        dist.broadcast_object_list(box, src=0)
-        os.environ["LABKIT_ATTEMPT"] = f"{box[0]}:{run.path.resolve()}"
+        number = begin(run.path)
+        attempt = {"attempt": number, "started": round(time.time(), 3), "message": None}
+        job = {"slurm_job": os.environ.get("SLURM_JOB_ID")}
+        run.write_status("running", **attempt, **job, **process_identity())
+    join(run.path, distributed.broadcast_value(number))
 
 
-def _tell(run: RunFolder, state: str, *, message: str | None = None) -> None:
-    """Write how it ended; rank 0 does, or any rank before there is a group."""
+def _finish(run: RunFolder, state: str, *, message: str | None = None) -> None:
+    """Write the final state; rank 0 does, or any rank before there is a group."""
     if distributed.is_main() and run.status_file.is_file():
         run.write_status(state, message=message, ended=round(time.time(), 3))
 

@@ -1,4 +1,4 @@
-"""What each rank of a scaling measurement does; torchrun starts it with a wish and a place for the answer."""
+"""What each rank of a scaling measurement does; torchrun starts it with the files of a specification and a result."""
 
 import faulthandler
 import json
@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -56,43 +57,40 @@ class Case:
 
     def phases(self, spec: dict) -> dict[str, float]:
         """Return the median seconds of each part of a step; waiting after each part adds a little."""
-        learner, seen = self.learner, {"input_s": [], "forward_s": [], "backward_s": [], "optimizer_s": []}
-        box = {}
+        learner = self.learner
+        times: dict[str, list[float]] = {"input_s": [], "forward_s": [], "backward_s": [], "optimizer_s": []}
 
-        def load():
-            box["batch"] = next(self.stream)
-
-        def forward():
-            box["loss"] = learner.look(learner.forward, box["batch"], supervised, self.loss)["loss"]
-
-        def backward():
-            learner.scaler.scale(box["loss"]).backward()
-
-        def optimize():
+        def step():
+            clock = [now(self.device)]
+            batch = next(self.stream)
+            clock.append(now(self.device))
+            loss = learner.forward_loss(learner.forward, batch, supervised, self.loss)["loss"]
+            clock.append(now(self.device))
+            learner.scaler.scale(loss).backward()
+            clock.append(now(self.device))
             learner.scaler.step(learner.optimizer)
             learner.scaler.update()
             learner.optimizer.zero_grad(set_to_none=True)
+            clock.append(now(self.device))
+            for name, (start, end) in zip(times, pairwise(clock), strict=True):
+                times[name].append(end - start)
 
-        def whole():
-            for name, part in zip(seen, (load, forward, backward, optimize), strict=True):
-                seen[name].append(seconds(part, self.device))
+        enough(step, spec, self.device)
+        return {name: statistics.median(values) for name, values in times.items()}
 
-        enough(whole, spec, self.device)
-        return {name: statistics.median(times) for name, times in seen.items()}
+
+def now(device: torch.device) -> float:
+    """Return the clock's seconds, with the device's work finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def seconds(function: Callable[[], object], device: torch.device) -> float:
     """Return how long a call takes, with the device's work finished before and after."""
-    finish(device)
-    start = time.perf_counter()
+    start = now(device)
     function()
-    finish(device)
-    return time.perf_counter() - start
-
-
-def finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return now(device) - start
 
 
 def together(function: Callable[[], object], device: torch.device) -> float:
@@ -107,7 +105,7 @@ def together(function: Callable[[], object], device: torch.device) -> float:
 
 def enough(function: Callable[[], object], spec: dict, device: torch.device) -> list[float]:
     """Return the times of `windows` calls, or of at least three where a case would take too long."""
-    times = []
+    times: list[float] = []
     while len(times) < spec["windows"] and (len(times) < 3 or sum(times) < spec["seconds_per_case"]):
         times.append(together(function, device))  # the same number on every rank, so all stop together
     return times
@@ -149,8 +147,8 @@ def allreduce_seconds(size_bytes: int, device: torch.device, *, repeats: int = 9
     return statistics.median(together(add, device) for _ in range(repeats))
 
 
-def main(wish: str, answer: str) -> None:
-    spec = json.loads(Path(wish).read_text())
+def main(spec_file: str, result_file: str) -> None:
+    spec = json.loads(Path(spec_file).read_text())
     faulthandler.dump_traceback_later(0.9 * spec["timeout_s"])  # for whoever stops this rank
     device = distributed.setup(spec["timeout_s"])
     shapes = spec["dataset"] == "shapes"  # drawn anew, so no more than needed
@@ -168,7 +166,7 @@ def main(wish: str, answer: str) -> None:
             "rows": rows,
             "allreduce_s": times,
         }
-        Path(answer).write_text(json.dumps(found))
+        Path(result_file).write_text(json.dumps(found))
     distributed.cleanup()
 
 

@@ -11,14 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "TrainConfig", "contrastive", "fit", "load_best", "supervised"]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "TrainConfig": "config",
-        "History": "loop",
-        "fit": "loop",
-        "load_best": "loop",
-        "contrastive": "step",
-        "supervised": "step",
-    },
-)
+_HOMES = {"TrainConfig": "config", "contrastive": "step", "supervised": "step"}
+__getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, "loop") | _HOMES)

@@ -1,22 +1,6 @@
-"""What the lab's steps ask of their batches: labels, views, partners; asked once, before the first step."""
-
-from torch import Tensor, int64
+"""What the lab's steps require of their batches, views and negatives, checked once before the first step."""
 
 from labkit.run_folder import LabError
-
-
-def need_labels(labels: Tensor | None, num_classes: int, split: str) -> None:
-    """Raise LabError unless there are labels (N,) int64 in 0 to num_classes - 1; `split` names their set."""
-    if labels is None:
-        raise LabError(f"The {split} set has no labels, and supervised training needs them; choose another.")
-    if labels.dtype != int64:
-        raise LabError(f"Labels of the {split} set are {labels.dtype}, not int64; take labels.long().")
-    low, high = labels.min().item(), labels.max().item()
-    if low < 0 or high >= num_classes:
-        raise LabError(
-            f"Label {low if low < 0 else high} of the {split} set is out of range: this model has "
-            f"{num_classes} classes, 0 to {num_classes - 1}. Build it with more classes, or mend the labels."
-        )
 
 
 def need_single_views(splits: dict[str, object]) -> None:

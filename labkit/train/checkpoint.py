@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running code, refused by any model but their own."""
+"""Atomic checkpoints, loaded with weights_only, checked against the model."""
 
 import io
 import math
@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
-from labkit.distributed import is_main, rank, world_size
-from labkit.run_folder import LabError, RunFolder, atomic_write, write_error
+from labkit.distributed import gather_values, is_main, rank
+from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, write_error
 from labkit.seeding import rng_state, set_rng_state
 
 
@@ -21,10 +20,7 @@ def save(path: str | Path, state: dict[str, Any]) -> Path:
     Raises LabError where the disk is full or the folder read-only; the checkpoint before it is then intact.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(path, error) from error
+    make_folder(path.parent)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return atomic_write(path, buffer.getbuffer())
@@ -47,7 +43,7 @@ def checkpoint_paths(run: RunFolder, fit: str) -> tuple[Path, Path]:
     return run.checkpoints / fit / "last.pt", run.checkpoints / fit / "best.pt"
 
 
-class Keeper:
+class Checkpointer:
     """Writes and reads the two checkpoints of one fit: `last.pt` to go on from, `best.pt` to use.
 
     `parts` are the objects that a resumed training needs back: each has state_dict() and load_state_dict(),
@@ -57,23 +53,23 @@ class Keeper:
     def __init__(self, run: RunFolder, fit: str, *, parts: dict[str, Any], setup: dict[str, Any]):
         self.last, self.best = checkpoint_paths(run, fit)
         self.parts, self.setup, self.model = parts, setup, parts["learner"].model
-        self.origin = describe(self.model)
+        self.fingerprint = fingerprint(self.model)
 
     def save(self, *, best_epoch: int | None = None) -> None:
         """Write last.pt, and best.pt where these weights are the best. All processes call it, one writes.
 
         In this order: a kill between the two leaves a last.pt from which `repair_best` can write the other.
-        Raises LabError, and writes nothing, where the weights are no numbers.
+        Raises LabError, and writes nothing, where a weight is not finite.
         """
         if not all_finite(self.model):
             raise LabError(
                 f"The weights have become infinite or NaN and are not saved; {self.last} stays as it was. "
                 "Lower lr or set grad_clip, for example to 1.0, and train anew with resume=False."
             )
-        generators = _of_every_rank(rng_state())
+        generators = gather_values(rng_state())
         if is_main():
             state = {key: part.state_dict() for key, part in self.parts.items()}
-            save(self.last, state | {"origin": self.origin, "setup": self.setup, "generators": generators})
+            save(self.last, state | {"fingerprint": self.fingerprint, "setup": self.setup, "generators": generators})
             if best_epoch is not None:
                 self._save_best(best_epoch)
 
@@ -88,7 +84,7 @@ class Keeper:
         self._require_ours(state)
         for key, part in self.parts.items():
             part.load_state_dict(state[key])
-        self.origin = state["origin"]
+        self.fingerprint = state["fingerprint"]
         set_rng_state(state["generators"][rank()])
         return True
 
@@ -106,12 +102,12 @@ class Keeper:
                 raise write_error(path, error) from error
 
     def _save_best(self, epoch: int) -> None:
-        save(self.best, {"model": self.model.state_dict(), "origin": self.origin, "epoch": epoch})
+        save(self.best, {"model": self.model.state_dict(), "fingerprint": self.fingerprint, "epoch": epoch})
 
     def _require_ours(self, state: dict[str, Any]) -> None:
-        require_same_model(self.last, state["origin"], self.origin)
-        reached = sketch(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
-        ours, began = self.origin["sketch"], state["origin"]["sketch"]
+        require_same_model(self.last, state["fingerprint"], self.fingerprint)
+        reached = weight_stats(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
+        ours, began = self.fingerprint["weight_stats"], state["fingerprint"]["weight_stats"]
         if not (same_weights(ours, began) or same_weights(ours, reached)):
             raise LabError(
                 f"{self.last} began from other initial weights than this model has. Give this fit a name of "
@@ -130,7 +126,7 @@ class Keeper:
 
 
 def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
-    """Raise LabError, naming both, where the checkpoint at `path` is of another model (see `describe`)."""
+    """Raise LabError, naming both, where the checkpoint at `path` is of another model (see `fingerprint`)."""
     if saved["shapes"] == model["shapes"]:
         return
     there, here = saved["shapes"], model["shapes"]
@@ -142,20 +138,20 @@ def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any])
     )
 
 
-def describe(model: nn.Module) -> dict[str, Any]:
-    """Return what tells models apart: name, shapes of all tensors, and a sketch of the weights."""
+def fingerprint(model: nn.Module) -> dict[str, Any]:
+    """Return what distinguishes models: name, shapes of all tensors, and statistics of the weights."""
     return {
         "name": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "shapes": {key: list(value.shape) for key, value in model.state_dict().items()},
-        "sketch": sketch(model.parameters()),
+        "weight_stats": weight_stats(model.parameters()),
     }
 
 
-def spelled(thing: Any) -> str:
+def describe_callable(thing: Any) -> str:
     """Return a callable's name, or an object's class, with its plain settings: `NTXentLoss(temperature=0.2)`.
 
-    Two things with one text are taken for the same; what cannot be told (tensors, code) is left out.
+    Two things with one text are taken for the same; what has no plain value (tensors, code) is left out.
     """
     if hasattr(thing, "__qualname__"):
         return thing.__qualname__
@@ -177,14 +173,14 @@ def _title(description: dict[str, Any]) -> str:
     return f"a {description['name']} of {description['parameters']:,} parameters"
 
 
-def sketch(weights: Iterable[Tensor]) -> list[list[float]]:
-    """Return sum and norm of each tensor: enough to see that two networks began from other weights."""
+def weight_stats(weights: Iterable[Tensor]) -> list[list[float]]:
+    """Return sum and norm of each tensor: enough to tell two initializations apart."""
     rows = [torch.stack([w.detach().float().sum(), w.detach().float().norm()]) for w in weights]
     return torch.stack(rows).cpu().tolist() if rows else []
 
 
 def same_weights(first: list[list[float]], second: list[list[float]], *, tolerance: float = 1e-3) -> bool:
-    """Say whether two sketches agree up to what other hardware may round differently."""
+    """Return whether two results of `weight_stats` agree up to what other hardware may round differently."""
     return len(first) == len(second) and all(
         abs(s1 - s2) <= tolerance * max(n1, 1e-12) and math.isclose(n1, n2, rel_tol=tolerance, abs_tol=1e-12)
         for (s1, n1), (s2, n2) in zip(first, second, strict=True)
@@ -192,15 +188,6 @@ def same_weights(first: list[list[float]], second: list[list[float]], *, toleran
 
 
 def all_finite(model: nn.Module) -> bool:
-    """Say whether every weight is a number (one wait for the device)."""
+    """Return whether every weight is finite (one wait for the device)."""
     floats = [v for v in model.state_dict().values() if isinstance(v, Tensor) and v.is_floating_point()]
     return not floats or bool(torch.stack([v.isfinite().all() for v in floats]).all())
-
-
-def _of_every_rank(value: Any) -> list[Any]:
-    """Return each process's value, in rank order."""
-    if world_size() == 1:
-        return [value]
-    values = [None] * world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values

@@ -1,13 +1,10 @@
-"""The training configuration: validated, read from YAML, changed by overrides, each error one sentence."""
+"""The training configuration: validated, each error one sentence."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from labkit.run_folder import LabError
-from labkit.run_folder.validation import Settings, parse_yaml, read_yaml
+from labkit.run_folder.validation import Settings
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -67,30 +64,3 @@ class TrainConfig(Settings):
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr {self.min_lr} is above lr {self.lr}")
         return self
-
-
-S = TypeVar("S", bound=Settings)
-
-
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = (), *, kind: type[S] = TrainConfig) -> S:
-    """Return the settings of a YAML file (or none) with overrides such as "lr=0.01" or "a.b=[1, 2]" applied.
-
-    Raises LabError for a missing or unreadable file, an unknown key and a wrong type.
-    """
-    values = {} if path is None else read_yaml(path)
-    for text in overrides:
-        _override(values, text)
-    return kind(**values)
-
-
-def _override(values: dict[str, Any], text: str) -> None:
-    """Set one dotted key of nested `values`, in place."""
-    key, equals, value = text.partition("=")
-    *parents, last = key.strip().split(".")
-    if not equals or not all([*parents, last]):
-        raise LabError(f"Override {text!r} is not `name=value`; write for example lr=0.01 or model.depth=18.")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise LabError(f"Override {text!r} goes into {parent!r}, which is {values!r} and has no parts.")
-    values[last] = parse_yaml(value, text)

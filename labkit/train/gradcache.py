@@ -2,7 +2,7 @@
 
 Plain accumulation is no larger contrastive batch: each part would meet its own negatives alone. Here all
 projections are computed first, without a graph; the loss of all of them gives each its gradient; then every
-batch is run again and its projections are pulled along theirs (GradCache: Gao et al. 2021, arXiv:2101.06983).
+batch is run again and backpropagates the gradient of its projections (GradCache: Gao et al. 2021, arXiv:2101.06983).
 BatchNorm still sees one batch at a time, as it does on several processes.
 """
 
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from labkit.seeding import rng_state, set_rng_state
 
 
-def contrast(
+def backward(
     project: Callable[[object], tuple[Tensor, Tensor]],
     batches: Sequence,
     loss: Callable[[Tensor, Tensor], Tensor],
     *,
     model: nn.Module,
     scale: Callable[[Tensor], Tensor],
-    around: Callable[[int], AbstractContextManager],
+    no_sync: Callable[[bool], AbstractContextManager],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Put the gradient of the group's one loss into the model's parameters; return loss, z1, z2 (sum B, D).
 
     project: a batch -> its two views' projections, (B, D) each. scale: multiplies the loss, as an fp16 step
-    wants it. around: number of the batch -> a context for its second run (several processes share the last).
+    requires. no_sync(wanted): a context for a batch's second run (several processes average only the last).
     """
     states, parts = [], []
     with torch.no_grad(), _same_buffers(model):  # the second run counts, for running averages too
@@ -36,16 +36,16 @@ def contrast(
             parts.append(project(batch))
     z1, z2 = (torch.cat(views).requires_grad_() for views in zip(*parts, strict=True))
     value = loss(z1, z2)
-    pulls = torch.autograd.grad(scale(value), (z1, z2))
+    gradients = torch.autograd.grad(scale(value), (z1, z2))
     sizes = [len(first) for first, _ in parts]
     after = rng_state()
-    for number, (batch, state, *forces) in enumerate(
-        zip(batches, states, *(force.split(sizes) for force in pulls), strict=True)
+    for number, (batch, state, *d_views) in enumerate(
+        zip(batches, states, *(part.split(sizes) for part in gradients), strict=True)
     ):
         set_rng_state(state)  # dropout falls where it fell the first time
-        with around(number):
+        with no_sync(number < len(batches) - 1):
             again = project(batch)
-            sum((z * force).sum() for z, force in zip(again, forces, strict=True)).backward()
+            sum((z * d_z).sum() for z, d_z in zip(again, d_views, strict=True)).backward()
     set_rng_state(after)
     return value.detach(), z1.detach(), z2.detach()
 
@@ -53,9 +53,9 @@ def contrast(
 @contextmanager
 def _same_buffers(model: nn.Module) -> Iterator[None]:
     """Give BatchNorm its statistics back at the end of the block."""
-    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
         yield
     finally:
-        for buffer, before in kept:
+        for buffer, before in saved:
             buffer.copy_(before)

@@ -5,23 +5,31 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from typing import Any
 
-import torch
 from torch import nn
 
 from labkit.distributed import is_main, rank, world_size
+from labkit.evaluate.classify import eval_mode
 from labkit.run_folder import LabError, RunFolder, current_run, unknown_name
 from labkit.seeding import derive, seed_everything
 from labkit.train import TrainConfig
-from labkit.train.checkpoint import Keeper, checkpoint_paths, describe, load, require_same_model, spelled
-from labkit.train.interrupt import StopButton, reason_to_stop
-from labkit.train.step import Learner, Step, choose_losses, groups, supervised
-from labkit.train.tracking import Progress, Tally, Tracker, say_finished
+from labkit.train.checkpoint import (
+    Checkpointer,
+    checkpoint_paths,
+    describe_callable,
+    fingerprint,
+    load,
+    require_same_model,
+)
+from labkit.train.interrupt import InterruptHandler
+from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, groups, supervised
+from labkit.train.tracking import Progress, Tracker, print_finished
 
 
 @dataclass
 class History:
-    """What a fit has seen and where it stands. Steps and epochs count from 1; rows tell what was so after."""
+    """The record of a fit and where it stands. Steps and epochs count from 1; a row holds the state after its step."""
 
     name: str
     best_by: str = "val_accuracy"
@@ -67,9 +75,6 @@ class History:
         now = time.perf_counter()
         self.seconds, self.clock = self.seconds + now - self.clock, now
 
-    def advance(self, batches: int, images: int) -> None:
-        self.step, self.batch, self.images = self.step + 1, self.batch + batches, self.images + images
-
     def row(self, kind: str, means: dict[str, float], lr: float) -> dict:
         """Return a row of the record about the running epoch."""
         place = {"fit": self.name, "kind": kind, "step": self.step, "epoch": self.epoch + 1}
@@ -88,7 +93,7 @@ def fit(
     config: TrainConfig,
     val=None,
     step: Step = supervised,
-    loss: Callable | None = None,
+    loss: Loss | None = None,
     run: RunFolder | None = None,
     name: str = "model",
     monitor: Callable[[nn.Module], dict[str, float]] | None = None,
@@ -104,8 +109,8 @@ def fit(
     which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
 
     Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
-    or says so and returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
-    after saving, where the run is asked to stop; LabError for bad labels, a loss that is no number, a
+    or returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
+    after saving, where the run has a stop request; LabError for bad labels, a loss that is not finite, a
     checkpoint of another model, step, loss, augmentation or configuration.
     """
     run = run or current_run()
@@ -113,43 +118,45 @@ def fit(
     loss, val_loss = choose_losses(loss, step, model, train, val, config)
     seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
-    history, tally = History(name, best_by, learner.precision), Tally(learner.device)
-    parts = {"learner": learner, "history": history, "tally": tally}
-    keeper = Keeper(run, name, parts=parts, setup=_setup(config, train, step, loss))
-    _begin(keeper, history, run, resume)
+    history, metrics = History(name, best_by, learner.precision), MetricAccumulator(learner.device)
+    parts = {"learner": learner, "history": history, "metrics": metrics}
+    checkpointer = Checkpointer(run, name, parts=parts, setup=_setup(config, train, step, loss))
+    _begin(checkpointer, history, run, resume)
     if history.stopped_because:
         learner.model.eval()
-        say_finished(name, history.step, show=progress)
+        print_finished(name, history.step, show=progress)
         return history
 
-    tracker = (tracker or Tracker(run)).begin(name, history.step, keeper.setup)
+    tracker = (tracker or Tracker(run)).begin(name, history.step, checkpointer.setup)
     display = Progress(name, learner.total_steps, step=history.step, show=progress)
-    with tracker, display, StopButton() as button:
+    with tracker, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
         while not history.stopped_because:
             learner.forward.train()
             history.start_clock()
             batches = train.epoch(history.epoch, start=history.batch)
             for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
-                stop = reason_to_stop(run, button, name, history.step, seldom=config.log_every)
-                if stop or _save_due(history, config):
-                    _require_finite(tally, keeper, config)
+                stop = interrupt.reason(history.step)
+                if stop or (history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0):
+                    _require_finite(metrics, checkpointer, config)
                     history.stop_clock()
-                    keeper.save()
+                    checkpointer.save()
                 if stop:
                     raise stop
 
                 outcome = learner.update(group, step, loss, number=history.step)
-                history.advance(len(group), outcome["count"])
-                tally.add(history.step, outcome)
+                history.step += 1
+                history.batch += len(group)
+                history.images += outcome["count"]
+                metrics.add(history.step, outcome)
                 if history.step % config.log_every == 0:
-                    row = history.row("step", tally.recent_means(), learner.lr)
-                    _require_finite(tally, keeper, config)
+                    row = history.row("step", metrics.recent_means(), learner.lr)
+                    _require_finite(metrics, checkpointer, config)
                     history.steps.append(row)
                     tracker.log(row)
                     display.advance(row)
 
-            row = history.row("epoch", tally.epoch_means("train_"), learner.lr)
-            _require_finite(tally, keeper, config)
+            row = history.row("epoch", metrics.epoch_means("train_"), learner.lr)
+            _require_finite(metrics, checkpointer, config)
             history.stop_clock()
             last = history.step >= learner.total_steps
             evaluated = last or (history.epoch + 1) % config.evaluate_every == 0
@@ -164,7 +171,7 @@ def fit(
             display.epoch(row, history.epoch_seconds[-1])
             is_best = history.best_epoch == history.epoch
             if is_best or history.stopped_because or history.epoch % config.checkpoint_every == 0:
-                keeper.save(best_epoch=history.epoch if is_best else None)
+                checkpointer.save(best_epoch=history.epoch if is_best else None)
 
     learner.model.eval()
     _record_speed(run, history)
@@ -178,40 +185,39 @@ def load_best(model: nn.Module, run: RunFolder, name: str = "model") -> int:
     """
     _, path = checkpoint_paths(run, name)
     state = load(path)
-    require_same_model(path, state["origin"], describe(model))
+    require_same_model(path, state["fingerprint"], fingerprint(model))
     model.load_state_dict(state["model"])
     model.eval()
     return state["epoch"]
 
 
-@torch.inference_mode()
-def validate(learner: Learner, val, step: Step, loss: Callable | None) -> dict[str, float]:
+def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, float]:
     """Return val_loss, val_accuracy and the step's other numbers over the whole of `val`, in eval mode."""
-    learner.model.eval()
-    tally = Tally(learner.device)
-    for number, batch in enumerate(val.epoch(0), start=1):
-        tally.add(number, learner.look(learner.model, batch, step, loss))
-    return tally.epoch_means("val_")
+    metrics = MetricAccumulator(learner.device)
+    with eval_mode(learner.model):
+        for number, batch in enumerate(val.epoch(0), start=1):
+            metrics.add(number, learner.forward_loss(learner.model, batch, step, loss))
+        return metrics.epoch_means("val_")
 
 
 def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
-    """Return how many updates the configuration asks for: of epochs and max_steps, the smaller."""
+    """Return the number of updates of a configuration: of epochs and max_steps, the smaller."""
     per_epoch = math.ceil(batches_per_epoch / config.accumulate)
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
 
 
 def _check(config: TrainConfig, train, val) -> None:
     """Raise LabError for settings that contradict the data given."""
-    asked, has = config.batch_size, train.batch_size
-    if "batch_size" in config.model_fields_set and asked not in (has, has * world_size()):
-        raise LabError(f"The configuration says batch_size={asked}, the batches hold {has}; make them agree.")
+    wanted, has = config.batch_size, train.batch_size
+    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
+        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
     if config.target_accuracy is not None and val is None:
         raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
     if len(train) == 0:
         raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
 
 
-def _setup(config: TrainConfig, train, step: Step, loss: Callable | None) -> dict:
+def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:
     """Return what two attempts at one fit must share: their results are those of one training."""
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
@@ -220,31 +226,29 @@ def _setup(config: TrainConfig, train, step: Step, loss: Callable | None) -> dic
         config.model_dump(exclude=free)
         | data
         | {"processes": world_size()}
-        | {name: spelled(way) for name, way in ways.items()}
+        | {name: describe_callable(way) for name, way in ways.items()}
     )
 
 
-def _begin(keeper: Keeper, history: History, run: RunFolder, resume: bool) -> None:
+def _begin(checkpointer: Checkpointer, history: History, run: RunFolder, resume: bool) -> None:
     """Go on from the last checkpoint or start anew; rows after that point are dropped and come again."""
     if not resume:
-        keeper.forget()
-    elif keeper.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
-        keeper.repair_best(history.epoch)
+        checkpointer.forget()
+    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
+        checkpointer.repair_best(history.epoch)
     if is_main():
         run.truncate_metrics(history.name, history.step)
 
 
-def _save_due(history: History, config: TrainConfig) -> bool:
-    return history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0
-
-
-def _require_finite(tally: Tally, keeper: Keeper, config: TrainConfig) -> None:
-    """Raise LabError, naming the step, where a loss was no number; the checkpoints stay as they are."""
-    step = tally.first_bad_step()
+def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:
+    """Raise LabError, naming the step, where a loss was not finite; the checkpoints stay as they are."""
+    step = metrics.first_bad_step()
     if step is not None:
-        kept = f"{keeper.last} keeps the last good state" if keeper.last.exists() else "Nothing was saved yet"
+        kept = (
+            f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
+        )
         raise LabError(
-            f"The loss is no finite number at step {step}; training stops. {kept}. Lower lr (now "
+            f"The loss is not finite at step {step}; training stops. {kept}. Lower lr (now "
             f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
         )
 
@@ -269,4 +273,5 @@ def _why_finished(history: History, config: TrainConfig, last: bool) -> str:
 def _record_speed(run: RunFolder, history: History) -> None:
     if is_main():
         seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
-        run.record_timings(**{f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed})
+        timings: dict[str, Any] = {f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed}
+        run.record_timings(**timings)

@@ -1,6 +1,7 @@
-"""Optimizers by name: fused where the device has the kernel, norms and biases undecayed where asked."""
+"""Optimizers by name: fused where the device has the kernel, norms and biases without weight decay where configured."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class LARS(torch.optim.Optimizer):
         return loss
 
     def _step_group(self, group: dict, params: list[Tensor]) -> None:
-        grads = [p.grad for p in params]
+        grads = [p.grad for p in params if p.grad is not None]
         velocities = [self._velocity(p) for p in params]
         updates = torch._foreach_add(grads, params, alpha=group["weight_decay"])
         if group["adapt"]:
@@ -48,7 +49,7 @@ class LARS(torch.optim.Optimizer):
             state["velocity"] = torch.zeros_like(parameter)
         return state["velocity"]
 
-    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
+    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> Any:
         """Return eta * |w| / (|g| + decay * |w|) per tensor; 1 where a norm is 0, as in SimCLR."""
         weights = torch.stack(torch._foreach_norm(params))
         slopes = torch.stack(torch._foreach_norm(grads))
@@ -56,47 +57,16 @@ class LARS(torch.optim.Optimizer):
         return list(torch.where((weights > 0) & (slopes > 0), rates, 1.0).unbind())
 
 
-def _sgd(groups, lr, momentum, **options):
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, **options)
-
-
-def _nesterov(groups, lr, momentum, **options):
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, **options)
-
-
-def _adagrad(groups, lr, momentum, **options):
-    return torch.optim.Adagrad(groups, lr=lr, **options)
-
-
-def _adadelta(groups, lr, momentum, **options):
-    return torch.optim.Adadelta(groups, lr=lr, **options)
-
-
-def _adam(groups, lr, momentum, **options):
-    return torch.optim.Adam(groups, lr=lr, betas=(momentum, 0.999), **options)
-
-
-def _adamw(groups, lr, momentum, **options):
-    return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999), **options)
-
-
-def _rmsprop(groups, lr, momentum, **options):
-    return torch.optim.RMSprop(groups, lr=lr, **options)
-
-
-def _lars(groups, lr, momentum, **options):
-    return LARS(groups, lr, momentum=momentum, **options)
-
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": _sgd,
-    "nesterov": _nesterov,
-    "adagrad": _adagrad,
-    "adadelta": _adadelta,
-    "adam": _adam,
-    "adamw": _adamw,
-    "rmsprop": _rmsprop,
-    "lars": _lars,
+# name -> the class, and how `momentum` enters it
+OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[[float], dict[str, Any]]]] = {
+    "sgd": (torch.optim.SGD, lambda m: {"momentum": m}),
+    "nesterov": (torch.optim.SGD, lambda m: {"momentum": m, "nesterov": True}),
+    "adagrad": (torch.optim.Adagrad, lambda m: {}),
+    "adadelta": (torch.optim.Adadelta, lambda m: {}),
+    "adam": (torch.optim.Adam, lambda m: {"betas": (m, 0.999)}),
+    "adamw": (torch.optim.AdamW, lambda m: {"betas": (m, 0.999)}),
+    "rmsprop": (torch.optim.RMSprop, lambda m: {}),
+    "lars": (LARS, lambda m: {"momentum": m}),
 }
 
 
@@ -125,21 +95,22 @@ def build(
     params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
     if not params:
         raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
-    options = {"weight_decay": weight_decay}
+    kind, from_momentum = OPTIMIZERS[name]
+    options = {"lr": lr, "weight_decay": weight_decay} | from_momentum(momentum)
     available = has_fused_kernel(name, params)
     if fused and not available:
         raise LabError(f"There is no fused {name} for parameters on {params[0].device}; leave fused out.")
     if available and fused is not False:
         options["fused"] = True
     spare = name == "lars" if decay_norms is None else not decay_norms
-    return OPTIMIZERS[name](_groups(params, name, spare), lr, momentum, **options)
+    return kind(_groups(params, name, spare), **options)
 
 
 def _check_momentum(name: str, momentum: float) -> None:
     if not momentum >= 0:
-        raise LabError(f"momentum={momentum:g} of {name} is below 0; give 0.9, the usual one.")
+        raise LabError(f"momentum of {name} must be 0 or more (got {momentum:g}); 0.9 is usual.")
     if name in ("adam", "adamw") and momentum >= 1:
-        raise LabError(f"momentum={momentum:g} is beta1 of {name}, which must be below 1; give 0.9.")
+        raise LabError(f"momentum is beta1 of {name} and must be below 1 (got {momentum:g}); 0.9 is usual.")
     if name == "nesterov" and momentum == 0:
         raise LabError("nesterov looks ahead along its momentum, which is 0; give 0.9, or optimizer=sgd.")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from labkit.run_folder import LabError, unknown_name
 
@@ -27,7 +28,8 @@ def multistep(total_steps: int, *, milestones: Sequence[float] = (0.5, 0.75), ga
 
 def cosine(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
     """Fall from 1 to `min_factor` along half a cosine (Loshchilov & Hutter 2017). CosineAnnealingLR."""
-    return lambda step: min_factor + (1 - min_factor) * _half_cosine(step / total_steps)
+    half = (1 - min_factor) / 2
+    return lambda step: min_factor + half * (1 + math.cos(math.pi * min(step / total_steps, 1.0)))
 
 
 def linear(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
@@ -97,13 +99,14 @@ def build(
         raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
     if name == "one_cycle":
         return one_cycle(total_steps, warmup_steps=warmup_steps, min_factor=min_factor)
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "step": {"gamma": gamma, "step_size": step_size},
-        "multistep": {"gamma": gamma, **({} if milestones is None else {"milestones": milestones})},
+        "multistep": {"gamma": gamma} | ({} if milestones is None else {"milestones": milestones}),
         "cosine": {"min_factor": min_factor},
         "linear": {"min_factor": min_factor},
-    }.get(name, {})
-    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **options), warmup_steps)
+    }
+    schedule = REGISTRY[name](max(1, total_steps - warmup_steps), **options.get(name, {}))
+    return warmup(schedule, warmup_steps)
 
 
 def _half_cosine(fraction: float) -> float:

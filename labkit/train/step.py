@@ -3,43 +3,48 @@
 Losses and counts stay on the device: reading one (`.item()`) makes the host wait for every kernel queued.
 """
 
-import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit import distributed, losses
+from labkit.data.labels import require_labels
+from labkit.evaluate.classify import eval_mode
 from labkit.run_folder import LabError
-from labkit.train import TrainConfig, batch_checks, optimizers, schedules
-from labkit.train import gradcache as grouped
-from labkit.train.tracking import COUNTED
+from labkit.train import TrainConfig, batch_checks, gradcache, optimizers, schedules
+from labkit.train.precision import DTYPES, choose_layout, choose_precision
 
-log = logging.getLogger("labkit")
+Outcome = dict[str, Any]  # loss, correct: scalar tensors on the device; count: int; a step may add more
+Loss = Callable[..., Tensor]
+Step = Callable[[nn.Module, Any, Any], Outcome]  # model, batch, loss
 
-Outcome = dict[str, Tensor | int]
-Step = Callable[[nn.Module, object, Callable | None], Outcome]
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SUM_KEYS = ("correct", "count")  # parts of an outcome that add up; all others are means over images
 
 
-def supervised(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
-    """Return the loss of one labelled batch, how many of its images were recognised, and of how many."""
+def supervised(model: nn.Module, batch, loss: Loss) -> Outcome:
+    """Return the loss of one labeled batch, its number of correct predictions, and of images."""
     logits = model(batch.images).float()  # (B, K)
     correct = (logits.argmax(dim=1) == batch.labels).sum()
     return {"loss": loss(logits, batch.labels), "correct": correct, "count": len(logits)}
 
 
-def contrastive(model: nn.Module, batch, loss: Callable[[Tensor, Tensor], Tensor]) -> Outcome:
+def contrastive(model: nn.Module, batch, loss: Loss) -> Outcome:
     """Return the loss of a batch of two views; `correct` counts first views nearest to their own second."""
-    z1, z2 = model(torch.cat(batch.images)).float().chunk(2)  # one pass; (B, D) each
-    return {"loss": loss(z1, z2), "correct": _partners_found(z1.detach(), z2.detach()), "count": len(z1)}
+    z1, z2 = _project(model, batch)
+    return {"loss": loss(z1, z2), "correct": _count_correct_pairs(z1.detach(), z2.detach()), "count": len(z1)}
 
 
-def _partners_found(z1: Tensor, z2: Tensor) -> Tensor:
+def _project(model: nn.Module, batch) -> tuple[Tensor, Tensor]:
+    return model(torch.cat(batch.images)).float().chunk(2)  # one pass; (B, D) each
+
+
+def _count_correct_pairs(z1: Tensor, z2: Tensor) -> Tensor:
     """Count the rows of z1 that lie nearest to their own row of z2, among all other rows of both."""
     z1, z2 = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
     others = (z1 @ z1.T).fill_diagonal_(-2.0)  # a cosine is never below -1
@@ -47,7 +52,7 @@ def _partners_found(z1: Tensor, z2: Tensor) -> Tensor:
     return (nearest == torch.arange(len(z1), device=z1.device)).sum()
 
 
-def choose_losses(loss, step: Step, model: nn.Module, train, val, config: TrainConfig) -> tuple:
+def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, config: TrainConfig) -> tuple:
     """Return the losses of training and validation: the caller's, or for the lab's steps the configuration's.
 
     Without a loss of the caller's, validation is plain cross-entropy, so that runs can be compared.
@@ -63,12 +68,11 @@ def choose_losses(loss, step: Step, model: nn.Module, train, val, config: TrainC
     batch_checks.need_single_views(splits)
     num_classes = _count_classes(model, train)
     for split, batches in splits.items():
-        batch_checks.need_labels(batches.labels, num_classes, split)
+        require_labels(batches.labels, of=f"{split} set", num_classes=num_classes)
     if loss is not None:
         return loss, loss
-    options = {
-        key: getattr(config, key) for key in ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
-    }
+    names = ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
+    options = {name: getattr(config, name) for name in names}
     return losses.supervised_loss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
 
 
@@ -76,23 +80,23 @@ def _count_classes(model: nn.Module, train) -> int:
     known = getattr(model, "num_classes", None)
     if known is not None:
         return known
-    batch = next(iter(train.epoch(0)))
-    with torch.inference_mode():
-        return model.to(train.device).eval()(batch.images[:2]).shape[1]
+    images = next(iter(train.epoch(0))).images[:2]
+    with eval_mode(model.to(train.device)):
+        return model(images).shape[1]
 
 
 class Learner:
     """A model with everything that changes it: optimizer, schedule, number format, loss scaler.
 
     `model` is the network itself (its weights are saved); `forward` is what training calls: the same network,
-    wrapped for several processes and compiled where that is asked for.
+    wrapped for several processes and compiled where config.compile is set.
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig, *, total_steps: int, device: torch.device):
         self.config, self.device, self.total_steps = config, device, total_steps
         self.precision = choose_precision(config.precision, device)
         self.layout = choose_layout(config.channels_last, model, self.precision, device)
-        self.model = model.to(device, memory_format=self.layout)
+        self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]  # torch lacks this one
         self.forward = _compiled(_parallel(self.model, device), config.compile)
         self.optimizer = optimizers.build(
             config.optimizer, model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
@@ -101,153 +105,79 @@ class Learner:
         self.schedule = _schedule(config, total_steps)
         self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
 
-    def update(self, batches: Sequence, step: Step, loss: Callable | None, *, number: int) -> Outcome:
-        """Take update `number` from the mean gradient over all images of `batches`; return what was seen."""
-        self._set_lr(number)
-        together = step is contrastive and len(batches) > 1
-        outcome = self._contrast(batches, loss) if together else self._accumulate(batches, step, loss)
-        self._clip()
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def update(self, batches: Sequence, step: Step, loss: Loss | None, *, number: int) -> Outcome:
+        """Take update `number` from the mean gradient over all images of `batches`; return the outcome."""
+        factor = self.schedule(number)
+        for group, base in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
+            group["lr"] = base * factor
+        if step is contrastive and len(batches) > 1 and loss is not None:
+            outcome = self._backward_together(batches, loss)
+        else:
+            outcome = self._backward_each(batches, step, loss)
+        if self.config.grad_clip is not None:
+            self.scaler.unscale_(self.optimizer)  # the limit is meant for true gradients
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         return outcome
 
-    def _accumulate(self, batches: Sequence, step: Step, loss: Callable | None) -> Outcome:
+    def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
         total = sum(map(_size, batches))
         outcomes = []
         for position, batch in enumerate(batches):
-            with self._gradients_shared(position == len(batches) - 1):
-                outcome = self.look(self.forward, batch, step, loss)
+            with self._no_sync(position < len(batches) - 1):
+                outcome = self.forward_loss(self.forward, batch, step, loss)
                 # A batch counts by its share of the images, so a short last one weighs less.
                 self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
-            outcomes.append({key: _kept(value) for key, value in outcome.items()})
-        return merge(outcomes)
+            for key, value in outcome.items():
+                outcome[key] = value.detach() if isinstance(value, Tensor) else value
+            outcomes.append(outcome)
+        return outcomes[0] if len(outcomes) == 1 else merge(outcomes)
 
-    def _contrast(self, batches: Sequence, loss: Callable) -> Outcome:
+    def _backward_together(self, batches: Sequence, loss: Loss) -> Outcome:
         """Take the gradient of ONE loss over all batches: each image meets those of the others, too."""
 
-        def project(batch) -> tuple[Tensor, Tensor]:
-            with self._formatted():
-                return self.forward(torch.cat(self._laid_out(batch).images)).float().chunk(2)
-
-        value, z1, z2 = grouped.contrast(
-            project,
+        value, z1, z2 = gradcache.backward(
+            lambda batch: self.forward_loss(self.forward, batch, _project),
             batches,
             loss,
             model=self.model,
             scale=self.scaler.scale,
-            around=lambda position: self._gradients_shared(position == len(batches) - 1),
+            no_sync=self._no_sync,
         )
-        return {"loss": value, "correct": _partners_found(z1, z2), "count": len(z1)}
+        return {"loss": value, "correct": _count_correct_pairs(z1, z2), "count": len(z1)}
 
-    def look(self, model: nn.Module, batch, step: Step, loss: Callable | None) -> Outcome:
-        """Return the step's outcome in the number format and memory layout chosen."""
-        with self._formatted():
-            return step(model, self._laid_out(batch), loss)
+    def forward_loss(self, model: nn.Module, batch, step: Callable[..., Any], *loss: Loss | None) -> Any:
+        """Return step(model, batch, loss), computed in the number format and memory layout chosen."""
+        if self.layout == torch.channels_last:
+            if isinstance(batch.images, Tensor):
+                batch = batch._replace(images=batch.images.contiguous(memory_format=self.layout))
+            else:
+                views = tuple(view.contiguous(memory_format=self.layout) for view in batch.images)
+                batch = batch._replace(images=views)
+        with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
+            return step(model, batch, *loss)
 
-    def _formatted(self):
-        return torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32")
-
-    @property
-    def lr(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
+    def _no_sync(self, wanted: bool) -> AbstractContextManager:
+        """Keep several processes from averaging their gradients: they do so once per update, not per batch."""
+        no_sync = getattr(self.forward, "no_sync", nullcontext)
+        return no_sync() if wanted else nullcontext()
 
     def state_dict(self) -> dict:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-        }
+        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        return {name: part.state_dict() for name, part in parts.items()}
 
     def load_state_dict(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler.is_enabled() and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
-
-    def _set_lr(self, number: int) -> None:
-        factor = self.schedule(number)
-        for group, base in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
-            group["lr"] = base * factor
-
-    def _gradients_shared(self, last: bool):
-        """Let several processes average their gradients once per update, not once per batch."""
-        return nullcontext() if last or not hasattr(self.forward, "no_sync") else self.forward.no_sync()
-
-    def _clip(self) -> None:
-        if self.config.grad_clip is not None:
-            self.scaler.unscale_(self.optimizer)  # the limit is meant for true gradients
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
-
-    def _laid_out(self, batch):
-        if self.layout != torch.channels_last:
-            return batch
-        views = isinstance(batch.images, tuple | list)
-        if not views:
-            return batch._replace(images=batch.images.contiguous(memory_format=self.layout))
-        return batch._replace(images=tuple(v.contiguous(memory_format=self.layout) for v in batch.images))
-
-
-def groups(batches: Iterator, size: int) -> Iterator[list]:
-    """Yield lists of `size` batches; the last one holds what is left."""
-    batches = iter(batches)
-    while group := list(islice(batches, size)):
-        yield group
-
-
-def merge(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of several batches as one: counts add up, all else is a mean over the images."""
-    if len(outcomes) == 1:
-        return outcomes[0]
-    total = sum(o["count"] for o in outcomes)
-    merged = {key: sum(o[key] * (o["count"] / total) for o in outcomes) for key in outcomes[0]}
-    return merged | {key: sum(o[key] for o in outcomes) for key in COUNTED if key in merged}
-
-
-def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return the number format of the forward pass; "auto" is the fastest that the device has.
-
-    A GPU that has no bf16 gets fp16 (with a scaled loss) in its place, and the log says so.
-    """
-    has_bf16 = device.type != "cuda" or torch.cuda.get_device_capability(device) >= (8, 0)
-    if wanted == "bf16" and not has_bf16:
-        log.warning("%s has no bf16: training goes on in fp16 with a scaled loss.", device)
-        return "fp16"
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16" if has_bf16 else "fp16"
-    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
-
-
-def choose_layout(wanted: str | bool, model: nn.Module, precision: str, device: torch.device) -> torch.memory_format:
-    """Return the memory order of images: channels last for convnets on the kernels that gain by it."""
-    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    gains = device.type == "cpu" or (device.type == "cuda" and precision != "fp32")
-    chosen = convolves and (gains if wanted == "auto" else wanted)
-    return torch.channels_last if chosen else torch.contiguous_format
-
-
-def _cpu_multiplies_bf16() -> bool:
-    """Say whether bf16 products gain on this CPU: with AMX, and with AVX-512 on AMD.
-
-    Intel's AVX-512 has bf16 products too, at no higher rate than fp32 (measured: 70 against 110 GFLOP/s on a
-    core without AMX), so there autocast only adds conversions.
-    """
-    if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)():
-        return True
-    has_avx = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return has_avx and "AuthenticAMD" in _cpu_vendor()
-
-
-def _cpu_vendor() -> str:
-    """Return the line of /proc/cpuinfo that names the maker ("" where there is no such file)."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next((line for line in file if line.startswith("vendor_id")), "")
-    except OSError:
-        return ""
 
 
 def _schedule(config: TrainConfig, total_steps: int) -> schedules.Schedule:
@@ -271,16 +201,104 @@ def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
 
 
-def _compiled(model: nn.Module, mode: bool | str) -> nn.Module:
+def _compiled(model: nn.Module, mode: bool | str) -> Any:
     return torch.compile(model, mode=mode if isinstance(mode, str) else None) if mode else model
 
 
 def _size(batch) -> int:
-    images = batch.images[0] if isinstance(batch.images, tuple | list) else batch.images
+    images = batch.images if isinstance(batch.images, Tensor) else batch.images[0]
     if not len(images):
         raise LabError("A batch without images cannot be trained on; check the split's size.")
     return len(images)
 
 
-def _kept(value: Tensor | int) -> Tensor | int:
-    return value.detach() if isinstance(value, Tensor) else value
+def groups(batches: Iterator, size: int) -> Iterator[list]:
+    """Yield lists of `size` batches; the last one holds what is left."""
+    batches = iter(batches)
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def merge(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of several batches as one: counts add up, all else is a mean over the images."""
+    total = sum(o["count"] for o in outcomes)
+    merged = {key: sum(o[key] * (o["count"] / total) for o in outcomes) for key in outcomes[0]}
+    return merged | {key: sum(o[key] for o in outcomes) for key in SUM_KEYS if key in merged}
+
+
+class MetricAccumulator:
+    """Sums of the outcomes of an epoch's steps, which queue device tensors that `flush` reads together.
+
+    `epoch` and `recent` (since the last log row) are sums over images, plain numbers that a checkpoint
+    carries exactly. `bad_step` is the first step whose loss was not finite.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.epoch: dict[str, float] = {}
+        self.recent: dict[str, float] = {}
+        self.bad_step: int | None = None
+        self._newest = 0
+        self._queue: list[tuple[int, Outcome]] = []
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        self._queue.append((number, outcome))
+        self._newest = number
+
+    def flush(self) -> None:
+        """Move the queue into the sums: one wait for the device, however many steps are queued."""
+        for (number, outcome), values in zip(self._queue, _read([o for _, o in self._queue]), strict=True):
+            if self.bad_step is None and not math.isfinite(values["loss"]):
+                self.bad_step = number
+            for key, value in values.items():
+                total = value if key in SUM_KEYS else value * outcome["count"]
+                self.epoch[key] = self.epoch.get(key, 0.0) + total
+                self.recent[key] = self.recent.get(key, 0.0) + total
+        self._queue.clear()
+
+    def first_bad_step(self) -> int | None:
+        """Return the first step whose loss was not finite, on any process; None where all were."""
+        self.flush()
+        if distributed.world_size() > 1:
+            mine = torch.tensor(float(self.bad_step is not None), device=self.device)
+            return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
+        return self.bad_step
+
+    def epoch_means(self, prefix: str) -> dict[str, float]:
+        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
+        self.flush()
+        sums, self.epoch, self.recent = self.epoch, {}, {}
+        return self._means(sums, prefix)
+
+    def recent_means(self) -> dict[str, float]:
+        """Return the means since the last call (or the epoch's start)."""
+        self.flush()
+        sums, self.recent = self.recent, {}
+        return self._means(sums, "")
+
+    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
+        table = torch.tensor(list(sums.values()), dtype=torch.float64)
+        if distributed.world_size() > 1:
+            table = distributed.all_reduce_mean(table.to(self.device))
+        total = dict(zip(sums, table.tolist(), strict=True))
+        count = total.pop("count", 0.0)
+        names = {"correct": "accuracy"}
+        return {prefix + names.get(key, key): value / count for key, value in total.items()}
+
+    def state_dict(self) -> dict:
+        self.flush()
+        return {"epoch": self.epoch, "recent": self.recent}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.epoch, self.recent = dict(state["epoch"]), dict(state["recent"])
+
+
+def _read(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
+    """Return the outcomes as plain numbers, with one transfer from the device."""
+    if not outcomes:
+        return []
+    keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
+    rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
+    columns = zip(*torch.stack(rows).tolist(), strict=True)  # n times one value of each key
+    plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
+    return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]

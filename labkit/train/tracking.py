@@ -1,112 +1,30 @@
-"""From the device to the record: sums of what steps saw, the run folder and its mirrors, what a person sees.
+"""Metric rows go to the run folder and its mirrors, and a progress bar or one line per epoch to the screen.
 
 The run folder is the truth. TensorBoard and Weights & Biases mirror it; a mirror that is missing, unreachable
-or broken is switched off with one warning and never stops a training. W&B is off unless asked for.
+or broken is switched off with one warning and never stops a training. W&B is off by default.
 """
 
 import json
-import math
 import os
 import re
 import secrets
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from labkit import distributed
 from labkit.run_folder import RunFolder, atomic_write
 
-COUNTED = ("correct", "count")  # outcomes of a step that add up; of all others the mean is told
 WANDB_PATIENCE_S = 30  # how long to wait for W&B's server before going on without it
-
-
-class Tally:
-    """What the steps of an epoch saw. Steps queue device tensors; `drain` reads them together, into sums.
-
-    `epoch` and `recent` (since the last log row) are sums over images, plain numbers that a checkpoint
-    carries exactly. `bad_step` is the first step whose loss was no finite number.
-    """
-
-    def __init__(self, device: torch.device):
-        self.device = device
-        self.epoch: dict[str, float] = {}
-        self.recent: dict[str, float] = {}
-        self.bad_step: int | None = None
-        self._newest = 0
-        self._queue: list[tuple[int, dict[str, Tensor | int]]] = []
-
-    def add(self, number: int, outcome: dict[str, Tensor | int]) -> None:
-        self._queue.append((number, outcome))
-        self._newest = number
-
-    def drain(self) -> None:
-        """Move the queue into the sums: one wait for the device, however many steps are queued."""
-        for (number, outcome), seen in zip(self._queue, _read([o for _, o in self._queue]), strict=True):
-            if self.bad_step is None and not math.isfinite(seen["loss"]):
-                self.bad_step = number
-            for key, value in seen.items():
-                whole = value if key in COUNTED else value * outcome["count"]
-                self.epoch[key] = self.epoch.get(key, 0.0) + whole
-                self.recent[key] = self.recent.get(key, 0.0) + whole
-        self._queue.clear()
-
-    def first_bad_step(self) -> int | None:
-        """Return the first step whose loss was no finite number, on any process; None where all were."""
-        self.drain()
-        if distributed.world_size() > 1:
-            mine = torch.tensor(float(self.bad_step is not None), device=self.device)
-            return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
-        return self.bad_step
-
-    def epoch_means(self, prefix: str) -> dict[str, float]:
-        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
-        self.drain()
-        sums, self.epoch, self.recent = self.epoch, {}, {}
-        return self._means(sums, prefix)
-
-    def recent_means(self) -> dict[str, float]:
-        """Return the means since the last call (or the epoch's start)."""
-        self.drain()
-        sums, self.recent = self.recent, {}
-        return self._means(sums, "")
-
-    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
-        table = torch.tensor(list(sums.values()), dtype=torch.float64)
-        if distributed.world_size() > 1:
-            table = distributed.all_reduce_mean(table.to(self.device))
-        total = dict(zip(sums, table.tolist(), strict=True))
-        count = total.pop("count", 0.0)
-        names = {"correct": "accuracy"}
-        return {prefix + names.get(key, key): value / count for key, value in total.items()}
-
-    def state_dict(self) -> dict:
-        self.drain()
-        return {"epoch": self.epoch, "recent": self.recent}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.epoch, self.recent = dict(state["epoch"]), dict(state["recent"])
-
-
-def _read(outcomes: Sequence[dict[str, Tensor | int]]) -> list[dict[str, float]]:
-    """Return the outcomes as plain numbers, with one transfer from the device."""
-    if not outcomes:
-        return []
-    keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
-    rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
-    columns = zip(*torch.stack(rows).tolist(), strict=True)  # n times one value of each key
-    plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
-    return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]
 
 
 class Tracker:
     """Writes metric rows: each to the run folder first, then to the mirrors that are on.
 
-    wandb: "offline", "online" or "disabled"; None asks the environment's WANDB_MODE, else stays off.
+    wandb: "offline", "online" or "disabled"; None takes the environment's WANDB_MODE, else "disabled".
     `fit` calls `begin` and `close` around each training; `log` works without a mirror at any time.
     """
 
@@ -122,8 +40,11 @@ class Tracker:
         """Open the mirrors of one fit that goes on after `step`; use as a context."""
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(lambda kind=kind: self._mirrors.append(kind(self.run, fit, step, settings)))
+                self._guarded(partial(self._open, kind, fit, step, settings))
         return self
+
+    def _open(self, kind: Callable, *details: Any) -> None:
+        self._mirrors.append(kind(self.run, *details))
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row of plain numbers; "step" is its place and "kind" the family of its curves."""
@@ -133,7 +54,7 @@ class Tracker:
         kind = row.get("kind", "value")
         numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
         for mirror in list(self._mirrors):
-            self._guarded(lambda mirror=mirror: mirror.log(numbers, row.get("step", 0)), mirror)
+            self._guarded(partial(mirror.log, numbers, row.get("step", 0)), mirror)
 
     def close(self) -> None:
         """Flush and close the mirrors."""
@@ -182,7 +103,7 @@ class TensorBoard:
 class WeightsAndBiases:
     """One W&B run per attempt, grouped by run folder: segments of one id would overwrite each other."""
 
-    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: str):
+    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Any):
         try:
             import wandb
         except ImportError as error:
@@ -213,7 +134,7 @@ class WeightsAndBiases:
 def _next_segment(run: RunFolder, fit: str) -> tuple[str, int]:
     """Return the run folder's W&B id and the number of this attempt at `fit`; both are kept in the folder."""
     path = run.logs / "wandb.json"
-    fresh = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
+    fresh: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
     known = json.loads(path.read_text()) if path.exists() else fresh
     known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
     run.logs.mkdir(parents=True, exist_ok=True)
@@ -222,7 +143,7 @@ def _next_segment(run: RunFolder, fit: str) -> tuple[str, int]:
 
 
 class Progress:
-    """What a person sees of a fit: a bar in a terminal or a notebook, else one line per epoch.
+    """Progress of a fit: a bar in a terminal or a notebook, else one line per epoch.
 
     show: True for the bar, False for silence, None to choose by where the output goes.
     """
@@ -239,10 +160,10 @@ class Progress:
             self.bar.update(row["step"] - self.bar.n)
 
     def epoch(self, row: dict[str, Any], seconds: float) -> None:
-        """Tell how an epoch went, in one line."""
+        """Print an epoch's numbers in one line."""
         place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
-        line = f"{place}: {_told(row)} ({seconds:.1f} s)"
-        stream = sys.stdout if _in_jupyter() else sys.stderr  # a notebook colours stderr like an error
+        line = f"{place}: {_numbers(row)} ({seconds:.1f} s)"
+        stream = sys.stdout if _in_jupyter() else sys.stderr  # a notebook colors stderr like an error
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
             self.bar.write(line, file=stream)
@@ -257,8 +178,8 @@ class Progress:
             self.bar.close()
 
 
-def say_finished(name: str, step: int, *, show: bool | None = None) -> None:
-    """Tell that a fit was finished before, so that nobody takes its old record for a new training."""
+def print_finished(name: str, step: int, *, show: bool | None = None) -> None:
+    """Print that a fit was finished before, so that nobody takes its old record for a new training."""
     if show is not False and distributed.is_main():
         stream = sys.stdout if _in_jupyter() else sys.stderr
         print(
@@ -268,7 +189,7 @@ def say_finished(name: str, step: int, *, show: bool | None = None) -> None:
         )
 
 
-def _told(row: dict[str, Any]) -> str:
+def _numbers(row: dict[str, Any]) -> str:
     """Return the numbers of an epoch's row as text."""
     skipped = ("epoch", "step", "lr")
     pairs = [(k, v) for k, v in row.items() if isinstance(v, float | int) and k not in skipped]
@@ -276,7 +197,7 @@ def _told(row: dict[str, Any]) -> str:
 
 
 def _someone_watches() -> bool:
-    """Say whether a moving bar reaches a person: not in a log, not in a notebook that a runner executes."""
+    """Return whether a moving bar reaches a person: not in a log, not in a notebook that a runner executes."""
     if os.environ.get("LABKIT_QUIET") or os.environ.get("LABKIT_RUN_DIR"):
         return False
     return _in_jupyter() or sys.stderr.isatty()
@@ -295,5 +216,5 @@ def _bar(name: str, total: int, step: int):
     except ImportError:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm tells about a missing ipywidgets on each bar
+        warnings.simplefilter("ignore")  # tqdm warns of a missing ipywidgets at each bar
         return tqdm(total=total, initial=step, desc=name, unit="step", dynamic_ncols=True, mininterval=0.2)

@@ -195,14 +195,17 @@ def test_names_that_cannot_be_fetched(name, said):
         ({"dataset": "folder", "data_dir": ""}, "dataset=folder needs data_dir=PATH"),
         ({"dataset": "medium_imagenet"}, "where its .hdf5 file lies"),
         ({"dataset": "cifar10", "data_dir": ""}, "labkit fetch cifar10"),
-        ({"dataset": "shapes", "corpus": "folder", "corpus_dir": ""}, "corpus=folder needs corpus_dir=PATH"),
-        ({"corpus": "tiny_imagenet"}, "labkit fetch tiny_imagenet"),
+        (
+            {"dataset": "shapes", "pretrain_dataset": "folder", "pretrain_dir": ""},
+            "pretrain_dataset=folder needs pretrain_dir=PATH",
+        ),
+        ({"pretrain_dataset": "tiny_imagenet"}, "labkit fetch tiny_imagenet"),
     ],
 )
 def test_a_run_whose_data_is_not_there_is_refused_with_the_next_step(values, told, tmp_path, monkeypatch):
     monkeypatch.setenv("LABKIT_DATA", str(tmp_path))
     with pytest.raises(LabError, match=told):
         download.require(values)
-    with_paths = values | {"data_dir": "/some", "corpus_dir": "/where"}
-    for fine in ({}, {"dataset": "shapes"}, with_paths, {"dataset": None}):
+    told_where = values | {"data_dir": "/some", "pretrain_dir": "/where"}
+    for fine in ({}, {"dataset": "shapes"}, told_where, {"dataset": None}):
         download.require(fine)

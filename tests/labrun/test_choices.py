@@ -23,7 +23,7 @@ def test_the_names_are_those_of_the_real_registry(kind, module, registry):
     [
         ({"dataset": "digit"}, "Unknown data set 'digit'. Did you mean digits"),
         ({"model": "resnet19"}, "Unknown model 'resnet19'. Did you mean resnet18"),
-        ({"corpus": "shape"}, "Unknown data set 'shape'. Did you mean shapes"),
+        ({"pretrain_dataset": "shape"}, "Unknown data set 'shape'. Did you mean shapes"),
         ({"weights": "/no/such/model"}, "weights=/no/such/model does not exist"),
         ({"preset": "ful"}, "Unknown preset 'ful'. Did you mean full"),
         ({"dataset": "folder", "data_dir": "/no/such/place"}, "data_dir=/no/such/place does not exist"),

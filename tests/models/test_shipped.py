@@ -26,7 +26,7 @@ def test_it_is_small_and_records_how_it_was_made():
 
 def test_it_knows_shapes_that_it_has_never_seen():
     """kNN on the probe set, whose classes are no glyphs, against the same network with random weights."""
-    settings = simclr.settings("tiny", probe_labels=600)
+    settings = simclr.settings("tiny", downstream_labels=600)
     corpus, probe = simclr.sources("shapes", settings=settings)
     scores, normal = {}, {"mean": corpus.mean, "std": corpus.std}
     for name, encoder in {
