@@ -151,7 +151,7 @@ def check_disk() -> list[Line]:
 
 def check_data() -> list[Line]:
     """Say which data sets are there and whole; a half-downloaded one counts as absent."""
-    from labkit.data.download import FILES, EMBEDDED, is_present
+    from labkit.data.download import EMBEDDED, FILES, is_present
 
     folder, there, absent = data_dir(), list(EMBEDDED), []
     for name in FILES:

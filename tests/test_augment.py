@@ -11,10 +11,10 @@ from torchvision.transforms.v2 import functional as tv
 
 from labkit.run_folder import LabError
 from labkit.transforms import get_simclr_transform, get_supervised_transform, simclr_view, supervised
+from labkit.transforms.batched.augmentation import Normalize
 from labkit.transforms.batched.color import AffineColor, distortion, draw_color
 from labkit.transforms.batched.crop import Axis, blur_size, draw_sigmas
 from labkit.transforms.batched.simclr import resized
-from labkit.transforms.batched.augmentation import Normalize
 
 UNIT = Normalize(3, unit=1.0)  # pixels that are in [0, 1] already, not normalized
 
