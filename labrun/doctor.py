@@ -6,20 +6,23 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from labkit.run_folder import LabError, cache_dir, data_dir, private_environment, repo_root, runs_dir
-from labrun.runner.environment import gpus, memory_gb, processor, usable_cores
+from labkit.run_folder import LabError, cache_dir, data_dir, private_environment, repo_root, runs_dir, usable_cores
+from labrun.environment import clean_environment, tokens
+from labrun.runner.machine import gpus, memory_gb, processor
 
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
 OLDEST_PYTHON = (3, 11)
 KERNEL_START_S = 60
 _MARKS = {"good": "ok", "note": "--", "bad": "NO"}
-_COLOURS = {"good": "\x1b[32m", "note": "\x1b[33m", "bad": "\x1b[31m"}
+RESET = "\x1b[0m"
+_COLORS = {"good": "\x1b[32m", "note": "\x1b[33m", "bad": "\x1b[31m"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,19 @@ class Line:
     topic: str
     verdict: Literal["good", "note", "bad"]
     found: str
-    advice: str = ""
+    advice: str = ""  # what to do, shown where the verdict is not good
 
 
-def examine() -> list[Line]:
-    """Look at everything and return the findings; a check that fails is a finding, too. Takes seconds."""
-    return [line for check in CHECKS for line in _guarded(check)]
+def check_all() -> list[Line]:
+    """Return the findings of all checks; a check that breaks is a finding, too. Takes seconds."""
+    lines = []
+    for check in CHECKS:
+        try:
+            lines += check()
+        except Exception as error:
+            topic, found = check.__name__.removeprefix("check_").capitalize(), f"{type(error).__name__}: {error}"
+            lines.append(Line(topic, "bad", f"the check itself failed ({found})", "Show this line to your teacher."))
+    return lines
 
 
 def exit_code(lines: list[Line]) -> int:
@@ -47,13 +57,12 @@ def to_json(lines: list[Line]) -> str:
     return json.dumps([asdict(line) for line in lines], indent=1)
 
 
-def to_text(lines: list[Line], *, colour: bool = False) -> str:
+def to_text(lines: list[Line], *, color: bool = False) -> str:
     """Return the findings, one line each, with what to do below those that are not good."""
     shown = []
     for line in lines:
         mark = _MARKS[line.verdict]
-        mark = f"{_COLOURS[line.verdict]}{mark}\x1b[0m" if colour else mark
-        shown.append(f"{mark}  {line.topic:<14} {line.found}")
+        shown.append(f"{_COLORS[line.verdict] + mark + RESET if color else mark}  {line.topic:<14} {line.found}")
         if line.advice and line.verdict != "good":
             shown.append(f"    {'':<14} -> {line.advice}")
     bad = sum(line.verdict == "bad" for line in lines)
@@ -69,20 +78,22 @@ def check_python() -> list[Line]:
 
 
 def check_packages() -> list[Line]:
-    """Compare what pyproject.toml asks for with what is installed."""
+    """Compare what pyproject.toml requires with what is installed."""
     from packaging.requirements import Requirement
 
     wrong = []
-    for text in metadata.requires("labkit") or []:
-        wanted = Requirement(text)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+    for requirement in map(Requirement, metadata.requires("labkit") or []):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version = _version(wanted.name)
-        if version is None or not wanted.specifier.contains(version, prereleases=True):
-            wrong.append(f"{wanted.name} {version or 'missing'}")
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            version = "missing"
+        if version == "missing" or not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version}")
     if wrong:
         return [Line("Packages", "bad", ", ".join(wrong), "pip install -r requirements.txt")]
-    return [Line("Packages", "good", "all that pyproject.toml asks for")]
+    return [Line("Packages", "good", "all that pyproject.toml requires")]
 
 
 def check_torch() -> list[Line]:
@@ -91,96 +102,64 @@ def check_torch() -> list[Line]:
     except Exception as error:  # a broken build raises OSError, not ImportError
         return [Line("torch", "bad", f"cannot be imported ({error})", "pip install -r requirements.txt")]
     cuda = torch.version.cuda
-    lines = [Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")]
+    version = Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return [*lines, Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")]
-    if gpus():
+        return [version, Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")]
+    if found := gpus():
         advice = "torch sees no GPU that nvidia-smi shows: install the CUDA build, or update the driver."
-        return [*lines, Line("Devices", "bad", gpus()[0]["name"], advice)]
+        return [version, Line("Devices", "bad", found[0]["name"], advice)]
     if torch.backends.mps.is_available():
-        return [*lines, Line("Devices", "good", "Apple GPU (mps)")]
-    return [*lines, Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full wants a GPU.")]
+        return [version, Line("Devices", "good", "Apple GPU (mps)")]
+    return [version, Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full needs a GPU.")]
 
 
 def check_machine() -> list[Line]:
     memory = memory_gb()
-    lines = [Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable")]
-    if memory is None:
-        return lines
-    enough = memory >= 4
+    advice = "Close other programs, and choose a smaller batch_size."
     return [
-        *lines,
-        Line(
-            "Memory",
-            "good" if enough else "note",
-            f"{memory:g} GB",
-            "" if enough else "Close other programs, and choose a smaller batch_size.",
-        ),
+        Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable"),
+        Line("Memory", "good" if memory >= 4 else "note", f"{memory:g} GB", advice),
     ]
 
 
 def check_disk() -> list[Line]:
     lines = []
-    places = {"Disk: runs": runs_dir(), "Disk: data": data_dir(), "Disk: cache": cache_dir()}
-    for topic, folder in places.items():
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(there).free / 1e9
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            why = "cannot be written" if there.is_dir() else f"cannot be a folder: {there} is a file"
-            lines.append(
-                Line(
-                    topic,
-                    "bad",
-                    f"{folder} {why}",
-                    "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE.",
-                )
-            )
+    for topic, folder in {"runs": runs_dir(), "data": data_dir(), "cache": cache_dir()}.items():
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(existing).free / 1e9
+        if existing.is_dir() and os.access(existing, os.W_OK):
+            verdict, found = "bad" if free < 1 else "note" if free < 5 else "good", f"{free:,.0f} GB free in {folder}"
+            advice = "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>."
         else:
-            verdict = "bad" if free < 1 else "note" if free < 5 else "good"
-            lines.append(
-                Line(
-                    topic,
-                    verdict,
-                    f"{free:,.0f} GB free in {folder}",
-                    "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>.",
-                )
-            )
+            why = "cannot be written" if existing.is_dir() else f"cannot be a folder: {existing} is a file"
+            verdict, found = "bad", f"{folder} {why}"
+            advice = "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE."
+        lines.append(Line(f"Disk: {topic}", verdict, found, advice))
     return lines
 
 
 def check_data() -> list[Line]:
-    """Say which data sets are there and whole; a half-downloaded one counts as absent."""
+    """Report which data sets are complete; a half-downloaded one counts as absent."""
     from labkit.data.download import ARCHIVES, EMBEDDED, is_present
 
-    folder, there, absent = data_dir(), list(EMBEDDED), []
-    for name in ARCHIVES:
-        (there if is_present(name) else absent).append(name)
-    lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
+    present = [*EMBEDDED, *filter(is_present, ARCHIVES)]
+    absent = [name for name in ARCHIVES if name not in present]
+    lines = [Line("Data", "good", f"{', '.join(present)} ({', '.join(EMBEDDED)} are embedded)")]
     if absent:
-        lines.append(
-            Line(
-                "Data",
-                "note",
-                f"not in {folder}: {', '.join(absent)}",
-                "labkit fetch NAME, on a cluster on a login node.",
-            )
-        )
+        found = f"not in {data_dir()}: {', '.join(absent)}"
+        lines.append(Line("Data", "note", found, "labkit fetch NAME, on a cluster on a login node."))
     return lines
 
 
 def check_kernel() -> list[Line]:
-    """Start a kernel as the runner does, and let it add."""
+    """Start a kernel as the runner does."""
     try:
         answer = asyncio.run(asyncio.wait_for(_kernel_answer(), KERNEL_START_S))
     except Exception as error:
+        found = f"no kernel starts ({type(error).__name__}: {error})"
         return [
-            Line(
-                "Jupyter",
-                "bad",
-                f"no kernel starts ({type(error).__name__}: {error})",
-                "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.",
-            )
+            Line("Jupyter", "bad", found, "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.")
         ]
     return [Line("Jupyter", "good", f"a kernel started and answered in {answer:.1f} s")]
 
@@ -192,7 +171,7 @@ def check_slurm() -> list[Line]:
         return [Line("Slurm", "note", "not on this machine", "Runs are executed on this machine.")]
     if missing:
         return [Line("Slurm", "note", f"{', '.join(missing)} missing", "Load the site's Slurm module.")]
-    return [_controller(), *check_site()]
+    return [_controller(), _site()]
 
 
 def _controller() -> Line:
@@ -206,50 +185,58 @@ def _controller() -> Line:
     return Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
 
 
-def check_site() -> list[Line]:
-    """Say which site jobs are sent to, and whether its file is whole."""
+def _site() -> Line:
+    """Report which site jobs are submitted to, and whether its file is valid."""
     from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
 
     try:
         site = load_site()
     except LabError as error:
-        return [Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")]
+        return Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")
     if site.account_needed and not (site.account or os.environ.get("SBATCH_ACCOUNT")):
-        return [Line("Site", "note", f"{site.name} needs an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")]
+        return Line("Site", "note", f"{site.name} requires an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")
     if os.environ.get(SITE_VARIABLE):
-        return [Line("Site", "good", f"{site.name}: {site.description}")]
-    return [
-        Line(
-            "Site",
-            "note",
-            f"generic ({SITE_VARIABLE} is not set)",
-            f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file.",
-        )
-    ]
+        return Line("Site", "good", f"{site.name}: {site.description}")
+    advice = f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file."
+    return Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)", advice)
 
 
 def check_tokens() -> list[Line]:
-    """Say whether tokens are there, never what they are."""
-    from labrun.runner.kernel import tokens
-
+    """Report whether tokens are present, never what they are."""
     try:
         written, lines = tokens(), []
     except LabError as error:
         return [Line(".env", "bad", str(error), "cp .env.template .env, fill it in, chmod 600 .env")]
     for name in TOKENS:
         source = "environment" if os.environ.get(name) else ".env" if written.get(name) else ""
-        lines.append(
-            Line(
-                name,
-                "good" if source else "note",
-                f"present ({source})" if source else "absent",
-                "Optional: cp .env.template .env, fill it in, chmod 600 .env.",
-            )
+        found, advice = (
+            f"present ({source})" if source else "absent",
+            "cp .env.template .env, fill it in, chmod 600 .env.",
         )
+        lines.append(Line(name, "good" if source else "note", found, f"Optional: {advice}"))
     file = repo_root() / ".env"
     if file.is_file() and file.stat().st_mode & 0o077:
         lines.append(Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env"))
     return lines
+
+
+async def _kernel_answer() -> float:
+    """Return the seconds from starting a kernel to its first answer."""
+    from labrun.runner.kernel import PrivateKernelManager
+
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as discarded:
+        manager = PrivateKernelManager()
+        environment = clean_environment() | private_environment()
+        await manager.start_kernel(env=environment, stderr=discarded, stdout=discarded, cwd=str(Path.cwd()))
+        client = manager.client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=KERNEL_START_S)
+            return time.monotonic() - started
+        finally:
+            client.stop_channels()
+            await manager.shutdown_kernel(now=True)
 
 
 CHECKS: list[Callable[[], list[Line]]] = [
@@ -263,47 +250,3 @@ CHECKS: list[Callable[[], list[Line]]] = [
     check_slurm,
     check_tokens,
 ]
-
-
-def _guarded(check: Callable[[], list[Line]]) -> list[Line]:
-    try:
-        return check()
-    except Exception as error:
-        topic = check.__name__.removeprefix("check_").capitalize()
-        return [
-            Line(
-                topic,
-                "bad",
-                f"the check itself failed ({type(error).__name__}: {error})",
-                "Show this line to your teacher.",
-            )
-        ]
-
-
-async def _kernel_answer() -> float:
-    """Return the seconds from starting a kernel to its first answer."""
-    import time
-
-    from labrun.runner.kernel import PrivateKernelManager
-
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as unheard:
-        manager = PrivateKernelManager()
-        await manager.start_kernel(
-            env=os.environ | private_environment(), stderr=unheard, stdout=unheard, cwd=str(Path.cwd())
-        )
-        client = manager.client()
-        client.start_channels()
-        try:
-            await client.wait_for_ready(timeout=KERNEL_START_S)
-            return time.monotonic() - started
-        finally:
-            client.stop_channels()
-            await manager.shutdown_kernel(now=True)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,22 +1,29 @@
-"""A notebook's own `parameters` cell is the schema: what may be set, of which type, with which default."""
+"""The parameters of a run, checked before it starts: types from the notebook's own cell, names from the registries.
+
+A mistake would else be found by the notebook itself, on a cluster after hours in the queue.
+"""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from labkit.run_folder import LabError, unknown_name
+from labkit.run_folder import DINOV3, LabError, data_dir, repo_root, unknown_name
+from labkit.run_folder.validation import parse_yaml
 
-_TYPES = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-    "list": list,
-    "tuple": tuple,
-    "dict": dict,
-    "None": type(None),
+REGISTRIES = {  # parameter: what it is called, and the dict whose keys are the valid names
+    "dataset": ("data set", "labkit.data.datasets:DATASETS"),
+    "corpus": ("data set", "labkit.data.datasets:DATASETS"),
+    "model": ("model", "labkit.models:MODELS"),
+    "mode": ("mode", "labkit.simclr:MODES"),
+    "preset": ("preset", "labkit.simclr:PRESETS"),
 }
+PATHS = ("data_dir", "corpus_dir", "weights")
+# parameter: least value; None: above 0. Where the notebook's default is 0, that stands for its own value.
+LEAST = {"max_steps": 1, "epochs": 1, "batch_size": 1, "seed": 0, "lr": None, "temperature": None}
+_TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"None": type(None)}
 
 
 @dataclass(frozen=True)
@@ -27,35 +34,44 @@ class Parameter:
     default: Any
     types: tuple[type, ...]
 
-    @property
-    def wanted(self) -> str:
-        """The type in words, as `float` or `int or None`."""
-        return " or ".join("None" if t is type(None) else t.__name__ for t in self.types)
+
+class Text(str):
+    """A value as it was typed on a command line: what it means depends on the parameter's type."""
 
 
-def declared(notebook: dict) -> dict[str, Parameter]:
+def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
     """Return what the cell tagged `parameters` declares, by name ({} where there is no such cell).
 
     Raises LabError where a default is no literal: its value would only be known once the notebook runs.
     """
     cells = [c for c in notebook.get("cells", []) if "parameters" in c.get("metadata", {}).get("tags", [])]
     found = {}
-    for statement in ast.parse(_source(cells[0])).body if cells else []:
-        parameter = _from_statement(statement)
-        if parameter:
-            found[parameter.name] = parameter
+    for line in ast.parse("".join(cells[0].get("source", ""))).body if cells else []:
+        target = line.target if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [None])[0]
+        if not isinstance(target, ast.Name) or not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
+            continue
+        try:
+            default = ast.literal_eval(line.value)
+        except ValueError:
+            raise LabError(
+                f"The parameters cell sets {target.id} to {ast.unparse(line.value)!r}, which is no literal: "
+                "write a number, a text, True, None or a list of these."
+            ) from None
+        types = _types_of(line.annotation) if isinstance(line, ast.AnnAssign) else ()
+        inferred = () if default is None else (type(default),)
+        found[target.id] = Parameter(target.id, default, types or inferred)
     return found
 
 
-def check(values: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, Any]:
-    """Return `values` as the notebook wants them (texts from a command line converted, see `Text`).
+def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, Any]:
+    """Return the values as the notebook needs them (texts from a command line converted, see `Text`).
 
-    Raises one LabError that tells every mistake: unknown names with the nearest valid ones, wrong types.
+    Raises one LabError with every mistake: unknown names with the nearest valid ones, wrong types.
     """
     checked, mistakes = {}, []
-    for name, value in values.items():
+    for name, value in given.items():
         try:
-            checked[name] = _checked(name, value, parameters)
+            checked[name] = _typed(name, value, parameters)
         except LabError as mistake:
             mistakes.append(str(mistake))
     if mistakes:
@@ -63,30 +79,51 @@ def check(values: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str,
     return checked
 
 
-class Text(str):
-    """A value as it was typed on a command line: what it means depends on the parameter's type."""
+def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Refuse a name that its registry does not have, a number out of range, a path or a data set that is not there,
+    and a mode from pretrained weights with a model that has none.
+
+    given: what the user sets; defaults: the notebook's own values. A parameter that only happens to be called
+    `model` is left alone: where the notebook's default is neither empty nor in the registry, it means its own
+    things. Raises LabError.
+    """
+    for parameter, (kind, place) in REGISTRIES.items():
+        name, default = given.get(parameter), defaults.get(parameter)
+        valid = registry(place) if name and name != default else {}
+        if valid and (not default or default in valid) and name not in valid:
+            raise unknown_name(kind, name, valid)
+    for parameter in LEAST.keys() & given.keys():
+        _check_number(parameter, given[parameter], defaults.get(parameter))
+    for parameter in PATHS:
+        path = given.get(parameter)  # a relative one counts from the repository, where notebooks run
+        if path and isinstance(path, str) and not (repo_root() / Path(path).expanduser()).exists():
+            raise LabError(f"{parameter}={path} does not exist: give an absolute path, or one from {repo_root()}.")
+    _check_weights(defaults | given, defaults)
+    from labkit.data.download import require
+
+    require(defaults | given)
 
 
-def assignment(text: str) -> tuple[str, Text]:
-    """Split `name=value`, as typed after -p."""
-    return _split(text, "parameter: write it as name=value, for example -p lr=0.1")
+def registry(place: str) -> dict[str, Any]:
+    """Return the dict that `module:NAME` names; it is imported now."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def assignments(texts: Iterable[str]) -> dict[str, Text]:
-    """Return all that was typed after -p, by name. Raises LabError for a name given twice."""
-    return _once(map(assignment, texts))
+    """Return what was typed after -p (`name=value`), by name. Raises LabError, also for a name given twice."""
+    return _split(texts, "parameter: write it as name=value, for example -p lr=0.1", Text)
 
 
 def grid_of(texts: Iterable[str]) -> dict[str, list[Text]]:
-    """Return all that was typed after -g, by name. Raises LabError for a name given twice."""
-    return _once(map(alternatives, texts))
+    """Return what was typed after -g (`name=a,b,c`), by name. Raises LabError, also for a name given twice."""
+    return _split(texts, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2", alternatives)
 
 
-def alternatives(text: str) -> tuple[str, list[Text]]:
-    """Split `name=a,b,c`, as typed after -g; commas inside brackets or quotes belong to the value."""
-    name, values = _split(text, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2")
+def alternatives(text: str) -> list[Text]:
+    """Split `a,b,c`; commas inside brackets or quotes belong to the value."""
     parts, depth, quote = [""], 0, ""
-    for letter in values:
+    for letter in text:
         quote = ("" if quote == letter else quote or letter) if letter in "'\"" else quote
         depth += 0 if quote else (letter in "[({") - (letter in "])}")
         if letter == "," and not depth and not quote:
@@ -95,116 +132,105 @@ def alternatives(text: str) -> tuple[str, list[Text]]:
             parts[-1] += letter
     if not all(part.strip() for part in parts):
         raise LabError(f"{text!r} has an empty value: write a grid as name=a,b,c, for example -g lr=0.1,0.2.")
-    return name, [Text(part.strip()) for part in parts]
+    return [Text(part.strip()) for part in parts]
 
 
 def literal(text: str) -> Any:
-    """Return what a typed text means: a Python literal, else YAML (true, null, [a, b]), else the text."""
+    """Return the value of a typed text: a Python literal, else YAML (true, null, [a, b]), else the text."""
     if text.strip().lower() == "none":
         return None
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         pass
-    import yaml  # only now: `labkit status` must not pay for it
-
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text, text)
+    except LabError:
         return str(text)
 
 
-def _split(text: str, wanted: str) -> tuple[str, Text]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise LabError(f"{text!r} is no {wanted}.")
-    return name.strip(), Text(value)
-
-
-def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _split(texts: Iterable[str], form: str, convert: Callable[[str], Any]) -> dict[str, Any]:
     found = {}
-    for name, value in pairs:
-        if name in found:
-            raise LabError(f"{name} is given twice: keep one.")
-        found[name] = value
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise LabError(f"{text!r} is no {form}.")
+        if name.strip() in found:
+            raise LabError(f"{name.strip()} is given twice: keep one.")
+        found[name.strip()] = convert(value)
     return found
 
 
-def _checked(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
+def _typed(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
+    if not parameters:
+        raise LabError(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
     if name not in parameters:
-        raise _no_such(name, parameters)
-    parameter = parameters[name]
-    if isinstance(value, Text):
-        value = _meaning(value, parameter)
-    if parameter.types and not any(_is_a(value, kind) for kind in parameter.types):
-        raise LabError(f"{name} must be {parameter.wanted}, got {value!r}.")
-    return float(value) if float in parameter.types and type(value) is int and int not in parameter.types else value
+        raise unknown_name("parameter", name, parameters)
+    types = parameters[name].types
+    if isinstance(value, Text):  # where only a string fits, `123` and `true` stay text
+        meaning = literal(value)
+        value = str(value) if str in types and not _fits(meaning, types) else meaning
+    if types and not _fits(value, types):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+        raise LabError(f"{name} must be {wanted}, got {value!r}.")
+    return float(value) if float in types and type(value) is int and int not in types else value
 
 
-def _no_such(name: str, parameters: dict[str, Parameter]) -> LabError:
-    if parameters:
-        return unknown_name("parameter", name, parameters)
-    return LabError(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
-
-
-def _meaning(text: Text, parameter: Parameter) -> Any:
-    """Return the value of a typed text; where only a string fits, `123` and `true` stay text."""
-    value = literal(text)
-    only_text = (
-        parameter.types
-        and str in parameter.types
-        and not isinstance(value, str)
-        and not any(_is_a(value, kind) for kind in parameter.types)
-    )
-    return str(text) if only_text else value
-
-
-def _is_a(value: Any, kind: type) -> bool:
-    """Say whether `value` may stand for `kind`: an int is a fine float, but True is no number."""
+def _fits(value: Any, types: Collection[type]) -> bool:
+    """Return whether a value is of one of the types: an int is a fine float, but True is no number."""
     if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+        return bool in types
+    return isinstance(value, tuple(types)) or (isinstance(value, int) and float in types)
 
 
-def _from_statement(statement: ast.stmt) -> Parameter | None:
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
-        default = _default(statement.target.id, statement.value)
-        return Parameter(statement.target.id, default, _annotated(statement.annotation) or _inferred(default))
-    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-        default = _default(statement.targets[0].id, statement.value)
-        return Parameter(statement.targets[0].id, default, _inferred(default))
-    return None
-
-
-def _default(name: str, value: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(value)
-    except ValueError:
-        raise LabError(
-            f"The parameters cell sets {name} to {ast.unparse(value)!r}, which is no literal: "
-            "write a number, a text, True, None or a list of these."
-        ) from None
-
-
-def _inferred(default: Any) -> tuple[type, ...]:
-    return () if default is None else (type(default),)
-
-
-def _annotated(node: ast.expr) -> tuple[type, ...]:
+def _types_of(node: ast.expr) -> tuple[type, ...]:
     """Return the types of an annotation such as `int | None` or `Optional[float]`; () where unknown."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        left, right = _annotated(node.left), _annotated(node.right)
+        left, right = _types_of(node.left), _types_of(node.right)
         return left + right if left and right else ()
     if isinstance(node, ast.Subscript):
-        outer = ast.unparse(node.value).rpartition(".")[2]
-        inner = _annotated(node.slice)
-        return (*inner, type(None)) if outer == "Optional" and inner else _annotated(node.value)
+        inner = _types_of(node.slice)
+        optional = ast.unparse(node.value).rpartition(".")[2] == "Optional"
+        return (*inner, type(None)) if optional and inner else _types_of(node.value)
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return _annotated(ast.parse(node.value, mode="eval").body)
+        return _types_of(ast.parse(node.value, mode="eval").body)
     kind = _TYPES.get(ast.unparse(node))
     return (kind,) if kind else ()
 
 
-def _source(cell: dict) -> str:
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(source)
+def _check_number(parameter: str, value: object, default: object) -> None:
+    """Refuse a number out of range; one whose default is no number means something else."""
+    if not (_fits(value, [float]) and _fits(default, [float])) or value == default == 0:
+        return
+    least = LEAST[parameter]
+    if not (value > 0 if least is None else value >= least) or value == float("inf"):
+        own = ", or 0 for the notebook's own value" if default == 0 and least else ""
+        raise LabError(f"{parameter} must be {'above 0' if least is None else f'{least} or more'}{own} (got {value}).")
+
+
+def _check_weights(values: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Refuse a mode from pretrained weights where its model, given or the preset's, has none."""
+    mode, preset, weights = values.get("mode"), values.get("preset"), values.get("weights")
+    if not mode or not preset or not defaults.get("mode") or not defaults.get("preset"):
+        return
+    modes, presets = registry("labkit.simclr:MODES"), registry("labkit.simclr:PRESETS")
+    if defaults["mode"] not in modes or defaults["preset"] not in presets or modes[mode].weights != "pretrained":
+        return  # not a notebook of the SimCLR lab, or random weights
+    model = values.get("model") or presets[preset].model
+    if model not in registry("labkit.models:PRETRAINED"):
+        raise LabError(
+            f"mode={mode} starts from pretrained weights, and {model} (preset={preset}) has none: "
+            "choose preset=dinov3, preset=tiny, or a mode from random weights (labkit modes)."
+        )
+    if weights and not model.startswith("dinov3_"):
+        raise LabError(
+            f"weights={weights} is for a DINOv3, and the weights of {model} come with the lab: "
+            "add model=dinov3_vits16, or leave weights out."
+        )
+    if model == "dinov3_tiny" and not weights:
+        raise LabError(f"mode={mode} with model=dinov3_tiny needs weights=PATH: the folder of its weights.")
+    if model == "dinov3_vits16" and not weights and not (data_dir() / DINOV3).exists():
+        raise LabError(
+            f"mode={mode} starts from DINOv3, which is not in {data_dir() / DINOV3}: run "
+            "`labkit fetch dinov3` (login node) first, or give weights=PATH."
+        )

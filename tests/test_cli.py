@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from labkit.run_folder import RunFolder
+from labkit.run_folder import RunFolder, process_identity
 from labrun import cli
-from labrun import processes as process
 
 COMMANDS = "run sweep status logs cancel resume collect jupyter fetch sync doctor models modes".split()
 HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", "matplotlib", "pydantic")
@@ -166,9 +165,9 @@ def test_quick_commands_load_no_heavy_library(lab, arguments):
 def test_status_tells_state_place_time_and_latest_word(lab):
     make(lab, "good", seconds=75).summarize(main="val_accuracy", val_accuracy=0.51234)
     make(lab, "bad", "failed", message="Choose a good mode.", cell=3, cells=9)
-    live = make(lab, "live", "running", cell=2, cells=4, **process.identity())
+    live = make(lab, "live", "running", cell=2, cells=4, **process_identity())
     live.append_metrics({"fit": "m", "kind": "epoch", "epoch": 2, "step": 40, "loss": 0.25})
-    make(lab, "gone", "running", **process.identity() | {"pid_started": "1"})
+    make(lab, "gone", "running", **process_identity() | {"pid_started": "1"})
     text = labkit(lab, "status").stdout
     assert re.search(r"good +done +1 min 15 s +val_accuracy 0.5123", text)
     assert re.search(r"bad +failed +3/9 +Choose a good mode\.", text)
@@ -180,7 +179,7 @@ def test_status_tells_state_place_time_and_latest_word(lab):
 
 
 def test_logs_show_the_end_and_follow_until_the_run_has_ended(lab):
-    run = make(lab, "talks", "running", **process.identity())
+    run = make(lab, "talks", "running", **process_identity())
     run.log_file.write_text("one\ntwo\nthree\n")
     assert labkit(lab, "logs", "tal", "-n", "2").stdout == "two\nthree\n"
     follower = subprocess.Popen(
@@ -236,7 +235,7 @@ def test_a_damaged_status_breaks_neither_status_nor_collect(lab):
 def test_an_interactive_session_is_asked_never_signalled_and_not_resumed(lab):
     sleeper = subprocess.Popen(["sleep", "60"])
     run = RunFolder(lab / "runs" / "interactive-1").create({"kind": "interactive"})
-    run.write_status("running", **process.identity(sleeper.pid))
+    run.write_status("running", **process_identity(sleeper.pid))
     assert "interactive session" in labkit(lab, "cancel", "--now", "inter").stdout
     assert run.stop_requested() and sleeper.poll() is None
     sleeper.kill()

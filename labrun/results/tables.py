@@ -6,7 +6,7 @@ from pathlib import Path
 
 from labkit.run_folder import STATES, RunFolder, unknown_name
 from labrun import state
-from labrun.follow import last_metric
+from labrun.follow import current_work
 from labrun.results.collect import headline, tables
 from labrun.results.page import duration, number
 
@@ -109,12 +109,14 @@ def _place(status: dict) -> str:
 
 
 def _word(run: RunFolder, status: dict) -> str:
-    """Return the message of what went wrong, else the headline, else the last row of the metrics."""
+    """Return the message of what went wrong, else of a running run its current work, else the headline."""
     if status.get("message"):
         return status["message"]
+    if status["state"] == "running":
+        left = f"{status['time_left']} left" if status.get("time_left") else ""
+        return "  ".join(filter(None, [current_work(run, status), left]))
     metric, value = headline(run.read_summary(), run.read_timings())
-    left = f"{status['time_left']} left" if status.get("time_left") else ""
-    return ", ".join(filter(None, [f"{metric} {number(value)}" if metric else last_metric(run), left]))
+    return f"{metric} {number(value)}" if metric else ""
 
 
 def _human(value: object) -> str:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from labrun import processes as process
+from labkit.run_folder import is_alive
 
 pytestmark = pytest.mark.integration
 
@@ -111,9 +111,9 @@ def test_a_lost_node_gives_the_run_to_the_other_and_the_old_attempt_writes_nothi
     os.kill(lab.cluster.pid(f"slurmd-{zombie['node']}"), signal.SIGKILL)
     lived = []  # asked before the second attempt is looked for: it ends the first within a moment
     second = run.path / "attempts" / "2"
-    lab.until(lambda: lived.append(process.is_alive(zombie)) or second.exists(), run=run)
+    lab.until(lambda: lived.append(is_alive(zombie)) or second.exists(), run=run)
     assert len(lived) > 1 and all(lived[:-1]), "the first attempt was to live on until the second began"
-    lab.until(lambda: not process.is_alive(zombie), run=run, timeout_s=10)
+    lab.until(lambda: not is_alive(zombie), run=run, timeout_s=10)
     assert_same_bits(run, straight, lab)
     assert _kernel(run)["node"] != zombie["node"]
     assert lab.cluster.do("start").returncode == 0  # the node comes back

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from labkit.run_folder import RunFolder
-from labrun.choices import names
+from labrun.parameters import registry
 
 pytestmark = pytest.mark.integration
 
@@ -131,7 +131,7 @@ def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, l
 def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
     sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00", MAX_STEPS="5")
     assert sent.returncode == 0 and "Submitted batch job" in sent.stdout, sent.stdout + sent.stderr
-    modes = names("labkit.simclr", "MODES")
+    modes = list(registry("labkit.simclr:MODES"))
     assert len(modes) == 8
     runs = [result(course, f"all-{mode}") for mode in modes]
     for run in runs:
