@@ -1,16 +1,14 @@
 """The doctor: is everything in place on this machine, and what to do where it is not."""
 
 import asyncio
-import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Literal
 
 from labkit.run_folder import LabError, cache_dir, data_dir, private_environment, repo_root, runs_dir, usable_cores
@@ -20,9 +18,9 @@ from labrun.runner.machine import gpus, memory_gb, processor
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
 OLDEST_PYTHON = (3, 11)
 KERNEL_START_S = 60
-_MARKS = {"good": "ok", "note": "--", "bad": "NO"}
-RESET = "\x1b[0m"
-_COLORS = {"good": "\x1b[32m", "note": "\x1b[33m", "bad": "\x1b[31m"}
+_MARKS = {"good": ("ok", "\x1b[32m"), "note": ("--", "\x1b[33m"), "bad": ("NO", "\x1b[31m")}
+_REINSTALL = "pip install -r requirements.txt"
+_ENV_FILE = "cp .env.template .env, fill it in, chmod 600 .env"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Line:
 
 def check_all() -> list[Line]:
     """Return the findings of all checks; a check that breaks is a finding, too. Takes seconds."""
-    lines = []
+    lines: list[Line] = []
     for check in CHECKS:
         try:
             lines += check()
@@ -52,17 +50,13 @@ def exit_code(lines: list[Line]) -> int:
     return int(any(line.verdict == "bad" for line in lines))
 
 
-def to_json(lines: list[Line]) -> str:
-    """Return the findings for programs."""
-    return json.dumps([asdict(line) for line in lines], indent=1)
-
-
 def to_text(lines: list[Line], *, color: bool = False) -> str:
     """Return the findings, one line each, with what to do below those that are not good."""
     shown = []
     for line in lines:
-        mark = _MARKS[line.verdict]
-        shown.append(f"{_COLORS[line.verdict] + mark + RESET if color else mark}  {line.topic:<14} {line.found}")
+        mark, start = _MARKS[line.verdict]
+        mark = f"{start}{mark}\x1b[0m" if color else mark
+        shown.append(f"{mark}  {line.topic:<14} {line.found}")
         if line.advice and line.verdict != "good":
             shown.append(f"    {'':<14} -> {line.advice}")
     bad = sum(line.verdict == "bad" for line in lines)
@@ -70,14 +64,13 @@ def to_text(lines: list[Line], *, color: bool = False) -> str:
     return "\n".join(shown)
 
 
-def check_python() -> list[Line]:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < OLDEST_PYTHON:
-        return [Line("Python", "bad", found, "Install Python 3.11 or newer, delete .venv, run run_lab.sh.")]
-    return [Line("Python", "good", f"{found} ({sys.executable})")]
+def check_python() -> Iterator[Line]:
+    found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+    verdict = "good" if sys.version_info >= OLDEST_PYTHON else "bad"
+    yield Line("Python", verdict, found, "Install Python 3.11 or newer, delete .venv, run scripts/run_lab.sh.")
 
 
-def check_packages() -> list[Line]:
+def check_packages() -> Iterator[Line]:
     """Compare what pyproject.toml requires with what is installed."""
     from packaging.requirements import Requirement
 
@@ -91,136 +84,126 @@ def check_packages() -> list[Line]:
             version = "missing"
         if version == "missing" or not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}")
-    if wrong:
-        return [Line("Packages", "bad", ", ".join(wrong), "pip install -r requirements.txt")]
-    return [Line("Packages", "good", "all that pyproject.toml requires")]
+    found = ", ".join(wrong) or "all that pyproject.toml requires"
+    yield Line("Packages", "bad" if wrong else "good", found, _REINSTALL)
 
 
-def check_torch() -> list[Line]:
+def check_torch() -> Iterator[Line]:
     try:
         import torch
     except Exception as error:  # a broken build raises OSError, not ImportError
-        return [Line("torch", "bad", f"cannot be imported ({error})", "pip install -r requirements.txt")]
+        yield Line("torch", "bad", f"cannot be imported ({error})", _REINSTALL)
+        return
     cuda = torch.version.cuda
-    version = Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")
+    yield Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return [version, Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")]
-    if found := gpus():
+        yield Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")
+    elif found := gpus():
         advice = "torch sees no GPU that nvidia-smi shows: install the CUDA build, or update the driver."
-        return [version, Line("Devices", "bad", found[0]["name"], advice)]
-    if torch.backends.mps.is_available():
-        return [version, Line("Devices", "good", "Apple GPU (mps)")]
-    return [version, Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full needs a GPU.")]
+        yield Line("Devices", "bad", found[0]["name"], advice)
+    elif torch.backends.mps.is_available():
+        yield Line("Devices", "good", "Apple GPU (mps)")
+    else:
+        yield Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full needs a GPU.")
 
 
-def check_machine() -> list[Line]:
+def check_machine() -> Iterator[Line]:
     memory = memory_gb()
     advice = "Close other programs, and choose a smaller batch_size."
-    return [
-        Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable"),
-        Line("Memory", "good" if memory >= 4 else "note", f"{memory:g} GB", advice),
-    ]
+    yield Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable")
+    yield Line("Memory", "good" if memory >= 4 else "note", f"{memory:g} GB", advice)
 
 
-def check_disk() -> list[Line]:
-    lines = []
-    for topic, folder in {"runs": runs_dir(), "data": data_dir(), "cache": cache_dir()}.items():
+def check_disk() -> Iterator[Line]:
+    for topic, folder in {"Disk: runs": runs_dir(), "Disk: data": data_dir(), "Disk: cache": cache_dir()}.items():
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(existing).free / 1e9
         if existing.is_dir() and os.access(existing, os.W_OK):
-            verdict, found = "bad" if free < 1 else "note" if free < 5 else "good", f"{free:,.0f} GB free in {folder}"
+            free = shutil.disk_usage(existing).free / 1e9
             advice = "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>."
+            verdict = "bad" if free < 1 else "note" if free < 5 else "good"
+            yield Line(topic, verdict, f"{free:,.0f} GB free in {folder}", advice)
         else:
             why = "cannot be written" if existing.is_dir() else f"cannot be a folder: {existing} is a file"
-            verdict, found = "bad", f"{folder} {why}"
             advice = "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE."
-        lines.append(Line(f"Disk: {topic}", verdict, found, advice))
-    return lines
+            yield Line(topic, "bad", f"{folder} {why}", advice)
 
 
-def check_data() -> list[Line]:
+def check_data() -> Iterator[Line]:
     """Report which data sets are complete; a half-downloaded one counts as absent."""
     from labkit.data.download import ARCHIVES, EMBEDDED, is_present
 
     present = [*EMBEDDED, *filter(is_present, ARCHIVES)]
     absent = [name for name in ARCHIVES if name not in present]
-    lines = [Line("Data", "good", f"{', '.join(present)} ({', '.join(EMBEDDED)} are embedded)")]
+    yield Line("Data", "good", f"{', '.join(present)} ({', '.join(EMBEDDED)} are embedded)")
     if absent:
         found = f"not in {data_dir()}: {', '.join(absent)}"
-        lines.append(Line("Data", "note", found, "labkit fetch NAME, on a cluster on a login node."))
-    return lines
+        yield Line("Data", "note", found, "labkit fetch NAME, on a cluster on a login node.")
 
 
-def check_kernel() -> list[Line]:
+def check_kernel() -> Iterator[Line]:
     """Start a kernel as the runner does."""
     try:
-        answer = asyncio.run(asyncio.wait_for(_kernel_answer(), KERNEL_START_S))
+        seconds = asyncio.run(asyncio.wait_for(_kernel_start(), KERNEL_START_S))
+        yield Line("Jupyter", "good", f"a kernel started and answered in {seconds:.1f} s")
     except Exception as error:
-        found = f"no kernel starts ({type(error).__name__}: {error})"
-        return [
-            Line("Jupyter", "bad", found, "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.")
-        ]
-    return [Line("Jupyter", "good", f"a kernel started and answered in {answer:.1f} s")]
+        advice = f"{_REINSTALL}; then try `python -m ipykernel_launcher`."
+        yield Line("Jupyter", "bad", f"no kernel starts ({type(error).__name__}: {error})", advice)
 
 
-def check_slurm() -> list[Line]:
-    needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
-    missing = [name for name in needed if not shutil.which(name)]
-    if len(missing) == len(needed):
-        return [Line("Slurm", "note", "not on this machine", "Runs are executed on this machine.")]
-    if missing:
-        return [Line("Slurm", "note", f"{', '.join(missing)} missing", "Load the site's Slurm module.")]
-    return [_controller(), _site()]
-
-
-def _controller() -> Line:
+def check_slurm() -> Iterator[Line]:
+    """Report whether Slurm answers, which site jobs are submitted to, and whether its file is valid."""
+    from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
     from labrun.slurm.slurm_cli import Unreachable, command
 
+    needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
+    missing = [name for name in needed if not shutil.which(name)]
+    if missing:
+        none = len(missing) == len(needed)
+        advice = "Runs are executed on this machine." if none else "Load the site's Slurm module."
+        yield Line("Slurm", "note", "not on this machine" if none else f"{', '.join(missing)} missing", advice)
+        return
     try:
         nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())  # once per partition
+        yield Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
     except Unreachable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
-        return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
-    return Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
-
-
-def _site() -> Line:
-    """Report which site jobs are submitted to, and whether its file is valid."""
-    from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
-
+        yield Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
     try:
         site = load_site()
     except LabError as error:
-        return Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")
+        yield Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")
+        return
     if site.account_needed and not (site.account or os.environ.get("SBATCH_ACCOUNT")):
-        return Line("Site", "note", f"{site.name} requires an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")
-    if os.environ.get(SITE_VARIABLE):
-        return Line("Site", "good", f"{site.name}: {site.description}")
-    advice = f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file."
-    return Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)", advice)
+        yield Line("Site", "note", f"{site.name} requires an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")
+    elif os.environ.get(SITE_VARIABLE):
+        yield Line("Site", "good", f"{site.name}: {site.description}")
+    else:
+        advice = f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file."
+        yield Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)", advice)
 
 
-def check_tokens() -> list[Line]:
+def check_tokens() -> Iterator[Line]:
     """Report whether tokens are present, never what they are."""
     try:
-        written, lines = tokens(), []
+        written = tokens()
     except LabError as error:
-        return [Line(".env", "bad", str(error), "cp .env.template .env, fill it in, chmod 600 .env")]
+        yield Line(".env", "bad", str(error), _ENV_FILE)
+        return
     for name in TOKENS:
         source = "environment" if os.environ.get(name) else ".env" if written.get(name) else ""
-        found, advice = (
-            f"present ({source})" if source else "absent",
-            "cp .env.template .env, fill it in, chmod 600 .env.",
-        )
-        lines.append(Line(name, "good" if source else "note", found, f"Optional: {advice}"))
+        found = f"present ({source})" if source else "absent"
+        yield Line(name, "good" if source else "note", found, f"Optional: {_ENV_FILE}.")
     file = repo_root() / ".env"
     if file.is_file() and file.stat().st_mode & 0o077:
-        lines.append(Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env"))
-    return lines
+        yield Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env")
 
 
-async def _kernel_answer() -> float:
+CHECKS: list[Callable[[], Iterator[Line]]] = [check_python, check_packages, check_torch, check_machine, check_disk]
+CHECKS += [check_data, check_kernel, check_slurm, check_tokens]
+
+
+async def _kernel_start() -> float:
     """Return the seconds from starting a kernel to its first answer."""
     from labrun.runner.kernel import PrivateKernelManager
 
@@ -228,7 +211,7 @@ async def _kernel_answer() -> float:
     with tempfile.TemporaryFile() as discarded:
         manager = PrivateKernelManager()
         environment = clean_environment() | private_environment()
-        await manager.start_kernel(env=environment, stderr=discarded, stdout=discarded, cwd=str(Path.cwd()))
+        await manager.start_kernel(env=environment, stderr=discarded, stdout=discarded, cwd=os.getcwd())
         client = manager.client()
         client.start_channels()
         try:
@@ -237,16 +220,3 @@ async def _kernel_answer() -> float:
         finally:
             client.stop_channels()
             await manager.shutdown_kernel(now=True)
-
-
-CHECKS: list[Callable[[], list[Line]]] = [
-    check_python,
-    check_packages,
-    check_torch,
-    check_machine,
-    check_disk,
-    check_data,
-    check_kernel,
-    check_slurm,
-    check_tokens,
-]

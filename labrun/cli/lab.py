@@ -1,7 +1,9 @@
 """The commands about the lab itself: its data, this machine, its models and modes."""
 
+import json
 import os
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -72,7 +74,8 @@ def doctor(as_json):
     from labrun import doctor as checks
 
     lines = checks.check_all()
-    click.echo(checks.to_json(lines) if as_json else checks.to_text(lines, color=sys.stdout.isatty()))
+    text = checks.to_text(lines, color=sys.stdout.isatty())
+    click.echo(json.dumps([asdict(line) for line in lines], indent=1) if as_json else text)
     sys.exit(checks.exit_code(lines))
 
 
@@ -103,8 +106,6 @@ def modes():
     Example:
       labkit modes
     """
-    from dataclasses import asdict
-
     from labkit import simclr as lab
     from labrun.results.tables import print_records
 

@@ -147,7 +147,7 @@ def test_a_dry_run_prints_the_script_and_sends_nothing(lab):
 
 
 def test_the_doctor_counts_each_node_once(lab):
-    assert doctor.check_slurm()[0].found.endswith(", 2 nodes")  # both are in two partitions
+    assert next(doctor.check_slurm()).found.endswith(", 2 nodes")  # both are in two partitions
 
 
 def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
