@@ -50,7 +50,7 @@ mkdir -p slurm_logs # before the job starts: Slurm makes no folder for the outpu
 python=${LABKIT_PYTHON:-.venv/bin/python}
 [ -x "$python" ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
 if [ -z "$modes" ]; then
-    modes=$("$python" -c 'from labrun.parameters import registry; print(",".join(registry("labkit.simclr:MODES")))') ||
+    modes=$("$python" -c 'from labrun.spec import registry; print(",".join(registry("labkit.simclr:MODES")))') ||
         fail "the list of modes could not be read; name them with --modes=A,B."
 fi
 IFS=, read -r -a list <<<"$modes"

@@ -24,7 +24,7 @@ ROOMS = [  # of labkit, lowest first; a room imports from those before it
 DOORS = {
     "labrun/cli/lab.py": {"profiling", "simclr", "data", "models"},
     "labrun/cli/tables.py": {"plots"},
-    "labrun/parameters.py": {"data"},
+    "labrun/spec.py": {"data"},
     "labrun/doctor.py": {"data"},
 }
 

@@ -113,8 +113,7 @@ def run(notebook, parameters, background, **options):
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
-    from labrun.parameters import assignments
-    from labrun.spec import freeze, make_spec
+    from labrun.spec import assignments, freeze, make_spec
 
     place = place_of(options)
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
@@ -154,8 +153,7 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
         if notebook or grid or parameters or any(value is not None for value in options.values()):
             raise LabError("--failed runs them again as they were: leave out the notebook and its options.")
         sys.exit(_again(unfinished(runs_of_sweep(failed)), place, jobs, background))
-    from labrun.parameters import assignments, grid_of
-    from labrun.spec import freeze
+    from labrun.spec import assignments, freeze, grid_of
     from labrun.sweeps import plan_named
 
     if not notebook:

@@ -1,5 +1,6 @@
 """The progress lines name the current work: no metric of a fit that has ended, and no long silence."""
 
+import itertools
 import re
 import time
 
@@ -44,7 +45,7 @@ def test_a_cell_after_a_training_shows_its_own_heading_and_time_and_no_loss(lab,
     assert seconds == sorted(seconds) and seconds[0] < 1 < seconds[-1] < 5  # the time in this cell, not in the run
     assert texts[-1].startswith("two  done")
     first = next(when for when, line in lines if "cell" in line)
-    pauses = [b - a for (a, _), (b, _) in zip(lines, lines[1:], strict=False) if a >= first]
+    pauses = [b - a for (a, _), (b, _) in itertools.pairwise(lines) if a >= first]
     assert max(pauses) < 2, "a running run is silent for QUIET_S at most, and the time of one look"
 
 

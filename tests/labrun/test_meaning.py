@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from labkit.run_folder import LabError, runs_dir
-from labrun import parameters, spec
+from labrun import spec
 
 
-@pytest.mark.parametrize("place", [*dict(parameters.REGISTRIES.values()).values(), "labkit.models:PRETRAINED"])
+@pytest.mark.parametrize("place", [*dict(spec.REGISTRIES.values()).values(), "labkit.models:PRETRAINED"])
 def test_each_registry_is_a_table_with_names(place):
-    assert all(isinstance(name, str) for name in parameters.registry(place)) and parameters.registry(place)
+    assert all(isinstance(name, str) for name in spec.registry(place)) and spec.registry(place)
 
 
 @pytest.mark.parametrize(

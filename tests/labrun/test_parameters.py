@@ -3,7 +3,7 @@
 import pytest
 
 from labkit.run_folder import LabError
-from labrun.parameters import Text, alternatives, assignments, check, declared, grid_of, literal
+from labrun.spec import Text, alternatives, assignments, check, declared, grid_of, literal
 
 SOURCE = """# a comment
 preset = "tiny"

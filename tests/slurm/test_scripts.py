@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from labkit.run_folder import RunFolder
-from labrun.parameters import registry
+from labrun.spec import registry
 
 pytestmark = pytest.mark.integration
 
