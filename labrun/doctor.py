@@ -23,12 +23,15 @@ _REINSTALL = "pip install -r requirements.txt"
 _ENV_FILE = "cp .env.template .env, fill it in, chmod 600 .env"
 
 
+Verdict = Literal["good", "note", "bad"]
+
+
 @dataclass(frozen=True)
 class Line:
     """One finding. good: as it should be; note: works without it; bad: needed, so exit code 1."""
 
     topic: str
-    verdict: Literal["good", "note", "bad"]
+    verdict: Verdict
     found: str
     advice: str = ""  # what to do, shown where the verdict is not good
 
@@ -66,7 +69,7 @@ def to_text(lines: list[Line], *, color: bool = False) -> str:
 
 def check_python() -> Iterator[Line]:
     found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
-    verdict = "good" if sys.version_info >= OLDEST_PYTHON else "bad"
+    verdict: Verdict = "good" if sys.version_info >= OLDEST_PYTHON else "bad"
     yield Line("Python", verdict, found, "Install Python 3.11 or newer, delete .venv, run scripts/run_lab.sh.")
 
 
@@ -121,7 +124,7 @@ def check_disk() -> Iterator[Line]:
         if existing.is_dir() and os.access(existing, os.W_OK):
             free = shutil.disk_usage(existing).free / 1e9
             advice = "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>."
-            verdict = "bad" if free < 1 else "note" if free < 5 else "good"
+            verdict: Verdict = "bad" if free < 1 else "note" if free < 5 else "good"
             yield Line(topic, verdict, f"{free:,.0f} GB free in {folder}", advice)
         else:
             why = "cannot be written" if existing.is_dir() else f"cannot be a folder: {existing} is a file"

@@ -11,7 +11,7 @@ from labrun import state
 from labrun.results.collect import label, row, sentence
 from labrun.results.page import duration
 
-QUIET_S = 10.0  # without a terminal, a line appears at least this often
+QUIET_S = 9.0  # without a terminal, a line appears this often: with the time of a look, every 10 s at least
 STALE_S = 10.0  # a metric that is older is shown with its age
 
 
@@ -20,7 +20,7 @@ def follow(
     *,
     active: Callable[[], bool],
     show: Literal["live", "lines", "results"],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
     """Show `runs` while `active()`, and the result of each once it has ended.
 
@@ -29,33 +29,38 @@ def follow(
     """
     shown: dict[str, tuple[Any, float]] = {}  # run -> what its last line was about, and when
     ended: set[RunFolder] = set()
+    last_line = time.monotonic()  # when the last line was printed
     with _live_display(runs) if show == "live" else nullcontext() as live:
         while True:
             last_look = not active()
             for run in runs:
                 if run in ended:
                     continue
-                status = state.observe(run)
+                status, now = state.observe(run), time.monotonic()
+                place, (before, when) = (status.get("cell"), status.get("step")), shown.get(run.id, (None, 0.0))
                 if status["state"] not in state.OPEN:
                     ended.add(run)
                     count = f"{len(ended)}/{len(runs)}  " if len(runs) > 1 else ""
-                    say(count + sentence(row(run)))
-                elif show == "lines" and status["state"] == "running":
-                    place = status.get("cell"), status.get("step")
-                    before, when = shown.get(run.id, (None, 0.0))
-                    if place != before or time.monotonic() - when >= QUIET_S:
-                        shown[run.id] = place, time.monotonic()
-                        say("  ".join(filter(None, [run.id, cell_number(status), current_work(run, status)])))
+                    report(count + sentence(row(run)))
+                elif show == "lines" and status["state"] == "running" and (place != before or now - when >= QUIET_S):
+                    shown[run.id] = place, now
+                    report("  ".join(filter(None, [run.id, cell_number(status), current_work(run, status)])))
+                elif show == "lines" and now - last_line >= QUIET_S:
+                    report(f"{run.id}  {status['state']}")
+                else:
+                    continue
+                last_line = now
             if last_look or len(ended) == len(runs):
                 return
-            if live is not None:
+            if live:
                 live.update(_picture(runs))
             time.sleep(0.2)
 
 
 def cell_number(status: dict[str, Any]) -> str:
-    """Return `cell i/n` ("" before the first cell)."""
-    return f"cell {status['cell']}/{status.get('cells', '?')}" if "cell" in status else ""
+    """Return `cell i/n` ("" before the first cell and after the last)."""
+    inside = "cell" in status and not status.get("step")
+    return f"cell {status['cell']}/{status.get('cells', '?')}" if inside else ""
 
 
 def current_work(run: RunFolder, status: dict[str, Any]) -> str:

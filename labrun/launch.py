@@ -25,7 +25,7 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         return 0
     with _forwarded_signals(process):
         show = "live" if sys.stdout.isatty() else "lines"
-        follow(runs, active=lambda: process.poll() is None, show=show, say=lambda line: print(line, flush=True))
+        follow(runs, active=lambda: process.poll() is None, show=show, report=lambda line: print(line, flush=True))
         process.wait()
     collect.write_index()
     return max(_exit_code(run) for run in runs)

@@ -206,7 +206,7 @@ def _types_of(node: ast.expr) -> tuple[type, ...]:
     return (kind,) if kind else ()
 
 
-def _check_number(parameter: str, value: object, default: object) -> None:
+def _check_number(parameter: str, value: Any, default: Any) -> None:
     """Refuse a number out of range; one whose default is no number means something else."""
     if not (_fits(value, [float]) and _fits(default, [float])) or value == default == 0:
         return
@@ -287,8 +287,8 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
     root = repo_root().resolve()  # records name the notebook as one types it, and no home folder
     short = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    known = {"notebook": short, "parameters": given, "seed": values.get("seed"), "values": values}
-    return RunSpec(**known, source_sha256=sha256, **fields)
+    fields |= {"notebook": short, "parameters": given, "seed": values.get("seed"), "values": values}
+    return RunSpec(**fields, source_sha256=sha256)
 
 
 def read_spec(run: RunFolder) -> RunSpec:

@@ -61,13 +61,13 @@ def sweep(
     threads: int | None = None,
     timeout_s: float | None = None,
     allow_failures: bool = False,
-    say: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> list[RunFolder]:
     """Execute `notebook` at every point of `grid`, `jobs` at a time; return the run folders in grid order.
 
     Made for notebooks: with a `parent` run, points that are done already are not run again, unfinished ones
     go on where they stopped, and stopping the parent stops them. threads: CPU threads of each (cores / jobs).
-    say: receives a line whenever a run ends. Raises LabError for a wrong parameter, and at the end where a run
+    report: receives a line whenever a run ends. Raises LabError for a wrong parameter, and at the end where a run
     failed (unless `allow_failures`); Interrupted where the parent was stopped.
     """
     owner = parent if isinstance(parent, RunFolder) else RunFolder(parent) if parent else None
@@ -77,7 +77,7 @@ def sweep(
         runs = [freeze(spec) for spec in plan_named(notebook, grid, **options)]
     else:
         runs = [_adopted(spec, owner) for spec in plan(notebook, grid, parent=owner.id, **options)]
-    _execute(runs, jobs=jobs, owner=owner, say=say)
+    _execute(runs, jobs=jobs, owner=owner, report=report)
     bad = [
         f"{run.id} {status['state']}: {status.get('message', '')}"
         for run in runs
@@ -96,13 +96,13 @@ def _adopted(spec: RunSpec, owner: RunFolder) -> RunFolder:
     return run if run.status_file.is_file() else freeze(spec.model_copy(update={"name": run.id}))
 
 
-def _execute(runs: Sequence[RunFolder], *, jobs: int, owner: RunFolder | None, say: Callable[[str], None]) -> None:
+def _execute(runs: Sequence[RunFolder], *, jobs: int, owner: RunFolder | None, report: Callable[[str], None]) -> None:
     unfinished = [run for run in dict.fromkeys(runs) if state.observe(run)["state"] != "done"]
     if not unfinished:
         return
     process = LocalExecutor().submit(unfinished, jobs=jobs, with_parent=True)
     try:
-        follow.follow(unfinished, active=lambda: not (owner and owner.stop_requested()), show="results", say=say)
+        follow.follow(unfinished, active=lambda: not (owner and owner.stop_requested()), show="results", report=report)
     finally:
         if process.poll() is None and any(state.observe(run)["state"] in state.OPEN for run in unfinished):
             process.terminate()

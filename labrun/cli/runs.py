@@ -11,11 +11,7 @@ import click
 
 SITE_FIELDS = ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")
 _PLACE = [
-    click.option(
-        "--executor",
-        type=click.Choice(["local", "slurm"]),
-        help="On this machine, or as a Slurm job (local; slurm where --site is given).",
-    ),
+    click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (slurm if --site is given)."),
     click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
     click.option("--time", metavar="LIMIT", help="Slurm: time limit as 30 (minutes) or 04:00:00."),
     click.option("--nodes", type=click.IntRange(1), help="Slurm: nodes of each run (notebook 04 uses them all)."),
@@ -29,24 +25,13 @@ _PLACE = [
 ]
 _BACKGROUND = click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
 _JOBS = click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
+_ABOVE_0 = click.FloatRange(0, min_open=True)
+_PARAMETER = "Set a value of the notebook's parameters cell; may be repeated."
 _REQUEST = [
-    click.option(
-        "-p",
-        "--parameter",
-        "parameters",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Set a value of the notebook's parameters cell; may be repeated.",
-    ),
+    click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help=_PARAMETER),
     click.option("--seed", type=int, help="The same as -p seed=N."),
     click.option("--name", help="Name and folder of the run, or of a sweep (its runs: NAME-1, NAME-2, ...)."),
-    click.option(
-        "--timeout",
-        "timeout_s",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        help="The longest one cell may take.",
-    ),
+    click.option("--timeout", "timeout_s", type=_ABOVE_0, metavar="SECONDS", help="The longest one cell may take."),
     click.option("--threads", type=click.IntRange(1), help="CPU threads of each run (cores / jobs otherwise)."),
     _BACKGROUND,
     *_PLACE,

@@ -33,7 +33,7 @@ def test_a_cell_after_a_training_shows_its_own_heading_and_time_and_no_loss(lab,
         [run],
         active=lambda: process.poll() is None,
         show="lines",
-        say=lambda line: lines.append((time.monotonic() - begun, line)),
+        report=lambda line: lines.append((time.monotonic() - begun, line)),
     )
     process.wait(timeout=60)
     texts = [line for _, line in lines]

@@ -99,7 +99,7 @@ def test_a_notebook_sweeps_its_children_have_their_own_folders_and_are_reused(la
 def test_a_failing_point_is_told_when_all_have_ended(lab):
     path, said = lab.notebook("tells", COUNT), []
     with pytest.raises(LabError, match=r"1 of 2 runs.*too high"):
-        sweep(path, grid={"lr": [9, 0.5]}, jobs=2, say=said.append)
+        sweep(path, grid={"lr": [9, 0.5]}, jobs=2, report=said.append)
     assert len(said) == 2 and any("lr=0.5  done  lr 0.5" in line for line in said)
 
 
