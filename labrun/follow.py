@@ -72,7 +72,7 @@ def current_work(run: RunFolder, status: dict[str, Any]) -> str:
 
 
 def last_metric(run: RunFolder, since: float = 0.0) -> str:
-    """Return the last line of metrics.jsonl in words ("" where nothing was written after the time `since`)."""
+    """Return the last line of metrics.jsonl as text ("" where nothing was written after the time `since`)."""
     try:
         written = run.metrics_log.stat().st_mtime
         with open(run.metrics_log, "rb") as file:

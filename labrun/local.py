@@ -40,14 +40,9 @@ class LocalExecutor:
         command += ["--parent", str(os.getpid())] if with_parent else []
         command += [str(run.path.resolve()) for run in runs]
         with open(runs[0].log_file, "ab") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=repo_root(),
-                env=clean_environment(),
-                start_new_session=True,
+                command, cwd=repo_root(), env=clean_environment(), start_new_session=True, **streams
             )
 
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:

@@ -35,7 +35,7 @@ _TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, d
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of the parameters cell. `types` is empty where the cell says nothing about the type."""
+    """One line of the parameters cell. `types` is empty where the cell sets no type."""
 
     name: str
     default: Any
@@ -179,8 +179,8 @@ def _typed(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
         meaning = literal(value)
         value = str(value) if str in types and not _fits(meaning, types) else meaning
     if types and not _fits(value, types):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
-        raise LabError(f"{name} must be {wanted}, got {value!r}.")
+        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+        raise LabError(f"{name} must be {expected}, got {value!r}.")
     return float(value) if float in types and type(value) is int and int not in types else value
 
 

@@ -17,15 +17,13 @@ def observe(run: RunFolder) -> dict[str, Any]:
     status = run.read_status()
     if status.get("state") not in STATES:
         return {"state": "died", "message": "Its status.json is missing or damaged."}
-    if status.get("executor") == "slurm" and status["state"] in (*OPEN, "interrupted", "died"):
+    by_slurm = status.get("executor") == "slurm" and status["state"] in (*OPEN, "interrupted", "died")
+    alive = is_alive(status) if status["state"] in OPEN and not by_slurm else True
+    by_hand = alive is None and status.get("slurm_job")  # on another node, by scripts/sbatch_one.sh for example
+    if by_slurm or by_hand:
         from labrun.slurm import squeue as queue
 
-        return queue.observe(run, status)
-    alive = is_alive(status) if status["state"] in OPEN else True
-    if alive is None and status.get("slurm_job"):  # on another node, by hand or by scripts/sbatch_one.sh
-        from labrun.slurm import squeue as queue
-
-        return queue.observe(run, status, {"job": status["slurm_job"]})
+        return queue.observe(run, status, None if by_slurm else {"job": status["slurm_job"]})
     if alive is not False:
         return status
     if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S and not status.get("pid"):

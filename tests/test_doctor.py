@@ -110,7 +110,7 @@ def test_a_missing_package_is_red_with_the_command(monkeypatch):
 
 def test_an_old_python_is_red(monkeypatch):
     monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
-    assert list(doctor.check_python())[0].verdict == "bad"
+    assert next(doctor.check_python()).verdict == "bad"
 
 
 def test_data_sets_in_the_folder_are_named(course):

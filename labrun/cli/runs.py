@@ -1,4 +1,4 @@
-"""The commands about runs, from starting one to the table of all, and the options that say where a run takes place."""
+"""The commands about runs, from starting one to the table of all, and the options for where a run takes place."""
 
 import json
 import sys
@@ -54,7 +54,7 @@ place_options = options(*_PLACE)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run shall take place, as typed. `slurm` is None where no option says it."""
+    """Where a run shall take place, as typed. `slurm` is None where no option sets it."""
 
     slurm: bool | None
     site: str | None

@@ -41,17 +41,11 @@ class Execution:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         notebook = nbformat.read(self.run.source, as_version=4)
         notebook.metadata.setdefault("papermill", {})
+        options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": str(repo_root())}
+        values = self.spec.parameters
         try:
             papermill.execute_notebook(
-                notebook,
-                None,
-                parameters=self.spec.parameters,
-                engine_name="labkit",
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                cwd=str(repo_root()),
-                execution=self,
+                notebook, None, parameters=values, engine_name="labkit", execution=self, **options
             )
         except (CellExecutionError, CellTimeoutError, StoppedBetweenCells, RuntimeError) as error:
             return self._outcome_of(error)
@@ -146,8 +140,8 @@ class AtomicNotebook(NotebookExecutionManager):
             if known["status"] == self.RUNNING:
                 known.update(status=self.FAILED, exception=True)
                 if not any(output.output_type == "error" for output in cell.outputs):
-                    said = {"ename": outcome.state, "evalue": outcome.message, "traceback": [outcome.message]}
-                    cell.outputs.append(nbformat.v4.new_output("error", **said))
+                    error = {"ename": outcome.state, "evalue": outcome.message, "traceback": [outcome.message]}
+                    cell.outputs.append(nbformat.v4.new_output("error", **error))
             elif known["status"] == self.PENDING:
                 never = outcome.state != "done" and cell.cell_type == "code" and cell.source.strip()
                 known["status"] = NEVER_RUN if never else self.COMPLETED
