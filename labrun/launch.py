@@ -27,7 +27,7 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         follow.follow(runs, process=process, terminal=sys.stdout.isatty(), say=_say)
     for run in runs:
         _say(collect.sentence(collect.row(run)))
-    collect.write_index()
+    collect.refresh_page()
     return max(_exit_code(run) for run in runs)
 
 

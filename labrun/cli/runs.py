@@ -241,8 +241,8 @@ def collect(csv_file, track, quiet):
     if csv_file:
         atomic_write(csv_file, collected.to_csv(rows))
     if track:
-        from labrun.cli.tables import track as send
+        from labrun.results.tracking import track as send
 
         for path in send(collected.tables(rows)):
             click.echo(path)
-    click.echo(collected.write_index())
+    click.echo(collected.refresh_page())

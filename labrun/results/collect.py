@@ -2,12 +2,15 @@
 
 import csv
 import io
+import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
+from labrun.results.curves import curves
 from labrun.results.seeds import over_modes, over_seeds
+from labrun.spec import first_heading
 from labrun.state import all_runs, elapsed, observe
 
 
@@ -29,11 +32,11 @@ def row(run: RunFolder) -> dict:
         "metric": metric,
         "value": value,
         "varied": label(spec),
-        "setting": label(spec, without=("seed",)),
+        "setting": setting(spec),
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
-        "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
+        "place": _place(status),
     }
     groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
     return known | {
@@ -59,13 +62,18 @@ def to_csv(table: list[dict]) -> str:
     return text.getvalue()
 
 
-def write_index() -> Path:
-    """Write `runs/index.html`, the results page of every run there is, and return its path."""
+def refresh_page() -> Path:
+    """Write `runs/index.html`, the results page of all runs as they are now, and return its path.
+
+    It may be called at any time, also while runs are at work; it loads no torch.
+    """
     from labrun.results.page import page
 
-    runs = all_runs()
     make_folder(runs_dir())
-    entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
+    entries = [
+        row(run) | {"curves": curves(run), "figures": figures(run), "files": files(run), "title": title(run)}
+        for run in all_runs()
+    ]
     return atomic_write(runs_dir() / "index.html", page(entries))
 
 
@@ -88,6 +96,18 @@ def label(spec: dict, *, without: Iterable[str] = ()) -> str:
     )
 
 
+def setting(spec: dict) -> str:
+    """Return what the runs of a sweep share that differ in their seed alone; "" in no sweep.
+
+    In a sweep over seeds alone that is what was given to all of them, or "defaults".
+    """
+    shared = label(spec, without=("seed",))
+    if shared or "seed" not in spec.get("varied", []):
+        return shared
+    given = {name: value for name, value in spec.get("parameters", {}).items() if name != "seed"}
+    return ", ".join(f"{name}={value}" for name, value in given.items()) or "defaults"
+
+
 def sentence(known: dict) -> str:
     """Return a row in a line: what is special about the run, its state, its main metric or its message."""
     value = f"{known['value']:.4g}" if isinstance(known["value"], float) else known["value"]
@@ -96,11 +116,11 @@ def sentence(known: dict) -> str:
 
 
 def figures(run: RunFolder) -> list[dict]:
-    """Return the run's figures, each with the path from the results page and its alt text."""
-    found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
+    """Return the run's figures, oldest first, each with the path from the results page and its alt text."""
+    found = [(entry.stat().st_mtime, Path(entry)) for entry in _entries(run.figures) if entry.name.endswith(".png")]
     return [
         {"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
-        for path in found
+        for _, path in sorted(found)
     ]
 
 
@@ -118,8 +138,6 @@ def files(run: RunFolder) -> dict[str, str]:
 
 def title(run: RunFolder) -> str:
     """Return the first heading of the run's notebook, else the notebook's name."""
-    from labrun.spec import first_heading
-
     return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
 
 
@@ -137,3 +155,18 @@ def alt_text(path: Path) -> str:
             break
         position += 12 + size
     return ""
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        return list(os.scandir(folder))
+    except OSError:  # the run has made none
+        return []
+
+
+def _place(status: dict) -> str:
+    """Return where a run is, or where it stopped: its cell, and while it runs the heading above it."""
+    if "cell" not in status:
+        return ""
+    heading = status.get("heading") if status["state"] == "running" else ""
+    return f"cell {status['cell']} of {status.get('cells', '?')}{f': {heading}' if heading else ''}"

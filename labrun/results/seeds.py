@@ -12,7 +12,7 @@ from labkit.evaluate.intervals import mean_interval
 
 
 def over_seeds(rows: Sequence[dict]) -> list[dict]:
-    """Return a row per setting, best first, of a sweep that repeats it with several seeds; [] for others.
+    """Return a row per setting, best first, of a sweep that repeats settings with several seeds; [] for others.
 
     rows: those of `collect.rows`. A result: setting, runs (done), metric, mean, half, seconds, images, steps.
     """
