@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from html import escape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -208,6 +209,16 @@ def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network()
     assert [a["alt"] for tag, a in reader.tags if tag == "img"] == ['A "steep" curve']
     waits = [a for tag, a in reader.tags if tag == "script" and "src" in a and "async" not in a]
     assert waits == [] and not [tag for tag, a in reader.tags if tag == "link"]
+
+
+def test_a_message_and_a_title_cannot_become_markup_of_the_executed_page(runs):
+    run = make(runs, "evil")
+    cells = [nbformat.v4.new_markdown_cell("# A `" + EVIL + "`")]
+    nbformat.write(executed(*cells, state="failed", message=EVIL), run.notebook)
+    html.export(run)
+    text = run.html.read_text()
+    assert "<script>alert(" not in text and "    assert "alert(" not in text.replace("&lt;script&gt;alert(", "")lt;script&gt;alert(" in text
+    assert f"<title>A `{escape(EVIL)}`</title>" in text
 
 
 def test_a_folded_hint_keeps_its_text_inside():
