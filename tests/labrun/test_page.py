@@ -217,7 +217,7 @@ def test_a_message_and_a_title_cannot_become_markup_of_the_executed_page(runs):
     nbformat.write(executed(*cells, state="failed", message=EVIL), run.notebook)
     html.export(run)
     text = run.html.read_text()
-    assert "<script>alert(" not in text and "    assert "alert(" not in text.replace("&lt;script&gt;alert(", "")lt;script&gt;alert(" in text
+    assert "<script>alert(" not in text and "&lt;script&gt;alert(" in text
     assert f"<title>A `{escape(EVIL)}`</title>" in text
 
 
