@@ -196,11 +196,11 @@ def check_slurm() -> list[Line]:
 
 
 def _controller() -> Line:
-    from labrun.slurm.slurm_cli import Unreachable, command
+    from labrun.slurm.slurm_cli import SlurmUnavailable, command
 
     try:
         nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())  # once per partition
-    except Unreachable as error:
+    except SlurmUnavailable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
         return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
     return Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")

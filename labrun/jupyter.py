@@ -140,7 +140,7 @@ def observe(folder: Path) -> dict:
     from labrun.slurm import squeue as queue
 
     place, jobs = _read(folder / "server.json"), queue.view()
-    job = queue.find(jobs or {}, _read(folder / queue.TICKET))
+    job = queue.find(jobs or {}, _read(folder / queue.JOB_RECORD))
     seen = {
         "name": folder.name,
         "state": "starting",

@@ -50,11 +50,11 @@ def is_interactive(run: RunFolder) -> bool:
 
 def never_sent(run: RunFolder) -> bool:
     """Say whether the run waits for a Slurm job of which nobody knows whether it was taken."""
-    from labrun.slurm.squeue import read_ticket
+    from labrun.slurm.squeue import read_job_record
 
     status = run.read_status()
     waits = status.get("executor") == "slurm" and status.get("state") == "queued"
-    return waits and not read_ticket(run).get("job")
+    return waits and not read_job_record(run).get("job")
 
 
 def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import labkit
 from labkit.run_folder import LabError
+from labkit.run_folder.ranks import without_ranks
 from labkit.scaling.nodes import Nodes, last_words, srun
-
-# What a surrounding torchrun or Slurm step would tell these ranks about themselves.
-STALE = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_")
 
 
 def torchrun(
@@ -60,7 +58,7 @@ def _here(command: Sequence[str], ranks: int, logs: Path) -> list[str]:
 
 def _environment(threads: int) -> dict[str, str]:
     """Return this environment without a surrounding launcher's ranks, with labkit importable."""
-    kept = {name: value for name, value in os.environ.items() if not STALE.match(name)}
+    kept = without_ranks(os.environ)
     root = str(Path(labkit.__file__).parents[1])
     path = os.pathsep.join(p for p in (root, kept.get("PYTHONPATH")) if p)
     mine = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3"}

@@ -49,9 +49,9 @@ def run(notebook, parameters, background, **options):
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
     require(spec.values)
     if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.slurm.submit import submit_new
 
-        sys.exit(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
+        sys.exit(submit_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
     sys.exit(start([freeze(spec)], background=background))
 
 
@@ -97,10 +97,10 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
     for spec in specs:
         require(spec.values)
     if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.slurm.submit import submit_new
 
         sys.exit(
-            send_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run, collect=collect)
+            submit_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run, collect=collect)
         )
     sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
@@ -209,9 +209,9 @@ def _again(runs, place, jobs, background) -> int:
         return start(runs, jobs=jobs, background=background)
     if place.slurm is None and len(before) < len(runs):
         raise click.UsageError("Some of these ran here and some on a cluster: say --executor local or slurm.")
-    from labrun.slurm.submit import send_again
+    from labrun.slurm.submit import resubmit
 
-    return send_again(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
+    return resubmit(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Handing runs to Slurm for a person: what was sent, what it needs, and what to type next."""
+"""Submitting runs to Slurm from the command line: prints the jobs, and what to type next."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from labrun.slurm.executor import SlurmExecutor, executor_of
 from labrun.spec import RunSpec, freeze, fresh_id
 
 
-def send_new(
+def submit_new(
     specs: Sequence[RunSpec],
     executor: SlurmExecutor,
     *,
@@ -23,10 +23,10 @@ def send_new(
         print(executor.script([RunFolder(runs_dir() / name) for name in names], jobs=jobs), end="")
         return 0
     executor.check()  # before a folder is made
-    return send([freeze(spec) for spec in specs], executor, jobs=jobs, after=after, collect=collect)
+    return submit([freeze(spec) for spec in specs], executor, jobs=jobs, after=after, collect=collect)
 
 
-def send(
+def submit(
     runs: Sequence[RunFolder],
     executor: SlurmExecutor,
     *,
@@ -34,32 +34,32 @@ def send(
     after: Sequence[str] = (),
     collect: bool = False,
 ) -> int:
-    """Submit runs and say what was done."""
+    """Submit runs and print their jobs. Returns the exit code."""
     ids = executor.submit(runs, jobs=jobs, after=after)
     for run, job in zip(runs, ids, strict=True):
         print(f"{run.id}  job {job}")
     if collect:
         print(f"The results page is made when all have ended: job {executor.collect_after(ids)}")
     print(
-        f"Sent to {executor.site.name}. labkit status shows what became of it, labkit logs -f {runs[0].id} follows it."
+        f"Submitted to {executor.site.name}. labkit status shows its state, labkit logs -f {runs[0].id} follows its log."
     )
     return 0
 
 
-def send_again(
+def resubmit(
     runs: Sequence[RunFolder],
     executor: SlurmExecutor | None = None,
     *,
     jobs: int | None = None,
     after: Sequence[str] = (),
 ) -> int:
-    """Submit runs once more, where and as they were sent before unless an executor is given."""
+    """Submit runs once more, to the site of their last submission unless an executor is given."""
     if executor is not None:
-        return send(runs, executor, jobs=jobs, after=after)
+        return submit(runs, executor, jobs=jobs, after=after)
     by_site: dict = {}
     for run in runs:
         again = executor_of(run)
         by_site.setdefault(again.site.model_dump_json(), (again, []))[1].append(run)
     for again, some in by_site.values():
-        send(some, again, jobs=jobs, after=after)
+        submit(some, again, jobs=jobs, after=after)
     return 0

@@ -34,7 +34,7 @@ def test_while_the_controller_is_away_nothing_lies_and_nothing_is_lost(lab):
     assert seen["state"] == "running" and "Slurm does not answer" in seen["message"]
 
     sent = lab.labkit("run", str(lab.notebook("later", "1")), "--site", "laptop", "--name", "later")
-    assert sent.returncode == 2 and "labkit resume RUN first asks" in sent.stderr, sent.stderr
+    assert sent.returncode == 2 and "labkit first checks whether the job was queued" in sent.stderr, sent.stderr
     assert "Slurm does not answer" in lab.labkit("resume", "later").stderr
 
     (running.path / "go").touch()  # a run ends without the controller

@@ -125,7 +125,7 @@ def test_a_run_that_never_ends_is_not_queued_for_ever(lab):
     lab.until(lambda: not lab.cluster.ask("squeue", "--noheader", f"--jobs={job}"), run=run)
     assert lab.state(run)["state"] == "interrupted" and run.read_status()["attempt"] == 2
     said = [path.read_text() for path in (lab.folder / "runs/.jobs").glob("*/job.out")]
-    assert any("restless" in text and "It was restarted 1 times" in text for text in said), said
+    assert any("restless" in text and "Restarted 1 times already" in text for text in said), said
 
 
 def _kernel(run):
