@@ -3,14 +3,21 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from labkit.run_folder.errors import LabError
 
+Mode = Literal["offline", "online"]
 PATIENCE_S = 30  # how long to wait for the server
 
 
-def start_wandb(folder: str | Path, name: str, *, mode: str, id: str | None = None, **fields: Any) -> Any:
+def wandb_mode() -> Mode | None:
+    """Return WANDB_MODE where it is "offline" or "online"; W&B is off otherwise."""
+    modes: dict[str, Mode] = {"offline": "offline", "online": "online"}
+    return modes.get(os.environ.get("WANDB_MODE", ""))
+
+
+def start_wandb(folder: str | Path, name: str, *, mode: Mode, id: str | None = None, **fields: Any) -> Any:
     """Return a new W&B run, which the caller finishes.
 
     folder: where wandb writes. mode: "offline" or "online". id: letters that wandb refuses become dashes.

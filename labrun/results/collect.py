@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -142,19 +141,14 @@ def title(run: RunFolder) -> str:
 
 
 def alt_text(path: Path) -> str:
-    """Return the description stored in a PNG's text chunks ("" where there is none)."""
-    with open(path, "rb") as file:
-        data = file.read(65_536)
-    position = 8  # after the signature
-    while position + 8 <= len(data):
-        size, kind = struct.unpack(">I4s", data[position : position + 8])
-        body = data[position + 8 : position + 8 + size]
-        if kind == b"tEXt" and body.startswith(b"Description\0"):
-            return body.partition(b"\0")[2].decode("latin-1")
-        if kind == b"IDAT":
-            break
-        position += 12 + size
-    return ""
+    """Return the description stored in a PNG's text ("" where there is none, or no PNG)."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get("Description", ""))
+    except OSError:
+        return ""
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:

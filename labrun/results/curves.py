@@ -1,6 +1,7 @@
 """The learning curves of a run as points to draw, read from its metrics.jsonl."""
 
 from labkit.run_folder import RunFolder
+from labrun.results.page import is_number
 
 # What a fit shows, the first that it has: what one looks at first, with the training value beside it.
 SHOWN = ("val_accuracy", "knn", "val_loss", "train_accuracy", "train_loss")
@@ -25,7 +26,7 @@ def curves(run: RunFolder) -> list[dict]:
             metric, over, rows = next((name for name in SHOWN if name in epochs[-1]), ""), "epoch", epochs
         else:
             metric, over, rows = "loss", "step", steps
-        points = [(row[over], row[metric]) for row in rows if _is_number(row.get(metric)) and over in row]
+        points = [(row[over], row[metric]) for row in rows if is_number(row.get(metric)) and over in row]
         if points:
             drawings.setdefault((metric, over), {})[fit] = points
     return [_drawing(metric, over, lines) for (metric, over), lines in drawings.items()]
@@ -51,7 +52,3 @@ def _drawing(metric: str, over: str, fits: dict[str, list[tuple[float, float]]])
         "alt": f"{metric.replace('_', ' ')} over {last} {over}s; at the end: {ends}.",
         "lines": [{"fit": fit, "points": [scaled(*point) for point in points]} for fit, points in lines.items()],
     }
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

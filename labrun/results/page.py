@@ -3,6 +3,7 @@
 import time
 from itertools import groupby
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from labrun.results.seeds import over_modes, over_seeds
 
@@ -50,6 +51,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def number(value: object) -> str:
     """Return a metric with four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
@@ -59,7 +65,9 @@ def _cards(entries: list[dict]) -> list[dict]:
     """Return what the page shows, in its order: comparisons of modes, then runs and sweeps."""
     ids = {entry["id"] for entry in entries}
     sweeps = _by_parent(entries)
-    cards = [{"title": title, "means": means, "first": "Mode"} for title, means in over_modes(entries).items()]
+    cards: list[dict[str, Any]] = [
+        {"title": title, "means": means, "first": "Mode"} for title, means in over_modes(entries).items()
+    ]
     for entry in entries:
         parent = entry["parent"]
         if not parent:
@@ -79,11 +87,10 @@ def _by_parent(entries: list[dict]) -> dict[str, list[dict]]:
     return {parent: list(group) for parent, group in groupby(members, key=lambda entry: entry["parent"])}
 
 
-def _bar(value: object, others: list) -> float:
+def _bar(value: object, others: list[object]) -> float:
     """Return the length in pixels of a bar for `value` where the largest of `others` gets BAR (0: no number)."""
-    numbers = [abs(one) for one in [*others, value] if isinstance(one, int | float) and not isinstance(one, bool)]
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return round(BAR * min(max(value, 0) / max(numbers), 1), 1) if known and max(numbers) > 0 else 0.0
+    widest = max((abs(one) for one in others if is_number(one)), default=0)
+    return round(BAR * min(max(value, 0) / widest, 1), 1) if is_number(value) and widest else 0.0
 
 
 def _day(created: float | None) -> str:

@@ -35,15 +35,14 @@ def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
         if "p.mode" in row:
             budget = {name[2:]: value for name, value in row.items() if name[:2] == "p."}
             point = (budget.pop("mode"), budget.pop("seed", None))
-            family = families.setdefault((row["notebook"], *budget.items()), {})
-            family.setdefault(point, row)
+            families.setdefault((row["notebook"], *budget.items()), {}).setdefault(point, row)
     tables = {}
-    for (notebook, *budget), family in families.items():
+    for (notebook, *shared), family in families.items():
         modes = list(dict.fromkeys(mode for mode, _ in family))
         if len(modes) > 1:
-            told = ", ".join(f"{name}={value}" for name, value in budget if value not in ("", 0))
+            names = [notebook, *(f"{name}={value}" for name, value in shared if value not in ("", 0))]
             found = [_summary(mode, [row for point, row in family.items() if point[0] == mode]) for mode in modes]
-            tables[f"Modes compared: {', '.join(filter(None, [notebook, told]))}"] = _best_first(found)
+            tables[f"Modes compared: {', '.join(names)}"] = _best_first(found)
     return tables
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import re
 import textwrap
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from labkit.run_folder import make_folder, runs_dir
+from labkit.run_folder.wandb_run import Mode, wandb_mode
 from labrun.results.page import number
 from labrun.results.wandb_sync import wandb_run
 
@@ -22,7 +22,7 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
     What an earlier call wrote there of a table is replaced. Where WANDB_MODE is "offline" or "online", the
     table becomes a new run of Weights & Biases, too. Raises LabError where that fails.
     """
-    mode = os.environ.get("WANDB_MODE", "disabled")
+    mode = wandb_mode()
     for title, rows in tables.items():
         known = [row for row in rows if row["mean"] is not None]
         if known:
@@ -30,7 +30,7 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
             make_folder(folder)
             picture = figure(title, known)
             _to_tensorboard(known, picture, folder)
-            if mode in ("offline", "online"):
+            if mode:
                 _to_wandb(title, known, picture, folder, mode)
             yield folder
 
@@ -85,7 +85,7 @@ def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     writer.close()
 
 
-def _to_wandb(title: str, rows: list[dict], picture: bytes, folder: Path, mode: str) -> None:
+def _to_wandb(title: str, rows: list[dict], picture: bytes, folder: Path, mode: Mode) -> None:
     advice = (
         f"TensorBoard has the table under {folder}: try again where there is a network, or with WANDB_MODE=offline."
     )

@@ -4,19 +4,19 @@ Offline segments that share an id overwrite each other on the server (wandb #384
 run has several. So none of them is uploaded: metrics.jsonl holds the whole history, and that is what goes up.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from labkit.run_folder import LabError, RunFolder, atomic_write, to_json
-from labkit.run_folder.wandb_run import start_wandb
+from labkit.run_folder.records import read_json
+from labkit.run_folder.wandb_run import Mode, start_wandb
 
 SENT = "wandb_sent.json"  # in the run's logs: the ids of what has gone up
 
 
-def send(run: RunFolder, *, mode: str = "online") -> list[str]:
+def send(run: RunFolder, *, mode: Mode = "online") -> list[str]:
     """Upload each fit of a finished run that was not uploaded before; return the new W&B ids.
 
     mode: "offline" writes the same complete runs to the run's logs instead. Raises LabError where the run is
@@ -24,7 +24,7 @@ def send(run: RunFolder, *, mode: str = "online") -> list[str]:
     """
     if run.read_status().get("state") != "done":
         raise LabError(f"{run.id} is not done: only finished runs are uploaded, each as one whole.")
-    sent, rows = _sent(run), run.read_metrics()
+    sent, rows = read_json(run.logs / SENT), run.read_metrics()
     new = {}
     for fit in dict.fromkeys(row["fit"] for row in rows if "fit" in row):
         if fit not in sent:
@@ -35,7 +35,7 @@ def send(run: RunFolder, *, mode: str = "online") -> list[str]:
 
 
 @contextmanager
-def wandb_run(folder: Path, name: str, *, mode: str, advice: str, **fields: Any) -> Iterator[Any]:
+def wandb_run(folder: Path, name: str, *, mode: Mode, advice: str, **fields: Any) -> Iterator[Any]:
     """Give a W&B run that is finished at the end. Raises LabError, with `advice`, where W&B fails."""
     try:
         run = start_wandb(folder, name, mode=mode, **fields)
@@ -48,7 +48,7 @@ def wandb_run(folder: Path, name: str, *, mode: str, advice: str, **fields: Any)
         raise LabError(f"W&B did not take {name} ({type(error).__name__}: {reason}); {advice}") from error
 
 
-def _send(run: RunFolder, fit: str, rows: list[dict], mode: str) -> str:
+def _send(run: RunFolder, fit: str, rows: list[dict], mode: Mode) -> str:
     fields = {"id": f"{run.id}-{fit}", "group": run.id, "config": run.read_spec().get("values", {})}
     advice = "nothing is lost: upload it again where there is a network."
     with wandb_run(run.logs, f"{run.id} {fit}", mode=mode, advice=advice, **fields) as whole:
@@ -61,10 +61,3 @@ def _send(run: RunFolder, fit: str, rows: list[dict], mode: str) -> str:
             whole.log(numbers | {"step": row.get("step", 0)})
         whole.summary.update({key: value for key, value in run.read_summary().items() if key != "main"})
     return whole.id
-
-
-def _sent(run: RunFolder) -> dict[str, str]:
-    try:
-        return json.loads((run.logs / SENT).read_text())
-    except (OSError, ValueError):
-        return {}

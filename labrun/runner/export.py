@@ -13,7 +13,7 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from labkit.run_folder import RunFolder, atomic_write
 from labrun.spec import first_heading
 
-TEMPLATES = FileSystemLoader(Path(__file__).parent)
+_TEMPLATES = FileSystemLoader(Path(__file__).parent)
 
 
 def export(run: RunFolder) -> None:
@@ -24,20 +24,18 @@ def export(run: RunFolder) -> None:
 
 
 def page(notebook) -> str:
-    """Return the page of an executed notebook: its state, its outline, its cells."""
+    """Return the page of an executed notebook: its state, its outline (headings h1 to h3), its cells."""
     # embed_images would repair every HTML tag for itself: a folded <details> would close before its text
     exporter = _PageExporter(
-        extra_loaders=[TEMPLATES], template_name="lab", template_file="executed.j2", embed_images=False
+        extra_loaders=[_TEMPLATES], template_name="lab", template_file="export.j2", embed_images=False
     )
     body, _ = exporter.from_notebook_node(notebook)
-    top = Environment(loader=TEMPLATES, autoescape=True).get_template("executed_top.j2")
-    return body.replace("<main>", top.render(headings=headings(body), **_state(notebook)), 1)
-
-
-def headings(body: str) -> list[tuple[str, str, str]]:
-    """Return (level, anchor, text) of the headings h1 to h3 that really are in `body`."""
     found = re.findall(r'<h([1-3]) id="([^"]*)"[^>]*>(.*?)</h\1>', body, flags=re.DOTALL)
-    return [(level, html.unescape(anchor), _text(title)) for level, anchor, title in found]
+    headings = [(level, _plain_text(anchor), _plain_text(title)) for level, anchor, title in found]
+    ending = notebook.metadata.get("labkit", {})
+    message = ending.get("message") or ("Every cell was executed." if ending.get("state") == "done" else "")
+    outline = Environment(loader=_TEMPLATES, autoescape=True).get_template("outline.j2")
+    return body.replace("<main>", outline.render(headings=headings, ending=ending, message=message), 1)
 
 
 class _PageExporter(HTMLExporter):
@@ -46,29 +44,12 @@ class _PageExporter(HTMLExporter):
     def from_notebook_node(self, nb, resources=None, **options):
         resources = self._init_resources(resources)
         self.register_filter("highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=self))
-        self.register_filter(
-            "filter_data_type",
-            WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources),
-        )
-        self.register_filter("with_alt", _with_alt)
+        widgets = WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources)
+        self.register_filter("filter_data_type", widgets)
         return super(HTMLExporter, self).from_notebook_node(nb, resources, **options)
 
 
-def _with_alt(image: str, alt: str | None) -> str:
-    return image.replace("<img ", f'<img alt="{html.escape(alt or "")}" ', 1)
-
-
-def _state(notebook) -> dict[str, str]:
-    """Return state and message of a notebook that a runner has executed ({} of others)."""
-    known = notebook.metadata.get("labkit", {})
-    if not known:
-        return {}
-    message = known.get("message") or ("Every cell was executed." if known["state"] == "done" else "")
-    never = ", ".join(map(str, known.get("never_run") or []))
-    return {"state": known["state"], "message": message + (f" Never run: cell {never}." if never else "")}
-
-
-def _text(fragment: str) -> str:
+def _plain_text(fragment: str) -> str:
     """Return what a reader sees of a heading, without the mark that links to itself."""
-    fragment = re.sub(r'<a class="anchor-link".*?</a>', "", fragment)
+    fragment = re.sub(r'<a class="anchor-link".*?</a>', "", fragment, flags=re.DOTALL)
     return html.unescape(re.sub(r"<[^>]+>", "", fragment)).strip()

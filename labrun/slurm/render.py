@@ -100,9 +100,8 @@ def _python(site: Site, checkout: Checkout, module: str) -> str:
 def _script(options: list[str], site: Site, checkout: Checkout, command: str, runs: Sequence[str | Path] = ()) -> str:
     from jinja2 import Environment, FileSystemLoader
 
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, keep_trailing_newline=True
-    )
+    folder = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(loader=folder, trim_blocks=True, keep_trailing_newline=True)
     templates.filters["quote"] = lambda value: shlex.quote(str(value))
     script = templates.get_template("job.sh.j2")
     return script.render(

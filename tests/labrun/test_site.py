@@ -36,7 +36,7 @@ def test_a_time_limit_is_read_as_slurm_reads_it(text, wanted):
 
 @pytest.mark.parametrize("text", ["", "soon", "0", "1:2:3:4", "-5", "1-", "x-1"])
 def test_a_time_limit_that_is_none_is_refused(text):
-    with pytest.raises(LabError, match="'time' is .* but should be a time limit"):
+    with pytest.raises(LabError, match=r"'time' is .* but should be a time limit"):
         load_site("generic", time=text)
 
 
