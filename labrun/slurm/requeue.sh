@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # How the script of a job waits for its program, and queues its own job again. This text stands in every job that labkit
 # writes, and scripts/sbatch_one.sh and scripts/train_ddp.sh read it.
 

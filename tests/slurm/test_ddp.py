@@ -30,6 +30,8 @@ def send(lab, tmp_path_factory):
     """`send(words)` runs train_ddp.sh by sbatch, waits for its end and returns (job, log, run, seconds)."""
     root = tmp_path_factory.mktemp("ddp") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "labrun" / "slurm").mkdir(parents=True)
+    shutil.copy(ROOT / "labrun/slurm/requeue.sh", root / "labrun/slurm")
     (root / "slurm_logs").mkdir()
     (root / "dies.py").write_text(DIES)
     environment = os.environ | {
@@ -78,7 +80,7 @@ def test_a_rank_that_dies_ends_all_soon_and_its_words_are_in_the_log(send):
     assert seconds < 90
 
 
-def test_a_first_host_that_does_not_resolve_is_told_at_once(send):
+def test_a_first_host_that_does_not_resolve_ends_it_at_once(send):
     log, _, _ = send(DDP_ADDRESS="no-such-host.invalid")
     assert "does not resolve here" in log
 

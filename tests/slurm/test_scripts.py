@@ -41,6 +41,8 @@ def course(lab, tmp_path_factory):
     """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs there."""
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "labrun" / "slurm").mkdir(parents=True)
+    shutil.copy(ROOT / "labrun/slurm/requeue.sh", root / "labrun/slurm")
     (root / "notebooks").mkdir()
     cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(WORK)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "mode.ipynb")
