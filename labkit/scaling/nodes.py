@@ -25,8 +25,9 @@ class Nodes:
 def nodes_of_job(folder: Path, *, least: int = 2) -> Nodes | None:
     """Return the nodes of the Slurm job around this process; None where it has fewer than `least`, and without a job.
 
-    folder: one that all nodes see, such as a run's. DDP_ADDRESS in the environment replaces the first host's address. Raises LabError where srun cannot be called from here
-    and where the first host does not resolve (each node would wait for itself).
+    folder: one that all nodes see, such as a run's. DDP_ADDRESS in the environment replaces the address of the
+    first host. Raises LabError where srun cannot be called from here and where the first host does not resolve
+    (each node would wait for itself).
     """
     count = int(os.environ.get("SLURM_JOB_NUM_NODES") or 1)
     if count < least:

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
 from labrun.results.curves import curves
+from labrun.results.page import number, page
 from labrun.results.seeds import over_modes, over_seeds
 from labrun.spec import first_heading
 from labrun.state import all_runs, elapsed, observe
@@ -66,8 +66,6 @@ def refresh_page() -> Path:
 
     It may be called at any time, also while runs are at work; it loads no torch.
     """
-    from labrun.results.page import page
-
     make_folder(runs_dir())
     entries = [
         row(run) | {"curves": curves(run), "figures": figures(run), "files": files(run), "title": title(run)}
@@ -109,18 +107,15 @@ def setting(spec: dict) -> str:
 
 def sentence(known: dict) -> str:
     """Return a row in a line: what is special about the run, its state, its main metric or its message."""
-    value = f"{known['value']:.4g}" if isinstance(known["value"], float) else known["value"]
-    result = f"{known['metric']} {value}" if known["metric"] else known["message"] or ""
+    result = f"{known['metric']} {number(known['value'])}" if known["metric"] else known["message"] or ""
     return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
 
 
 def figures(run: RunFolder) -> list[dict]:
     """Return the run's figures, oldest first, each with the path from the results page and its alt text."""
-    found = [(entry.stat().st_mtime, Path(entry)) for entry in _entries(run.figures) if entry.name.endswith(".png")]
-    return [
-        {"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
-        for _, path in sorted(found)
-    ]
+    found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
+    folder = f"{run.id}/figures"
+    return [{"path": f"{folder}/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")} for path in found]
 
 
 def files(run: RunFolder) -> dict[str, str]:
@@ -149,13 +144,6 @@ def alt_text(path: Path) -> str:
             return str(image.info.get("Description", ""))
     except OSError:
         return ""
-
-
-def _entries(folder: Path) -> list[os.DirEntry]:
-    try:
-        return list(os.scandir(folder))
-    except OSError:  # the run has made none
-        return []
 
 
 def _place(status: dict) -> str:

@@ -1,7 +1,6 @@
 """The results page: one HTML file of all runs that works from file://, without a network."""
 
 import time
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -64,7 +63,9 @@ def number(value: object) -> str:
 def _cards(entries: list[dict]) -> list[dict]:
     """Return what the page shows, in its order: comparisons of modes, then runs and sweeps."""
     ids = {entry["id"] for entry in entries}
-    sweeps = _by_parent(entries)
+    sweeps: dict[str, list[dict]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry["created"] or 0, entry["id"])):
+        sweeps.setdefault(entry["parent"] or "", []).append(entry)
     cards: list[dict[str, Any]] = [
         {"title": title, "means": means, "first": "Mode"} for title, means in over_modes(entries).items()
     ]
@@ -79,12 +80,6 @@ def _cards(entries: list[dict]) -> list[dict]:
             title = f"Sweep over {runs[0]['title']}"
             cards.append({"id": parent, "title": title, "created": created, "runs": runs, "means": over_seeds(runs)})
     return cards
-
-
-def _by_parent(entries: list[dict]) -> dict[str, list[dict]]:
-    members = [entry for entry in entries if entry["parent"]]
-    members.sort(key=lambda entry: (entry["parent"], entry["created"] or 0, entry["id"]))
-    return {parent: list(group) for parent, group in groupby(members, key=lambda entry: entry["parent"])}
 
 
 def _bar(value: object, others: list[object]) -> float:

@@ -78,10 +78,6 @@ class SlurmExecutor:
         squeue.forget()
         return job
 
-    def state(self, run: RunFolder) -> dict:
-        """Return the status of `run` as it truly is."""
-        return state.observe(run)
-
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:
         """Let `run` save and stop, or end it `now`; it is not queued again. Returns a sentence."""
         status = state.observe(run)
