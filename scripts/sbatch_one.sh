@@ -1,5 +1,5 @@
 #!/bin/bash
-# One mode of the SimCLR lab as one job: read it from top to bottom, every line says what it is for.
+# One mode of the SimCLR lab as one job: read it from top to bottom, every line has its purpose beside it.
 #
 #   sbatch --job-name simclr_scratch ./scripts/sbatch_one.sh --mode=simclr_scratch      queue it as a job
 #   ./scripts/sbatch_one.sh --mode=simclr_scratch                                       inside salloc, or at home
@@ -8,7 +8,7 @@
 # sbatch reads no further. What you type after `sbatch` wins over them, for example --time=00:30:00 or --qos=dw87.
 #
 #SBATCH --job-name=simclr_one
-# where the output goes: %x is the job's name, %j its number; slurm_logs/ must exist, or the job dies without a word
+# where the output goes: %x is the job's name, %j its number; slurm_logs/ must exist, or the job dies without any message
 #SBATCH --output=slurm_logs/%x_%j.out
 # a job that is queued again adds to its output
 #SBATCH --open-mode=append
@@ -22,7 +22,7 @@
 #SBATCH --requeue
 # send this script (B:) the signal USR1 two minutes before the time is over, so that the run can save
 #SBATCH --signal=B:USR1@120
-# A GPU is asked for by sbatch's own option, which differs from site to site:
+# GPUs are requested by an option of sbatch that differs from site to site:
 #   sbatch --gres=gpu:a100:1 --cpus-per-task=8 --mem=32G --qos=dw87 ./scripts/sbatch_one.sh --mode=...
 set -uo pipefail
 
@@ -35,7 +35,7 @@ Trains and evaluates one mode of the SimCLR lab (notebooks/mode.ipynb). Works wi
   --mode=MODE      one of those that `labkit modes` shows
   --modes=A,B,...  the job array chooses: task 0 takes A, task 1 takes B (used by sbatch_all.sh)
   --run-name NAME  name of the run and its folder, a new one (otherwise mode and job number)
-  --check          only say whether the run, or every one of --modes, could start; nothing is written
+  --check          only check whether the run, or every one of --modes, could start; nothing is written
   --help           this text
 
 An earlier run goes on only where Slurm has queued this very job again; by hand that is `labkit resume NAME`.
@@ -75,7 +75,7 @@ if [ -n "$modes" ]; then # a job array runs this script once per index
     mode=${list[${SLURM_ARRAY_TASK_ID:-0}]-}
     name=${name:+$name-$mode}
 fi
-[ -n "$mode" ] || fail "say which mode: --mode=simclr_scratch; labkit modes shows all."
+[ -n "$mode" ] || fail "name the mode: --mode=simclr_scratch; labkit modes shows all."
 
 # --- 2. Where are we? sbatch runs a copy of this script from a folder of its own, but sets the folder where it was typed.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

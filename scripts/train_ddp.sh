@@ -12,7 +12,7 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --time=01:00:00
 #SBATCH --requeue
-# two minutes before the end, tell this script (B:), so that the training can save
+# two minutes before the end, signal this script (B:), so that the training can save
 #SBATCH --signal=B:USR1@120
 set -uo pipefail
 

@@ -9,7 +9,6 @@ from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
 from labrun.results.curves import curves
 from labrun.results.page import number, page
 from labrun.results.seeds import over_modes, over_seeds
-from labrun.spec import first_heading
 from labrun.state import all_runs, elapsed, observe
 
 
@@ -119,19 +118,21 @@ def figures(run: RunFolder) -> list[dict]:
 
 
 def files(run: RunFolder) -> dict[str, str]:
-    """Return which of a run's files a reader may open, by the word for it."""
+    """Return name -> path (from the results page) of the files of a run that a reader may open."""
     offered = {
         "Executed notebook": run.html,
         "Log": run.log_file,
         "Metrics": run.metrics_file,
         "Environment": run.env_file,
     }
-    there = {word: path.relative_to(run.path) for word, path in offered.items() if path.is_file()}
-    return {word: f"{run.id}/{path}" for word, path in there.items()} | {"Record": f"{run.id}/"}
+    there = {name: path.relative_to(run.path) for name, path in offered.items() if path.is_file()}
+    return {name: f"{run.id}/{path}" for name, path in there.items()} | {"Record": f"{run.id}/"}
 
 
 def title(run: RunFolder) -> str:
     """Return the first heading of the run's notebook, else the notebook's name."""
+    from labrun.spec import first_heading  # imports pydantic, which `labkit status` does without
+
     return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
 
 

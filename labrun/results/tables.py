@@ -27,7 +27,7 @@ def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int |
 def print_table(selected: Sequence[tuple]) -> None:
     """Print runs with their state, cell, time and latest message or metric."""
     if not selected:
-        others = "No run fits these words; `labkit status` shows all."
+        others = "No run matches; `labkit status` shows all."
         print(others if state.all_runs() else "No run yet. Start one with `labkit run 01`.")
         return
     rows = []

@@ -64,7 +64,7 @@ def server(folder: str | Path, site: Site, checkout: Checkout, *, token: str) ->
 
 
 def resources(site: Site) -> list[str]:
-    """Return the options that say what a job needs."""
+    """Return the options for the resources of a job."""
     options = {
         "account": site.account,
         "partition": site.partition,

@@ -37,7 +37,7 @@ class Site(Settings):
     modules: list[str] = Field(default_factory=list)
     setup: list[str] = Field(default_factory=list)  # further lines of shell before the run
     container: str | None = None  # an apptainer image that holds Python and torch
-    binds: list[str] = Field(default_factory=list)  # folders that the container shall see
+    binds: list[str] = Field(default_factory=list)  # folders to mount in the container
     scratch: str | None = None  # becomes TMPDIR
     offline: bool = True  # nodes have no network: Hugging Face and W&B do not try to reach theirs
 

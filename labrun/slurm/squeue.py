@@ -137,7 +137,7 @@ def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: d
         message = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
         return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | message
     final, cause, why = _ENDED.get(job.state, ("died", "", f"Slurm lists its job as {job.state}."))
-    if ended:  # it died, or it saved: the job's state may tell the cause
+    if ended:  # it died, or it saved: the job's state may hold the cause
         explains = saved or (status["state"], job.state) == ("died", "OUT_OF_MEMORY")
         return known | ({"cause": cause} if cause and explains else {})
     return known | {"state": final, "message": why} | ({"cause": cause} if cause else {})

@@ -167,7 +167,7 @@ def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scripts/sbatch_one.sh"], "say which mode"),
+        (["scripts/sbatch_one.sh"], "name the mode"),
         (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
         (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
         (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
