@@ -1,5 +1,8 @@
 """Many seeds as one row: only repeated settings are gathered, failures count, the best comes first."""
 
+import subprocess
+import sys
+
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -76,6 +79,16 @@ def test_a_sweep_over_seeds_alone_is_one_row_everywhere(seed_sweep, capsys, monk
     events = EventAccumulator(str(folder))
     events.Reload()
     assert [point.value for point in events.Scalars("accuracy/epochs=1")] == pytest.approx([0.3])
+
+
+def test_page_and_trackers_are_written_without_torch(seed_sweep):
+    code = (
+        "import sys\nfrom labrun.results import collect, tracking\ncollect.refresh_page()\n"
+        "list(tracking.track(collect.tables(collect.rows())))\nprint({'torch', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+    assert (seed_sweep / "index.html").is_file() and list(seed_sweep.glob("tables/*/events*"))
 
 
 def test_a_sweep_over_seeds_of_the_defaults_is_named_so(seed_sweep):
