@@ -30,10 +30,10 @@ SLOW = """here = process_identity() | {'node': os.environ['SLURMD_NODENAME']}
 
 def patience(model):
     first_of_a_slow_one = (run.path / 'slow').exists() and not (run.path / 'attempts' / '2').exists()
-    time.sleep(1 if first_of_a_slow_one else 0)
+    time.sleep(0.5 if first_of_a_slow_one else 0)
     (run.path / 'epochs').open('a').write('x')
     return {'seen': 1.0}"""
-FIT = """config = TrainConfig(epochs=100, seed=seed)
+FIT = """config = TrainConfig(epochs=150, seed=seed)
 history = fit(model, Batches(split, 32, seed=seed, device='cpu'), config=config,
               val=Batches.evaluation(split, 64, device='cpu'), run=run, monitor=patience, progress=False)
 run.summarize(main='val_accuracy', val_accuracy=history.epochs[-1]['val_accuracy'],
