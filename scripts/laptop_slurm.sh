@@ -118,7 +118,7 @@ SlurmdTimeout=10
 KillWait=5
 MessageTimeout=10
 InactiveLimit=0
-SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=1
+SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0
 JobRequeue=1
 # A job of the partition urgent takes the place of one of main, which gets TERM, has KillWait to save, and waits again:
 PreemptType=preempt/partition_prio
