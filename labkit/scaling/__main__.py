@@ -22,7 +22,8 @@ def main(program: list[str]) -> None:
         raise LabError("SLURM_JOB_NUM_NODES is missing: start this inside a job, see scripts/train_ddp.sh --help.")
     ranks = int(os.environ.get("RANKS_PER_NODE") or _gpus() or 1)
     command = torchrun_command(program, ranks=ranks * nodes.count, log_dir=logs, nodes=nodes)
-    print(f"[ddp] {nodes.count} nodes x {ranks} ranks meet at {nodes.address}:{nodes.port}", flush=True)
+    place = f"meet at {nodes.address}:{nodes.port}; run folder {os.environ.get('LABKIT_RUN_DIR', 'of their own')}"
+    print(f"[ddp] {nodes.count} nodes x {ranks} ranks {place}", flush=True)
     os.environ["OMP_NUM_THREADS"] = str(max(1, nodes.cpus // ranks))
     os.execvp(command[0], command)
 
