@@ -157,7 +157,7 @@ def check_kernel() -> Iterator[Line]:
 def check_slurm() -> Iterator[Line]:
     """Report whether Slurm answers, which site jobs are submitted to, and whether its file is valid."""
     from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
-    from labrun.slurm.slurm_cli import Unreachable, command
+    from labrun.slurm.slurm_cli import SlurmUnavailable, command
 
     needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
     missing = [name for name in needed if not shutil.which(name)]
@@ -169,7 +169,7 @@ def check_slurm() -> Iterator[Line]:
     try:
         nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())  # once per partition
         yield Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
-    except Unreachable as error:
+    except SlurmUnavailable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
         yield Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
     try:

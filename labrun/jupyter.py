@@ -132,7 +132,7 @@ def observe(folder: Path) -> dict[str, Any]:
     from labrun.slurm import squeue as queue
 
     place, jobs = read_json(folder / "server.json"), queue.view()
-    job = queue.find(jobs or {}, read_json(folder / queue.TICKET))
+    job = queue.find(jobs or {}, read_json(folder / queue.JOB_RECORD))
     seen = {"name": folder.name, "port": place.get("port"), "host": place.get("host"), "node": "", "message": ""}
     seen |= {"time_left": job.time_left if job else ""}
     if jobs is None:

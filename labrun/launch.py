@@ -27,7 +27,7 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         show = "live" if sys.stdout.isatty() else "lines"
         follow(runs, active=lambda: process.poll() is None, show=show, report=lambda line: print(line, flush=True))
         process.wait()
-    collect.write_index()
+    collect.refresh_page()
     return max(_exit_code(run) for run in runs)
 
 

@@ -47,11 +47,11 @@ def is_interactive(run: RunFolder) -> bool:
 
 def never_submitted(run: RunFolder) -> bool:
     """Return whether the run waits for a Slurm job of which it is unknown whether it was queued."""
-    from labrun.slurm.squeue import read_ticket
+    from labrun.slurm.squeue import read_job_record
 
     status = run.read_status()
     waits = status.get("executor") == "slurm" and status.get("state") == "queued"
-    return waits and not read_ticket(run).get("job")
+    return waits and not read_job_record(run).get("job")
 
 
 def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:

@@ -56,7 +56,7 @@ fi
 IFS=, read -r -a list <<<"$modes"
 arguments=("--modes=$modes" ${name:+--run-name="$name"})
 
-# Whatever would end a job is said before any is queued.
+# Whatever would end a job is checked before any is queued.
 for mode in ${name:+"${list[@]}"}; do
     [ -d "${OUTPUT_DIR:-${LABKIT_RUNS:-runs}}/$name-$mode" ] && fail "there is a run $name-$mode already: take another --run-name, or go on with it: labkit resume $name-$mode."
 done

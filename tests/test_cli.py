@@ -104,7 +104,10 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["status", "-n", "0"], "Invalid value for '-n'"),
         (["run", "lesson.ipynb", "--executor", "local", "--site", "byu"], "--executor local takes no --site"),
         (["run", "lesson.ipynb", "--site", "biu", "--dry-run"], "Unknown site 'biu'. Did you mean byu"),
-        (["run", "lesson.ipynb", "--time", "soon", "--dry-run"], "time is wrong: must be a time limit such as"),
+        (
+            ["run", "lesson.ipynb", "--time", "soon", "--dry-run"],
+            "Setting 'time' is 'soon' but should be a time limit such as",
+        ),
         (["sweep", "-g", "lr=1"], "Name the notebook"),
         (["sweep", "--failed", "nothing"], "Unknown sweep 'nothing': there is none yet."),
         (["logs", "nothing"], "no run yet"),
@@ -202,7 +205,7 @@ def test_logs_of_several_runs_are_the_newests(lab):
 def test_a_word_that_fits_no_run_is_not_no_run_at_all(lab):
     assert "No run yet" in labkit(lab, "status", "x").stdout
     make(lab, "good")
-    assert "No run fits" in labkit(lab, "status", "x").stdout
+    assert "No run matches" in labkit(lab, "status", "x").stdout
 
 
 @pytest.mark.parametrize(

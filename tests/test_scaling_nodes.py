@@ -7,7 +7,8 @@ import pytest
 
 from labkit import scaling
 from labkit.run_folder import LabError
-from labkit.scaling.nodes import Nodes, last_words, nodes_at, srun
+from labkit.scaling.launch import first_failure, torchrun_command
+from labkit.scaling.nodes import Nodes, nodes_at
 
 TWO = Nodes(count=2, address="127.0.0.1", port=20_012, cpus=3, folder=Path("/runs/04"))
 SHOWN = """NodeName=node1 Arch=x86_64 CoresPerSocket=2
@@ -21,7 +22,7 @@ REPORT = """{task}: Root Cause (first observed failure):
 
 
 def test_one_torchrun_per_node_meets_on_the_first_and_none_outlives_a_dead_rank():
-    words = srun(["program.py", "a b"], TWO, ranks=4, log_dir=Path("/runs/04/ranks-1"))
+    words = torchrun_command(["program.py", "a b"], ranks=4, log_dir=Path("/runs/04/ranks-1"), nodes=TWO)
     assert words == [
         "srun",
         "--export=ALL",
@@ -41,7 +42,7 @@ def test_one_torchrun_per_node_meets_on_the_first_and_none_outlives_a_dead_rank(
         "--rdzv-backend=c10d",
         "--rdzv-id=ranks-1",
         "--rdzv-endpoint=127.0.0.1:20012",
-        "--rdzv-conf=join_timeout=60,timeout=60",
+        "--rdzv-conf=join_timeout=120,timeout=120",
         "--local-addr=127.0.0.1",
         "--tee=3",
         "--log-dir=/runs/04/ranks-1",
@@ -49,12 +50,13 @@ def test_one_torchrun_per_node_meets_on_the_first_and_none_outlives_a_dead_rank(
         "a b",
     ]
     away = Nodes(count=2, address="gpu07", port=20_012, cpus=3, folder=Path("/runs"))
-    assert not [w for w in srun(["p"], away, ranks=2, log_dir=Path("/l")) if w.startswith("--local-addr")]
+    words = torchrun_command(["p"], ranks=2, log_dir=Path("/l"), nodes=away)
+    assert not [word for word in words if word.startswith("--local-addr")]
 
 
 def test_ranks_that_nodes_cannot_share_are_refused():
     with pytest.raises(LabError, match="3 ranks cannot be shared evenly by 2 nodes"):
-        srun(["program.py"], TWO, ranks=3, log_dir=Path("/l"))
+        torchrun_command(["program.py"], ranks=3, log_dir=Path("/l"), nodes=TWO)
 
 
 def test_the_first_host_is_where_slurm_says_it_is():
@@ -90,8 +92,8 @@ def test_of_two_nodes_that_report_the_first_death_is_shown_with_its_own_words():
             REPORT.format(task=1, time="2026-11-21_20:00:04", host="node2", rank=3, local=1),
         ]
     )
-    assert last_words(log) == (3, "[rank 3] my memory is full")
+    assert first_failure(log) == (3, "[rank 3] my memory is full")
 
 
 def test_a_log_without_a_report_names_no_rank():
-    assert last_words("srun: error: node2: task 1: Killed\n") == ("?", "")
+    assert first_failure("srun: error: node2: task 1: Killed\n") == ("?", "")

@@ -1,4 +1,4 @@
-"""torchrun from Python: ranks that cannot hang, and whose failure shows the failing rank's log."""
+"""torchrun from Python: ranks that cannot hang, on one machine or the nodes of a job; a failure shows its log."""
 
 import os
 import re
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import labkit
 from labkit.run_folder import LabError
-from labkit.scaling.nodes import Nodes, last_words, srun
+from labkit.run_folder.ranks import without_ranks
+from labkit.scaling.nodes import Nodes
 
-# What a surrounding torchrun or Slurm step would tell these ranks about themselves.
-STALE = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_")
+LAST_LINES = 12  # of a rank, in a message
 
 
 def torchrun(
@@ -26,41 +26,53 @@ def torchrun(
     Every rank may use `threads` threads. Raises LabError, with the end of the failing rank's log, when a rank
     fails or `timeout_s` has passed; no process is left behind.
     """
-    with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes and nodes.folder) as folder:
-        logs = Path(folder)
-        launch = srun(command, nodes, ranks=ranks, log_dir=logs) if nodes else _here(command, ranks, logs)
-        agent_log = logs / "agent.log"
-        with agent_log.open("w") as log:
+    with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes.folder if nodes else None) as folder:
+        launch = torchrun_command(command, ranks=ranks, log_dir=Path(folder), nodes=nodes)
+        log_file = Path(folder, "agent.log")
+        with log_file.open("w") as log:
             agent = subprocess.Popen(launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True)
         try:
             code = agent.wait(timeout_s)
         except subprocess.TimeoutExpired:
             _stop(agent)
-            said = agent_log.read_text(errors="replace")
-            last = said[-2000:] if nodes else _last_words(logs, None)
             raise LabError(
                 f"{ranks} ranks were not done within {timeout_s:g} s and were stopped; raise timeout_s or see"
-                f" where they waited:\n{last}"
+                f" where they waited:\n{last_lines(log_file.read_text(errors='replace'))}"
             ) from None
         finally:
             _stop(agent)
         if code:
-            said = agent_log.read_text(errors="replace")
-            rank, last = last_words(said) if nodes else _first_words(logs, said)
-            raise LabError(f"Rank {rank} of {ranks} failed; its last lines:\n{last or said[-2000:]}")
+            text = log_file.read_text(errors="replace")
+            rank, lines = first_failure(text)
+            raise LabError(f"Rank {rank} of {ranks} failed; its last lines:\n{lines or text[-2000:]}")
 
 
-def _here(command: Sequence[str], ranks: int, logs: Path) -> list[str]:
-    """Return the words that start `ranks` ranks on this machine."""
+def torchrun_command(command: Sequence[str], *, ranks: int, log_dir: Path, nodes: Nodes | None = None) -> list[str]:
+    """Return the words that start `ranks` ranks here, or as many on each of the nodes.
+
+    A rank that dies ends all: --max-restarts=0 on its node, --kill-on-bad-exit on the others.
+    Raises LabError for ranks that the nodes cannot share evenly.
+    """
+    program = [sys.executable, "-m", "torch.distributed.run"]
+    logged = ["--tee=3", f"--log-dir={log_dir}", *command]
+    if nodes is None:
+        here = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={ranks}", "--max-restarts=0"]
+        return [*program, *here, *logged]
+    if ranks % nodes.count:
+        raise LabError(f"{ranks} ranks cannot be shared evenly by {nodes.count} nodes; give a multiple.")
+    local = [f"--local-addr={nodes.address}"] if nodes.address.startswith("127.") else []
     return [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"),
-        *(f"--nproc-per-node={ranks}", "--redirects=3", f"--log-dir={logs}", *command),
+        *("srun", "--export=ALL", "--overlap", f"--nodes={nodes.count}", f"--ntasks={nodes.count}"),
+        *("--ntasks-per-node=1", f"--cpus-per-task={nodes.cpus}", "--kill-on-bad-exit=1", "--label"),
+        *(*program, f"--nnodes={nodes.count}", f"--nproc-per-node={ranks // nodes.count}", "--max-restarts=0"),
+        *("--rdzv-backend=c10d", f"--rdzv-id={log_dir.name}", f"--rdzv-endpoint={nodes.address}:{nodes.port}"),
+        *("--rdzv-conf=join_timeout=120,timeout=120", *local, *logged),
     ]
 
 
 def _environment(threads: int) -> dict[str, str]:
     """Return this environment without a surrounding launcher's ranks, with labkit importable."""
-    kept = {name: value for name, value in os.environ.items() if not STALE.match(name)}
+    kept = without_ranks(os.environ)
     root = str(Path(labkit.__file__).parents[1])
     path = os.pathsep.join(p for p in (root, kept.get("PYTHONPATH")) if p)
     mine = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3"}
@@ -78,21 +90,37 @@ def _stop(agent: subprocess.Popen) -> None:
             agent.wait()
 
 
-def _first_failure(text: str) -> int | str:
-    """Return the rank that torchrun names as the root cause in its report."""
-    cause = text.partition("Root Cause")[2]
-    found = re.search(r"rank\s*:\s*(\d+)", cause)
-    return int(found.group(1)) if found else "?"
+def _by_task(log: str) -> dict[str, list[str]]:
+    """Return the lines of each node's torchrun: srun puts the task's number before each, one machine has none ("")."""
+    tasks: dict[str, list[str]] = {}
+    for task, line in re.findall(r"^(?: *(\d+): )?(.*)$", log, re.M):
+        tasks.setdefault(task, []).append(line)
+    return tasks
 
 
-def _first_words(folder: Path, said: str) -> tuple[int | str, str]:
-    """Return the rank that failed first on this machine, and its last lines."""
-    rank = _first_failure(said)
-    return rank, _last_words(folder, rank)
+def _of_rank(lines: Sequence[str], local: str) -> list[str]:
+    return [line.partition(":")[2] for line in lines if line.startswith(f"[default{local}]:")][-LAST_LINES:]
 
 
-def _last_words(folder: Path, rank: int | str | None, *, lines: int = 12) -> str:
-    """Return the last log lines of one rank, or of all."""
-    logs = sorted(folder.glob(f"*/attempt_0/{'*' if rank is None else rank}/std*.log"))
-    ends = [(log.parent.name, log.read_text(errors="replace").splitlines()[-lines:]) for log in logs]
-    return "\n".join(f"[rank {name}] {line}" for name, end in ends for line in end)
+def first_failure(log: str) -> tuple[int | str, str]:
+    """Return the rank that failed first and its last lines, from the output of torchrun; ("?", "") without a report."""
+    causes = []
+    tasks = _by_task(log)
+    for task, lines in tasks.items():
+        report = "\n".join(lines).partition("Root Cause")[2]
+        cause = re.search(r"time\s*: (\S+)[\s\S]*?rank\s*: (\d+) \(local_rank: (\d+)\)", report)
+        causes += [(cause[1], task, cause[2], cause[3])] if cause else []
+    if not causes:
+        return "?", ""
+    _, task, rank, local = min(causes)
+    return int(rank), "\n".join(f"[rank {rank}] {line}" for line in _of_rank(tasks[task], local))
+
+
+def last_lines(log: str) -> str:
+    """Return the last lines of every rank, from the output of torchrun."""
+    ends = []
+    for task, lines in _by_task(log).items():
+        for local in sorted({found[1] for line in lines if (found := re.match(r"\[default(\d+)\]:", line))}):
+            place = f"node {task}, local rank {local}" if task else f"rank {local}"
+            ends += [f"[{place}] {line}" for line in _of_rank(lines, local)]
+    return "\n".join(ends) or log[-2000:]

@@ -103,9 +103,9 @@ def run(notebook, parameters, background, **options):
     place = place_of(options)
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
     if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.slurm.submit import submit_new
 
-        sys.exit(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
+        sys.exit(submit_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
     from labrun.launch import start
 
     sys.exit(start([freeze(spec)], background=background))
@@ -147,10 +147,10 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
         options["threads"] = options["threads"] or max(1, usable_cores() // jobs)
     specs = plan_named(notebook, grid_of(grid), parameters=assignments(parameters), **options)
     if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.slurm.submit import submit_new
 
         chosen = {"jobs": jobs, "after": place.after, "dry_run": place.dry_run, "collect": collect}
-        sys.exit(send_new(specs, place.executor(), **chosen))
+        sys.exit(submit_new(specs, place.executor(), **chosen))
     from labrun.launch import start
 
     sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
@@ -259,9 +259,9 @@ def _again(runs, place: Place, jobs: int, background: bool) -> int:
         return start(runs, jobs=jobs, background=background)
     if place.slurm is None and len(before) < len(runs):
         raise click.UsageError("Some of these ran here and some on a cluster: add --executor local or slurm.")
-    from labrun.slurm.submit import send_again
+    from labrun.slurm.submit import resubmit
 
-    return send_again(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
+    return resubmit(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
 
 
 @click.command()
@@ -291,8 +291,8 @@ def collect(csv_file, track, quiet):
     if csv_file:
         atomic_write(csv_file, collected.to_csv(rows))
     if track:
-        from labrun.cli.tables import track as send
+        from labrun.results.tracking import track as send
 
         for path in send(collected.tables(rows)):
             click.echo(path)
-    click.echo(collected.write_index())
+    click.echo(collected.refresh_page())

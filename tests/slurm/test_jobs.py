@@ -116,7 +116,7 @@ def test_cancelling_ends_a_waiting_and_a_running_job_and_neither_comes_back(lab)
     assert seen["waiting"]["state"] == "queued" and "waits for another job" in seen["waiting"]["message"]
 
     assert "was waiting and is cancelled" in lab.labkit("cancel", "waiting").stdout
-    assert "asked to save and stop" in lab.labkit("cancel", "running").stdout
+    assert "will save and stop" in lab.labkit("cancel", "running").stdout
     assert lab.ended(running, waiting) == ["cancelled", "cancelled"], lab.picture(running)
     lab.until(lambda: not lab.cluster.ask("squeue", "--noheader", "--name=running,waiting"))
     assert running.read_status()["attempt"] == 1 and "attempt" not in waiting.read_status()

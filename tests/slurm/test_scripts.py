@@ -41,6 +41,8 @@ def course(lab, tmp_path_factory):
     """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs there."""
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "labrun" / "slurm").mkdir(parents=True)
+    shutil.copy(ROOT / "labrun/slurm/requeue.sh", root / "labrun/slurm")
     (root / "notebooks").mkdir()
     cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(WORK)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "mode.ipynb")
@@ -165,7 +167,7 @@ def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scripts/sbatch_one.sh"], "say which mode"),
+        (["scripts/sbatch_one.sh"], "name the mode"),
         (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
         (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
         (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),
