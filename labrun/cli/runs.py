@@ -11,7 +11,7 @@ import click
 
 SITE_FIELDS = ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")
 _PLACE = [
-    click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (slurm if --site is given)."),
+    click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (local; slurm with --site)."),
     click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
     click.option("--time", metavar="LIMIT", help="Slurm: time limit as 30 (minutes) or 04:00:00."),
     click.option("--nodes", type=click.IntRange(1), help="Slurm: nodes of each run (notebook 04 uses them all)."),
