@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-CELLS = ("04-02", "04-04", "04-10", "04-14", "04-19", "04-21")  # "Two real processes", and what it stands on
+CELLS = ("04-02", "04-04", "04-10", "04-14", "04-16", "04-19", "04-21")  # "Two real processes", and what it stands on
 DIES = '''(folder / "dies.py").write_text("""import sys, time
 from labkit import distributed
 distributed.setup(60)
