@@ -35,7 +35,7 @@ def test_its_ranks_sit_on_both_nodes_agree_bit_for_bit_and_one_that_dies_is_show
     sent = lab.labkit("run", "04_short.ipynb", "--site", "laptop", "--nodes", "2", "--name", "two-nodes")
     assert sent.returncode == 0, sent.stderr
     run = lab.run("two-nodes")
-    assert lab.ended(run) == ["done"], lab.picture(run)
+    assert lab.ended(run, timeout_s=240) == ["done"], lab.picture(run)
     found = run.read_summary()
     assert sorted(found["places"]) == ["node1", "node2"] and found["nodes"] == found["ranks"] == 2
     assert found["equal"] is True
