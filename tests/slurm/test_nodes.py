@@ -8,7 +8,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-CELLS = ("04-02", "04-04", "04-10", "04-14", "04-19", "04-21")  # "Two real processes", and what it stands on
+CELLS = ("04-02", "04-04", "04-10", "04-14", "04-16", "04-19", "04-21")  # "Two real processes", and what it stands on
 DIES = '''(folder / "dies.py").write_text("""import sys, time
 from labkit import distributed
 distributed.setup(60)
@@ -35,7 +35,7 @@ def test_its_ranks_sit_on_both_nodes_agree_bit_for_bit_and_one_that_dies_is_show
     sent = lab.labkit("run", "04_short.ipynb", "--site", "laptop", "--nodes", "2", "--name", "two-nodes")
     assert sent.returncode == 0, sent.stderr
     run = lab.run("two-nodes")
-    assert lab.ended(run) == ["done"], lab.picture(run)
+    assert lab.ended(run, timeout_s=240) == ["done"], lab.picture(run)
     found = run.read_summary()
     assert sorted(found["places"]) == ["node1", "node2"] and found["nodes"] == found["ranks"] == 2
     assert found["equal"] is True
