@@ -11,8 +11,8 @@ import torch
 from benchmarks.compare import Section
 from benchmarks.tables import markdown
 from labkit import plots
-from labkit.run_folder import atomic_write
-from labrun.runner.environment import installed, memory_gb, processor, usable_cores
+from labkit.run_folder import atomic_write, usable_cores
+from labrun.runner.machine import installed, memory_gb, processor
 
 PACKAGES = ("torch", "torchvision", "kornia", "lightly", "pytorch-metric-learning", "scikit-learn", "pillow")
 GPU = "gpu"  # in results.json: what scripts/gpu_report.sh measured, beside the sections

@@ -1,25 +1,29 @@
 """The doctor: is everything in place on this machine, and what to do where it is not."""
 
 import asyncio
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Literal
 
-from labkit.run_folder import LabError, cache_dir, data_dir, private_environment, repo_root, runs_dir
-from labrun.runner.environment import gpus, memory_gb, processor, usable_cores
+from labkit.run_folder import LabError, cache_dir, data_dir, private_environment, repo_root, runs_dir, usable_cores
+from labrun.environment import clean_environment, tokens
+from labrun.runner.machine import gpus, memory_gb, processor
 
 TOKENS = ("HF_TOKEN", "WANDB_API_KEY")
 OLDEST_PYTHON = (3, 11)
 KERNEL_START_S = 60
-_MARKS = {"good": "ok", "note": "--", "bad": "NO"}
-_COLOURS = {"good": "\x1b[32m", "note": "\x1b[33m", "bad": "\x1b[31m"}
+_MARKS = {"good": ("ok", "\x1b[32m"), "note": ("--", "\x1b[33m"), "bad": ("NO", "\x1b[31m")}
+_REINSTALL = "pip install -r requirements.txt"
+_ENV_FILE = "cp .env.template .env, fill it in, chmod 600 .env"
+
+
+Verdict = Literal["good", "note", "bad"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,21 @@ class Line:
     """One finding. good: as it should be; note: works without it; bad: needed, so exit code 1."""
 
     topic: str
-    verdict: Literal["good", "note", "bad"]
+    verdict: Verdict
     found: str
-    advice: str = ""
+    advice: str = ""  # what to do, shown where the verdict is not good
 
 
-def examine() -> list[Line]:
-    """Look at everything and return the findings; a check that fails is a finding, too. Takes seconds."""
-    return [line for check in CHECKS for line in _guarded(check)]
+def check_all() -> list[Line]:
+    """Return the findings of all checks; a check that breaks is a finding, too. Takes seconds."""
+    lines: list[Line] = []
+    for check in CHECKS:
+        try:
+            lines += check()
+        except Exception as error:
+            topic, found = check.__name__.removeprefix("check_").capitalize(), f"{type(error).__name__}: {error}"
+            lines.append(Line(topic, "bad", f"the check itself failed ({found})", "Show this line to your teacher."))
+    return lines
 
 
 def exit_code(lines: list[Line]) -> int:
@@ -42,17 +53,12 @@ def exit_code(lines: list[Line]) -> int:
     return int(any(line.verdict == "bad" for line in lines))
 
 
-def to_json(lines: list[Line]) -> str:
-    """Return the findings for programs."""
-    return json.dumps([asdict(line) for line in lines], indent=1)
-
-
-def to_text(lines: list[Line], *, colour: bool = False) -> str:
+def to_text(lines: list[Line], *, color: bool = False) -> str:
     """Return the findings, one line each, with what to do below those that are not good."""
     shown = []
     for line in lines:
-        mark = _MARKS[line.verdict]
-        mark = f"{_COLOURS[line.verdict]}{mark}\x1b[0m" if colour else mark
+        mark, start = _MARKS[line.verdict]
+        mark = f"{start}{mark}\x1b[0m" if color else mark
         shown.append(f"{mark}  {line.topic:<14} {line.found}")
         if line.advice and line.verdict != "good":
             shown.append(f"    {'':<14} -> {line.advice}")
@@ -61,237 +67,154 @@ def to_text(lines: list[Line], *, colour: bool = False) -> str:
     return "\n".join(shown)
 
 
-def check_python() -> list[Line]:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < OLDEST_PYTHON:
-        return [Line("Python", "bad", found, "Install Python 3.11 or newer, delete .venv, run run_lab.sh.")]
-    return [Line("Python", "good", f"{found} ({sys.executable})")]
+def check_python() -> Iterator[Line]:
+    found = f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"
+    verdict: Verdict = "good" if sys.version_info >= OLDEST_PYTHON else "bad"
+    yield Line("Python", verdict, found, "Install Python 3.11 or newer, delete .venv, run scripts/run_lab.sh.")
 
 
-def check_packages() -> list[Line]:
-    """Compare what pyproject.toml asks for with what is installed."""
+def check_packages() -> Iterator[Line]:
+    """Compare what pyproject.toml requires with what is installed."""
     from packaging.requirements import Requirement
 
     wrong = []
-    for text in metadata.requires("labkit") or []:
-        wanted = Requirement(text)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+    for requirement in map(Requirement, metadata.requires("labkit") or []):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        version = _version(wanted.name)
-        if version is None or not wanted.specifier.contains(version, prereleases=True):
-            wrong.append(f"{wanted.name} {version or 'missing'}")
-    if wrong:
-        return [Line("Packages", "bad", ", ".join(wrong), "pip install -r requirements.txt")]
-    return [Line("Packages", "good", "all that pyproject.toml asks for")]
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            version = "missing"
+        if version == "missing" or not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version}")
+    found = ", ".join(wrong) or "all that pyproject.toml requires"
+    yield Line("Packages", "bad" if wrong else "good", found, _REINSTALL)
 
 
-def check_torch() -> list[Line]:
+def check_torch() -> Iterator[Line]:
     try:
         import torch
     except Exception as error:  # a broken build raises OSError, not ImportError
-        return [Line("torch", "bad", f"cannot be imported ({error})", "pip install -r requirements.txt")]
+        yield Line("torch", "bad", f"cannot be imported ({error})", _REINSTALL)
+        return
     cuda = torch.version.cuda
-    lines = [Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")]
+    yield Line("torch", "good", f"{torch.__version__} ({f'CUDA {cuda} build' if cuda else 'CPU build'})")
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-        return [*lines, Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")]
-    if gpus():
+        yield Line("Devices", "good", f"{len(names)} GPU: {', '.join(names)}")
+    elif found := gpus():
         advice = "torch sees no GPU that nvidia-smi shows: install the CUDA build, or update the driver."
-        return [*lines, Line("Devices", "bad", gpus()[0]["name"], advice)]
-    if torch.backends.mps.is_available():
-        return [*lines, Line("Devices", "good", "Apple GPU (mps)")]
-    return [*lines, Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full wants a GPU.")]
+        yield Line("Devices", "bad", found[0]["name"], advice)
+    elif torch.backends.mps.is_available():
+        yield Line("Devices", "good", "Apple GPU (mps)")
+    else:
+        yield Line("Devices", "note", "CPU only", "Enough for preset=tiny; preset=full needs a GPU.")
 
 
-def check_machine() -> list[Line]:
+def check_machine() -> Iterator[Line]:
     memory = memory_gb()
-    lines = [Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable")]
-    if memory is None:
-        return lines
-    enough = memory >= 4
-    return [
-        *lines,
-        Line(
-            "Memory",
-            "good" if enough else "note",
-            f"{memory:g} GB",
-            "" if enough else "Close other programs, and choose a smaller batch_size.",
-        ),
-    ]
+    advice = "Close other programs, and choose a smaller batch_size."
+    yield Line("Processor", "good", f"{processor()}, {usable_cores()} cores usable")
+    yield Line("Memory", "good" if memory >= 4 else "note", f"{memory:g} GB", advice)
 
 
-def check_disk() -> list[Line]:
-    lines = []
-    places = {"Disk: runs": runs_dir(), "Disk: data": data_dir(), "Disk: cache": cache_dir()}
-    for topic, folder in places.items():
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(there).free / 1e9
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            why = "cannot be written" if there.is_dir() else f"cannot be a folder: {there} is a file"
-            lines.append(
-                Line(
-                    topic,
-                    "bad",
-                    f"{folder} {why}",
-                    "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE.",
-                )
-            )
+def check_disk() -> Iterator[Line]:
+    for topic, folder in {"Disk: runs": runs_dir(), "Disk: data": data_dir(), "Disk: cache": cache_dir()}.items():
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if existing.is_dir() and os.access(existing, os.W_OK):
+            free = shutil.disk_usage(existing).free / 1e9
+            advice = "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>."
+            verdict: Verdict = "bad" if free < 1 else "note" if free < 5 else "good"
+            yield Line(topic, verdict, f"{free:,.0f} GB free in {folder}", advice)
         else:
-            verdict = "bad" if free < 1 else "note" if free < 5 else "good"
-            lines.append(
-                Line(
-                    topic,
-                    verdict,
-                    f"{free:,.0f} GB free in {folder}",
-                    "Delete old runs (runs/<id>), or move them with LABKIT_RUNS=<folder>.",
-                )
-            )
-    return lines
+            why = "cannot be written" if existing.is_dir() else f"cannot be a folder: {existing} is a file"
+            advice = "Change its rights, or set LABKIT_RUNS, LABKIT_DATA or LABKIT_CACHE."
+            yield Line(topic, "bad", f"{folder} {why}", advice)
 
 
-def check_data() -> list[Line]:
-    """Say which data sets are there and whole; a half-downloaded one counts as absent."""
+def check_data() -> Iterator[Line]:
+    """Report which data sets are complete; a half-downloaded one counts as absent."""
     from labkit.data.download import EMBEDDED, FILES, is_present
 
-    folder, there, absent = data_dir(), list(EMBEDDED), []
-    for name in FILES:
-        (there if is_present(name) else absent).append(name)
-    lines = [Line("Data", "good", f"{', '.join(there)} ({', '.join(EMBEDDED)} are embedded)")]
+    present = [*EMBEDDED, *filter(is_present, FILES)]
+    absent = [name for name in FILES if name not in present]
+    yield Line("Data", "good", f"{', '.join(present)} ({', '.join(EMBEDDED)} are embedded)")
     if absent:
-        lines.append(
-            Line(
-                "Data",
-                "note",
-                f"not in {folder}: {', '.join(absent)}",
-                "labkit fetch NAME, on a cluster on a login node.",
-            )
-        )
-    return lines
+        found = f"not in {data_dir()}: {', '.join(absent)}"
+        yield Line("Data", "note", found, "labkit fetch NAME, on a cluster on a login node.")
 
 
-def check_kernel() -> list[Line]:
-    """Start a kernel as the runner does, and let it add."""
+def check_kernel() -> Iterator[Line]:
+    """Start a kernel as the runner does."""
     try:
-        answer = asyncio.run(asyncio.wait_for(_kernel_answer(), KERNEL_START_S))
+        seconds = asyncio.run(asyncio.wait_for(_kernel_start(), KERNEL_START_S))
+        yield Line("Jupyter", "good", f"a kernel started and answered in {seconds:.1f} s")
     except Exception as error:
-        return [
-            Line(
-                "Jupyter",
-                "bad",
-                f"no kernel starts ({type(error).__name__}: {error})",
-                "pip install -r requirements.txt; then try `python -m ipykernel_launcher`.",
-            )
-        ]
-    return [Line("Jupyter", "good", f"a kernel started and answered in {answer:.1f} s")]
+        advice = f"{_REINSTALL}; then try `python -m ipykernel_launcher`."
+        yield Line("Jupyter", "bad", f"no kernel starts ({type(error).__name__}: {error})", advice)
 
 
-def check_slurm() -> list[Line]:
+def check_slurm() -> Iterator[Line]:
+    """Report whether Slurm answers, which site jobs are submitted to, and whether its file is valid."""
+    from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
+    from labrun.slurm.slurm_cli import SlurmUnavailable, command
+
     needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
     missing = [name for name in needed if not shutil.which(name)]
-    if len(missing) == len(needed):
-        return [Line("Slurm", "note", "not on this machine", "Runs are executed on this machine.")]
     if missing:
-        return [Line("Slurm", "note", f"{', '.join(missing)} missing", "Load the site's Slurm module.")]
-    return [_controller(), *check_site()]
-
-
-def _controller() -> Line:
-    from labrun.slurm.slurm_cli import Unreachable, command
-
+        none = len(missing) == len(needed)
+        advice = "Runs are executed on this machine." if none else "Load the site's Slurm module."
+        yield Line("Slurm", "note", "not on this machine" if none else f"{', '.join(missing)} missing", advice)
+        return
     try:
         nodes = set(command("sinfo", "--noheader", "--Node", "--format=%N").split())  # once per partition
-    except Unreachable as error:
+        yield Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
+    except SlurmUnavailable as error:
         advice = "Try sinfo; on your own machine start one: bash scripts/laptop_slurm.sh start"
-        return Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
-    return Line("Slurm", "good", f"{shutil.which('sbatch')}, {len(nodes)} nodes")
-
-
-def check_site() -> list[Line]:
-    """Say which site jobs are sent to, and whether its file is whole."""
-    from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
-
+        yield Line("Slurm", "note", f"{shutil.which('sbatch')}, but no answer ({str(error)[:80]})", advice)
     try:
         site = load_site()
     except LabError as error:
-        return [Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")]
+        yield Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")
+        return
     if site.account_needed and not (site.account or os.environ.get("SBATCH_ACCOUNT")):
-        return [Line("Site", "note", f"{site.name} needs an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")]
-    if os.environ.get(SITE_VARIABLE):
-        return [Line("Site", "good", f"{site.name}: {site.description}")]
-    return [
-        Line(
-            "Site",
-            "note",
-            f"generic ({SITE_VARIABLE} is not set)",
-            f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file.",
-        )
-    ]
+        yield Line("Site", "note", f"{site.name} requires an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")
+    elif os.environ.get(SITE_VARIABLE):
+        yield Line("Site", "good", f"{site.name}: {site.description}")
+    else:
+        advice = f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file."
+        yield Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)", advice)
 
 
-def check_tokens() -> list[Line]:
-    """Say whether tokens are there, never what they are."""
-    from labrun.runner.kernel import tokens
-
+def check_tokens() -> Iterator[Line]:
+    """Report whether tokens are present, never what they are."""
     try:
-        written, lines = tokens(), []
+        written = tokens()
     except LabError as error:
-        return [Line(".env", "bad", str(error), "cp .env.template .env, fill it in, chmod 600 .env")]
+        yield Line(".env", "bad", str(error), _ENV_FILE)
+        return
     for name in TOKENS:
         source = "environment" if os.environ.get(name) else ".env" if written.get(name) else ""
-        lines.append(
-            Line(
-                name,
-                "good" if source else "note",
-                f"present ({source})" if source else "absent",
-                "Optional: cp .env.template .env, fill it in, chmod 600 .env.",
-            )
-        )
+        found = f"present ({source})" if source else "absent"
+        yield Line(name, "good" if source else "note", found, f"Optional: {_ENV_FILE}.")
     file = repo_root() / ".env"
     if file.is_file() and file.stat().st_mode & 0o077:
-        lines.append(Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env"))
-    return lines
+        yield Line(".env", "bad", "others on this machine can read your tokens", "chmod 600 .env")
 
 
-CHECKS: list[Callable[[], list[Line]]] = [
-    check_python,
-    check_packages,
-    check_torch,
-    check_machine,
-    check_disk,
-    check_data,
-    check_kernel,
-    check_slurm,
-    check_tokens,
-]
+CHECKS: list[Callable[[], Iterator[Line]]] = [check_python, check_packages, check_torch, check_machine, check_disk]
+CHECKS += [check_data, check_kernel, check_slurm, check_tokens]
 
 
-def _guarded(check: Callable[[], list[Line]]) -> list[Line]:
-    try:
-        return check()
-    except Exception as error:
-        topic = check.__name__.removeprefix("check_").capitalize()
-        return [
-            Line(
-                topic,
-                "bad",
-                f"the check itself failed ({type(error).__name__}: {error})",
-                "Show this line to your teacher.",
-            )
-        ]
-
-
-async def _kernel_answer() -> float:
+async def _kernel_start() -> float:
     """Return the seconds from starting a kernel to its first answer."""
-    import time
-
     from labrun.runner.kernel import PrivateKernelManager
 
     started = time.monotonic()
-    with tempfile.TemporaryFile() as unheard:
+    with tempfile.TemporaryFile() as discarded:
         manager = PrivateKernelManager()
-        await manager.start_kernel(
-            env=os.environ | private_environment(), stderr=unheard, stdout=unheard, cwd=str(Path.cwd())
-        )
+        environment = clean_environment() | private_environment()
+        await manager.start_kernel(env=environment, stderr=discarded, stdout=discarded, cwd=os.getcwd())
         client = manager.client()
         client.start_channels()
         try:
@@ -300,10 +223,3 @@ async def _kernel_answer() -> float:
         finally:
             client.stop_channels()
             await manager.shutdown_kernel(now=True)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

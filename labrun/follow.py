@@ -1,90 +1,114 @@
-"""What a person sees while runs are at work: cell by cell, with the latest metric."""
+"""What a person sees while runs are at work: the current cell, the time in it, and the metric of a fit in it."""
 
 import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import nullcontext
+from typing import Any, Literal
 
 from labkit.run_folder import RunFolder
 from labrun import state
-from labrun.results import collect
+from labrun.results.collect import label, row, sentence
 from labrun.results.page import duration
 
-QUIET_S = 30.0  # without a terminal, a run that is still in the same cell says so this often
+QUIET_S = 9.0  # without a terminal, a line appears this often: with the time of a look, every 10 s at least
+STALE_S = 10.0  # a metric that is older is shown with its age
 
 
-def follow(runs: Sequence[RunFolder], *, process, terminal: bool, say: Callable[[str], None]) -> None:
-    """Show `runs` until their background `process` (a Popen) has ended.
+def follow(
+    runs: Sequence[RunFolder],
+    *,
+    active: Callable[[], bool],
+    show: Literal["live", "lines", "results"],
+    report: Callable[[str], None],
+) -> None:
+    """Show `runs` while `active()`, and the result of each once it has ended.
 
-    terminal: rewrite one line in place; else print a line for every cell that begins.
+    show: rewrite lines in a terminal ("live"), a line for every cell that begins and every QUIET_S ("lines"), or
+    nothing but the results.
     """
-    if terminal:
-        _live(runs, process, say)
-        return
-    told: dict[str, tuple] = {}
-    while True:
-        ended = process.poll() is not None
-        for run in runs:
-            _tell_change(run, told, say)
-        if ended:
-            return
-        time.sleep(0.2)
+    shown: dict[str, tuple[Any, float]] = {}  # run -> what its last line was about, and when
+    ended: set[RunFolder] = set()
+    last_line = time.monotonic()  # when the last line was printed
+    with _live_display(runs) if show == "live" else nullcontext() as live:
+        while True:
+            last_look = not active()
+            for run in runs:
+                if run in ended:
+                    continue
+                status, now = state.observe(run), time.monotonic()
+                place, (before, when) = (status.get("cell"), status.get("step")), shown.get(run.id, (None, 0.0))
+                if status["state"] not in state.OPEN:
+                    ended.add(run)
+                    count = f"{len(ended)}/{len(runs)}  " if len(runs) > 1 else ""
+                    report(count + sentence(row(run)))
+                elif show == "lines" and status["state"] == "running" and (place != before or now - when >= QUIET_S):
+                    shown[run.id] = place, now
+                    report("  ".join(filter(None, [run.id, cell_number(status), current_work(run, status)])))
+                elif show == "lines" and now - last_line >= QUIET_S:
+                    report(f"{run.id}  {status['state']}")
+                else:
+                    continue
+                last_line = now
+            if last_look or len(ended) == len(runs):
+                return
+            if live:
+                live.update(_picture(runs))
+            time.sleep(0.2)
 
 
-def progress(run: RunFolder) -> str:
-    """Return one line on a run: state, cell i/n and its heading, time, latest metric."""
-    status = state.observe(run)
-    cell = f"cell {status['cell']}/{status['cells']}" if "cell" in status and "cells" in status else ""
-    heading = status.get("heading", "") if status["state"] == "running" else ""
-    if status["state"] == "running" and not cell:
-        heading = "starting its kernel"
-    parts = [status["state"], cell, heading, duration(state.elapsed(status)), last_metric(run)]
-    return "  ".join(part for part in parts if part)
+def cell_number(status: dict[str, Any]) -> str:
+    """Return `cell i/n` ("" before the first cell and after the last)."""
+    inside = "cell" in status and not status.get("step")
+    return f"cell {status['cell']}/{status.get('cells', '?')}" if inside else ""
 
 
-def last_metric(run: RunFolder) -> str:
-    """Return the last line of metrics.jsonl in words ("" where there is none)."""
+def current_work(run: RunFolder, status: dict[str, Any]) -> str:
+    """Return what a running run does now: the cell's heading, the time in this cell, the metric of a fit in it."""
+    heading = status.get("step") or status.get("heading", "") if "cell" in status else "starting the kernel"
+    since = status.get("cell_started") or status.get("started")
+    seconds = duration(max(0.0, time.time() - since)) if since else ""
+    return "  ".join(filter(None, [heading, seconds, last_metric(run, since or 0.0)]))
+
+
+def last_metric(run: RunFolder, since: float = 0.0) -> str:
+    """Return the last line of metrics.jsonl as text ("" where nothing was written after the time `since`)."""
     try:
-        row = json.loads(_last_line(run.metrics_log))
-    except (OSError, ValueError):
+        written = run.metrics_log.stat().st_mtime
+        with open(run.metrics_log, "rb") as file:
+            file.seek(max(0, run.metrics_log.stat().st_size - 8192))  # the last whole line, without the rest
+            values = json.loads(file.read().split(b"\n")[-2])
+    except (OSError, ValueError, IndexError):
         return ""
-    where = f"epoch {row['epoch']}" if "epoch" in row else f"step {row['step']}" if "step" in row else ""
-    skipped = ("fit", "kind", "epoch", "step")
-    values = [
+    if written < since:
+        return ""
+    where = next((f"{unit} {values[unit]}" for unit in ("epoch", "step") if unit in values), "")
+    numbers = [
         f"{name} {value:.4g}"
-        for name, value in row.items()
-        if name not in skipped and isinstance(value, int | float) and not isinstance(value, bool)
+        for name, value in values.items()
+        if name not in ("epoch", "step") and isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    return ", ".join(filter(None, [where, *values[:3]]))
+    age = time.time() - written
+    old = f" ({duration(age)} ago)" if since and age > STALE_S else ""
+    return ", ".join(filter(None, [where, *numbers[:3]])) + old
 
 
-def _last_line(path: Path) -> bytes:
-    """Return the last whole line of a file without reading the rest."""
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 8192))
-        lines = file.read().split(b"\n")
-    return lines[-2] if len(lines) > 1 else b""
-
-
-def _tell_change(run: RunFolder, told: dict[str, tuple], say: Callable[[str], None]) -> None:
-    status = run.read_status()
-    known = (status.get("state"), status.get("cell"))
-    before, when = told.get(run.id, (None, 0.0))
-    if known != before or (status.get("state") == "running" and time.monotonic() - when > QUIET_S):
-        told[run.id] = (known, time.monotonic())
-        if status.get("state") == "running":
-            say(f"{run.id}  {progress(run)}")
-
-
-def _live(runs: Sequence[RunFolder], process, say: Callable[[str], None]) -> None:
-    from rich.live import Live
+def _picture(runs: Sequence[RunFolder]):
+    """Return the live lines: one for each running run, and how many wait."""
     from rich.text import Text
 
-    def picture() -> Text:
-        lines = [f"{collect.label(run.read_spec()) or run.id}  {progress(run)}" for run in runs]
-        return Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
+    seen = [(run, state.observe(run)) for run in runs]
+    lines = [
+        "  ".join(filter(None, [label(run.read_spec()) or run.id, cell_number(status), current_work(run, status)]))
+        for run, status in seen
+        if status["state"] == "running"
+    ]
+    waiting = sum(status["state"] == "queued" for _, status in seen)
+    lines += [f"{waiting} waiting" if len(runs) > 1 else f"{runs[0].id}  starting"] if waiting else []
+    return Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
 
-    with Live(picture(), refresh_per_second=4, transient=True) as live:
-        while process.poll() is None:
-            time.sleep(0.2)
-            live.update(picture())
+
+def _live_display(runs: Sequence[RunFolder]):
+    from rich.live import Live
+
+    return Live(_picture(runs), refresh_per_second=4, transient=True)

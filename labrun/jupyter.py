@@ -2,11 +2,10 @@
 
     python -m labrun.jupyter FOLDER
 
-serves on the node: the port is chosen there and told once it is bound, on the loopback alone; the token comes
+serves on the node, on the loopback alone; the port is chosen there and recorded once it is bound. The token comes
 from a file that only its owner can read, through the environment, never through arguments or logs.
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -18,17 +17,20 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from labkit.run_folder import (
     LabError,
     atomic_write,
     make_folder,
     private_environment,
+    read_json,
     repo_root,
     runs_dir,
     to_json,
     unknown_name,
 )
+from labrun.environment import clean_environment
 
 FOLDER = ".jupyter"  # in the folder of the runs: one folder per server
 START_S = 90.0  # how long a server may take to answer
@@ -56,11 +58,8 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
     folder = folder.resolve()
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    environment = (
-        os.environ
-        | private_environment()
-        | {"JUPYTER_TOKEN": (folder / "token").read_text(), "JUPYTER_RUNTIME_DIR": str(runtime)}
-    )
+    private = {"JUPYTER_TOKEN": (folder / "token").read_text(), "JUPYTER_RUNTIME_DIR": str(runtime)}
+    environment = clean_environment() | private_environment() | private
     with open(folder / "server.log", "ab") as log:
         server = subprocess.Popen(
             command(idle_s), cwd=repo_root(), env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
@@ -68,14 +67,7 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: server.terminate())
     try:
-        port = _bound(server, runtime, folder)
-        place = {
-            "host": socket.gethostname(),
-            "node": os.environ.get("SLURMD_NODENAME"),
-            "port": port,
-            "pid": server.pid,
-            "started": round(time.time(), 3),
-        }
+        place = {"host": socket.gethostname(), "port": _wait_for_port(server, runtime, folder), "pid": server.pid}
         atomic_write(folder / "server.json", to_json(place))
         server.wait()
     finally:
@@ -85,10 +77,13 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
 
 
 def command(idle_s: float) -> list[str]:
-    """Return the words that start JupyterLab: loopback only, any free port, ends when nobody uses it."""
+    """Return the command that starts JupyterLab: loopback only, any free port, ends when nobody uses it."""
+    with socket.socket() as probe:  # a port that is free now; the server tries others where it is taken meanwhile
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     settings = {
         "ServerApp.ip": "127.0.0.1",
-        "ServerApp.port": _free_port(),
+        "ServerApp.port": port,
         "ServerApp.port_retries": 50,
         "ServerApp.open_browser": False,
         "ServerApp.root_dir": str(repo_root()),
@@ -98,8 +93,7 @@ def command(idle_s: float) -> list[str]:
         "ServerApp.allow_remote_access": False,
     }
     root = ["--allow-root"] if os.geteuid() == 0 else []
-    options = [f"--{key}={value}" for key, value in settings.items()]
-    return [sys.executable, "-m", "jupyterlab", *root, *options]
+    return [sys.executable, "-m", "jupyterlab", *root, *(f"--{key}={value}" for key, value in settings.items())]
 
 
 def answers(port: int, token: str | None, host: str = "127.0.0.1") -> int:
@@ -123,65 +117,55 @@ def servers() -> list[Path]:
 
 def find(name: str | None) -> Path:
     """Return the folder of a server; without a name, of the only one. Raises LabError."""
-    there = {path.name: path for path in servers()}
-    if name is None and len(there) == 1:
-        return next(iter(there.values()))
-    if not there:
+    known = {path.name: path for path in servers()}
+    if not known:
         raise LabError("No JupyterLab was started yet: labkit jupyter start --site SITE.")
-    if name is None:
-        raise LabError(f"Which one? {', '.join(there)}.")
-    if name not in there:
-        raise unknown_name("JupyterLab", name, there)
-    return there[name]
+    if name is None and len(known) > 1:
+        raise LabError(f"There are several, name one: {', '.join(known)}.")
+    if name is not None and name not in known:
+        raise unknown_name("JupyterLab", name, known)
+    return known[name] if name else next(iter(known.values()))
 
 
-def observe(folder: Path) -> dict:
+def observe(folder: Path) -> dict[str, Any]:
     """Return name, state (waiting, starting, ready, ended), node, port, time left, message of a server."""
     from labrun.slurm import squeue as queue
 
-    place, jobs = _read(folder / "server.json"), queue.view()
-    job = queue.find(jobs or {}, _read(folder / queue.TICKET))
-    seen = {
-        "name": folder.name,
-        "state": "starting",
-        "node": "",
-        "port": place.get("port"),
-        "host": place.get("host"),
-        "time_left": job.time_left if job else "",
-        "message": "",
-    }
+    place, jobs = read_json(folder / "server.json"), queue.view()
+    job = queue.find(jobs or {}, read_json(folder / queue.JOB_RECORD))
+    seen = {"name": folder.name, "port": place.get("port"), "host": place.get("host"), "node": "", "message": ""}
+    seen |= {"time_left": job.time_left if job else ""}
     if jobs is None:
         return seen | {"state": "ready" if place else "unknown", "message": "Slurm does not answer."}
     if job is None or not queue.is_open(job):
-        return seen | {"state": "ended", "message": _last_words(folder)}
+        log = folder / "server.log"
+        lines = log.read_text().strip().splitlines() if log.is_file() else []
+        return seen | {"state": "ended", "message": lines[-1] if lines else "Its job has ended."}
     if job.state == "PENDING":
         return seen | {"state": "waiting", "message": queue.reason(job)}
     return seen | {"state": "ready" if place else "starting", "node": job.nodes}
 
 
-def wait_until_ready(folder: Path, *, patience_s: float) -> dict:
-    """Return what `observe` sees once the server is ready; LabError where it ends or takes too long."""
+def wait_until_ready(folder: Path, *, patience_s: float) -> dict[str, Any]:
+    """Return what `observe` returns once the server is ready; LabError where it ends or takes too long."""
     from labrun.slurm import squeue as queue
 
-    deadline = time.monotonic() + patience_s
+    deadline, name = time.monotonic() + patience_s, folder.name
     while (seen := observe(folder))["state"] != "ready":
         if seen["state"] == "ended":
-            raise LabError(
-                f"The JupyterLab {folder.name} did not start: {seen['message']} (log: {folder / 'server.log'})."
-            )
+            raise LabError(f"The JupyterLab {name} did not start: {seen['message']} (log: {folder / 'server.log'}).")
         if time.monotonic() > deadline:
-            why = seen["message"] or "starting"
             raise LabError(
-                f"{folder.name} is not ready after {patience_s:g} s ({why}). It goes on; look "
-                f"again with: labkit jupyter connect {folder.name}"
+                f"{name} is not ready after {patience_s:g} s ({seen['message'] or 'starting'}). It goes on; check "
+                f"again with: labkit jupyter connect {name}"
             )
         time.sleep(0.5)
         queue.forget()
     return seen
 
 
-def directions(seen: dict, folder: Path, *, login: str | None = None) -> list[str]:
-    """Return the lines that tell a person how to reach a server that is ready."""
+def directions(seen: dict[str, Any], folder: Path, *, login: str | None = None) -> list[str]:
+    """Return the lines that explain to a person how to reach a server that is ready."""
     user, port = os.environ.get("USER") or str(os.getuid()), seen["port"]
     left = f" ({seen['time_left']} left)" if seen["time_left"] else ""
     if seen["host"] == socket.gethostname():
@@ -196,7 +180,7 @@ def directions(seen: dict, folder: Path, *, login: str | None = None) -> list[st
         ]
     return [
         *lines,
-        f"It asks for the token, which only you can read: cat {folder / 'token'}",
+        f"The token, which only you can read: cat {folder / 'token'}",
         f"When you are done: labkit jupyter stop {seen['name']}",
     ]
 
@@ -206,49 +190,23 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _bound(server: subprocess.Popen, runtime: Path, folder: Path) -> int:
+def _wait_for_port(server: subprocess.Popen, runtime: Path, folder: Path) -> int:
     """Return the port once the server answers on it. Raises LabError where it ends before."""
     token, deadline = (folder / "token").read_text(), time.monotonic() + START_S
     while time.monotonic() < deadline and server.poll() is None:
-        port = _read(runtime / f"jpserver-{server.pid}.json").get("port")
+        port = read_json(runtime / f"jpserver-{server.pid}.json").get("port")
         if port and answers(port, token) == 200:
             return port
         time.sleep(0.2)
-    why = (
-        f"it ended with exit code {server.returncode}"
-        if server.poll() is not None
-        else f"it does not answer after {START_S:g} s"
-    )
+    ended = server.poll() is not None
+    why = f"it ended with exit code {server.returncode}" if ended else f"it does not answer after {START_S:g} s"
     raise LabError(f"JupyterLab did not start: {why}; see {folder / 'server.log'}.")
-
-
-def _free_port() -> int:
-    """Return a port that is free now; the server tries others where somebody takes it in between."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _last_words(folder: Path) -> str:
-    try:
-        lines = (folder / "server.log").read_text().strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1] if lines else "Its job has ended."
-
-
-def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
 
 
 def main() -> int:
     """Serve the folder named on the command line; a new one where none is named."""
     try:
-        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else create()
-        return serve(folder)
+        return serve(Path(sys.argv[1]) if len(sys.argv) > 1 else create())
     except LabError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,123 +1,75 @@
-"""Starting runs for a person: in the foreground with progress, or in the background; signals handed on."""
+"""Starting runs for a person: in the foreground with progress, or in the background; signals are forwarded."""
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from labkit.run_folder import LabError, RunFolder
-from labrun import follow
+from labrun.follow import follow
 from labrun.local import LocalExecutor
 from labrun.results import collect
-from labrun.runner.environment import usable_cores
-from labrun.spec import RunSpec
-from labrun.state import RESUMABLE, is_interactive, never_sent, observe
+from labrun.state import RESUMABLE, is_interactive, never_submitted, observe
 
 
 def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False) -> int:
     """Start runs; in the foreground show them until they end. Returns the highest of their exit codes."""
     process = LocalExecutor().submit(runs, jobs=jobs)
     for run in runs:
-        print(f"{run.id}  {'in the background: ' if background else ''}{_short(run.path)}", flush=True)
+        path = os.path.relpath(run) if run.path.is_relative_to(Path.cwd()) else str(run.path)
+        print(f"{run.id}  {'in the background: ' if background else ''}{path}", flush=True)
     if background:
         return 0
-    with _forwarded(process):
-        follow.follow(runs, process=process, terminal=sys.stdout.isatty(), say=_say)
-    for run in runs:
-        _say(collect.sentence(collect.row(run)))
-    collect.write_index()
+    with _forwarded_signals(process):
+        show = "live" if sys.stdout.isatty() else "lines"
+        follow(runs, active=lambda: process.poll() is None, show=show, report=lambda line: print(line, flush=True))
+        process.wait()
+    collect.refresh_page()
     return max(_exit_code(run) for run in runs)
 
 
-def new_sweep(
-    notebook: str | None,
-    grid: Sequence[str],
-    parameters: Sequence[str],
-    *,
-    sharing: int | None,
-    threads: int | None = None,
-    **options,
-) -> list[RunSpec]:
-    """Return a new sweep from what was typed (`lr=0.1,0.2` and `seed=1`); nothing is written yet.
-
-    sharing: how many runs share the cores of this machine; None: each has its own, as on a cluster.
-    """
-    from labrun import sweeps
-    from labrun.parameters import assignments, grid_of
-
-    if not notebook:
-        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
-    if not grid:
-        raise LabError("A sweep needs a list of values for at least one parameter, for example -g lr=0.1,0.2.")
-    if threads is None and sharing:
-        threads = max(1, usable_cores() // sharing)
-    return sweeps.named(notebook, grid_of(grid), threads=threads, parameters=assignments(parameters), **options)
-
-
-def old_sweep(sweep: str, **given) -> list[RunFolder]:
-    """Return what is not done of a sweep. Raises LabError where `given` holds any wish for a new one."""
-    from labrun.state import children
-
-    if any(value not in (None, ()) for value in given.values()):
-        raise LabError("--failed sends runs again as they were: leave out the notebook and its options.")
-    return unfinished(children(sweep))
-
-
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Return those that can be sent again. Raises LabError where that is none of them."""
+    """Return those that can be started again. Raises LabError where that is none of them."""
     states = [observe(run)["state"] for run in runs]
-    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE or never_sent(run)]
+    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE or never_submitted(run)]
     if any(map(is_interactive, again)):
         raise LabError("An interactive session cannot be resumed; run the notebook again.")
     if not again:
-        told = (
-            f"all {len(runs)} are done"
-            if len(runs) > 1 and set(states) == {"done"}
-            else ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
-        )
-        raise LabError(f"There is nothing to send again: {told}.")
+        all_done = len(runs) > 1 and set(states) == {"done"}
+        each = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
+        raise LabError(f"There is nothing to resume: {f'all {len(runs)} are done' if all_done else each}.")
     return again
 
 
 def _exit_code(run: RunFolder) -> int:
-    """Return the code on record, telling what is behind it; a run that left no word has died."""
+    """Return a run's exit code, and print what went wrong; a run without a record has died."""
     status = observe(run)
     code = status.get("exit_code", 70 if status["state"] == "died" else 0)
     if code:
         where = f' under "{status["heading"]}"' if status.get("heading") and status.get("cell") else ""
-        print(
-            f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}\nThe log: labkit logs {run.id}",
-            file=sys.stderr,
-        )
+        print(f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}", file=sys.stderr)
+        print(f"The log: labkit logs {run.id}", file=sys.stderr)
     return code
 
 
 @contextmanager
-def _forwarded(process):
-    """Hand on Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
-    asked = []
+def _forwarded_signals(process: subprocess.Popen) -> Iterator[None]:
+    """Forward Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
+    seen = []
 
-    def hand_on(number, _):
+    def forward(number, _):
         if number == signal.SIGINT:
-            print(
-                "\nEnding it now." if asked else "\nAsked to save and stop; once more ends it at once.", file=sys.stderr
-            )
-        asked.extend([number] if number != signal.SIGUSR1 else [])
+            stopping = "Ending at once." if seen else "Saving, then stopping; press Ctrl-C again to end at once."
+            print(f"\n{stopping}", file=sys.stderr)
+        seen.extend([number] if number != signal.SIGUSR1 else [])
         process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
 
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
-
-
-def _short(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

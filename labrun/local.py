@@ -15,16 +15,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.run_folder import RUN_DIR_VARIABLE, LabError, RunFolder, make_folder, repo_root
-from labrun import processes as process
+from labkit.run_folder import RunFolder, is_alive, make_folder, process_identity, repo_root, send_signal, write_error
+from labrun.environment import clean_environment
 from labrun.runner.run import ECHO_S, execute, without_slow_imports
 from labrun.state import CANCEL_MARKER, is_interactive, observe
 
-_NOT_INHERITED = (RUN_DIR_VARIABLE, "JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
-
 
 class LocalExecutor:
-    """Starts, watches and stops runs on this machine. The Slurm executor has the same three functions."""
+    """Starts and stops runs on this machine, as the Slurm executor does on a cluster."""
 
     name = "local"
 
@@ -37,34 +35,18 @@ class LocalExecutor:
             for marker in (run.stop_flag, run.path / CANCEL_MARKER):
                 marker.unlink(missing_ok=True)
             make_folder(run.logs)
-            run.write_status("queued", executor=self.name, message=None, **dict.fromkeys(process.identity()))
-        command = [
-            sys.executable,
-            "-m",
-            "labrun.local",
-            "--jobs",
-            str(jobs),
-            *(["--parent", str(os.getpid())] if with_parent else []),
-            *(str(run.path.resolve()) for run in runs),
-        ]
-        environment = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+            run.write_status("queued", executor=self.name, message=None, **dict.fromkeys(process_identity()))
+        command = [sys.executable, "-m", "labrun.local", "--jobs", str(jobs)]
+        command += ["--parent", str(os.getpid())] if with_parent else []
+        command += [str(run.path.resolve()) for run in runs]
         with open(runs[0].log_file, "ab") as log:
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=repo_root(),
-                env=environment,
-                start_new_session=True,
+                command, cwd=repo_root(), env=clean_environment(), start_new_session=True, **streams
             )
 
-    def state(self, run: RunFolder) -> dict:
-        """Return the status of `run` as it truly is (see state.observe)."""
-        return observe(run)
-
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:
-        """Ask `run` to save and stop, or end it `now`; return what was done, in a sentence."""
+        """Make `run` save and stop, or end it `now`; return what was done, in a sentence."""
         status = observe(run)
         if status["state"] not in ("queued", "running"):
             return f"{run.id} is not running ({status['state']}): nothing to cancel."
@@ -77,14 +59,71 @@ class LocalExecutor:
             run.write_status("cancelled", message="Cancelled before it began.")
             return f"{run.id} was waiting and is cancelled."
         for _ in range(2 if now else 1):
-            if not process.send(status, signal.SIGTERM):
+            if not send_signal(status, signal.SIGTERM):
                 return f"{run.id} runs on {status.get('host')}: it will stop at its next training step."
             time.sleep(ECHO_S + 0.1 if now else 0)
-        return f"{run.id} is asked to {'end' if now else 'save and stop'}."
+        return f"{run.id} is {'ending' if now else 'saving, then stops'}."
+
+
+class Queue:
+    """Runs that wait for their turn in one process."""
+
+    def __init__(self, runs: Sequence[RunFolder], *, jobs: int, parent: int | None):
+        self.waiting, self.jobs = list(runs), max(1, jobs)
+        self.parent = process_identity(parent) if parent else None
+        self.running: dict[int, RunFolder] = {}
+        self.stopping = False
+        self.codes = [0]
+
+    def work(self) -> int:
+        """Start each run when its turn comes; return the highest exit code."""
+        without_slow_imports()
+        import labrun.runner.execution
+        import labrun.runner.export  # noqa: F401  imported once here, not once per run
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._stop)
+        for run in self.waiting:
+            run.write_status("queued", **process_identity())
+        while self.waiting or self.running:
+            while self.waiting and len(self.running) < self.jobs:
+                self._start(self.waiting.pop(0))
+            for pid in list(self.running):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    del self.running[pid]
+                    code = os.waitstatus_to_exitcode(status)
+                    self.codes.append(code if code >= 0 else 70)
+            if self.parent and not self.stopping and not is_alive(self.parent):
+                self._stop(signal.SIGTERM)
+            time.sleep(0.05)
+        return max(self.codes)
+
+    def _start(self, run: RunFolder) -> None:
+        if (run.path / CANCEL_MARKER).exists():
+            run.write_status("cancelled", message="Cancelled before it began.")
+        elif self.stopping:
+            run.write_status("interrupted", exit_code=75, message="Stopped before it began.")
+            self.codes.append(75)
+        elif pid := os.fork():
+            self.running[pid] = run
+        else:
+            code = 70
+            try:
+                os.setsid()
+                code = _become(run)
+            finally:
+                os._exit(code)
+
+    def _stop(self, number: int, *_) -> None:
+        for pid in self.running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        self.stopping = True
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Be the background process: start each run when its turn comes. Returns the highest exit code."""
+    """Be the background process of some runs. Returns the highest exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--jobs", type=int, default=1)
@@ -96,74 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
     return Queue(runs, jobs=options.jobs, parent=options.parent).work()
 
 
-class Queue:
-    """Runs that wait for their turn in one process."""
-
-    def __init__(self, runs: Sequence[RunFolder], *, jobs: int, parent: int | None):
-        self.waiting, self.jobs = list(runs), max(1, jobs)
-        self.parent = process.identity(parent) if parent else None
-        self.running: dict[int, RunFolder] = {}
-        self.stopping = False
-        self.codes = [0]
-
-    def work(self) -> int:
-        without_slow_imports()
-        import labrun.runner.execution
-        import labrun.runner.export  # noqa: F401  paid once here, not once per run
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._on_stop)
-        for run in self.waiting:
-            run.write_status("queued", **process.identity())
-        while self.waiting or self.running:
-            self._start_some()
-            self._reap()
-            if self.parent and not self.stopping and not process.is_alive(self.parent):
-                self._on_stop(signal.SIGTERM)
-            time.sleep(0.05)
-        return max(self.codes)
-
-    def _start_some(self) -> None:
-        while self.waiting and len(self.running) < self.jobs:
-            run = self.waiting.pop(0)
-            if (run.path / CANCEL_MARKER).exists():
-                run.write_status("cancelled", message="Cancelled before it began.")
-            elif self.stopping:
-                run.write_status("interrupted", exit_code=75, message="Stopped before it began.")
-                self.codes.append(75)
-            else:
-                self.running[_forked(run)] = run
-
-    def _reap(self) -> None:
-        for pid in list(self.running):
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                del self.running[pid]
-                code = os.waitstatus_to_exitcode(status)
-                self.codes.append(code if code >= 0 else 70)
-
-    def _on_stop(self, number: int, *_) -> None:
-        for pid in self.running:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        self.stopping = True
-
-
-def _forked(run: RunFolder) -> int:
-    """Start `run` in a child of this process and return the child's id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
-        os.setsid()
-        code = _become(run)
-    finally:
-        os._exit(code)
-
-
 def _become(run: RunFolder) -> int:
-    """Execute `run` in this process, with everything that is said going to its log."""
+    """Execute `run` in this process, with all output going to its log."""
     try:
         run.logs.mkdir(exist_ok=True)
         with open(run.log_file, "ab", buffering=0) as log:
@@ -171,7 +144,7 @@ def _become(run: RunFolder) -> int:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
     except OSError as error:
-        print(LabError(f"Cannot write {run.log_file}: {error.strerror}."), file=sys.stderr)
+        print(write_error(run.log_file, error), file=sys.stderr)
         return 1
     code = execute(run)
     sys.stdout.flush()

@@ -1,23 +1,251 @@
-"""RunSpec: one wish for a run, checked against the notebook, then frozen into a run folder."""
+"""A request for a run: parameters checked against the notebook's own cell and the library's names, then frozen.
 
+A mistake would else be found by the notebook itself, on a cluster after hours in the queue.
+"""
+
+import ast
 import hashlib
 import json
 import secrets
 import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from labkit.run_folder import LabError, RunFolder, atomic_write, repo_root, runs_dir, unknown_name
-from labrun import choices
-from labrun import parameters as notebook_parameters
+from labkit.run_folder import DINOV3, LabError, RunFolder, atomic_write, data_dir, repo_root, runs_dir, unknown_name
+from labkit.run_folder.validation import Settings, parse_yaml
+
+REGISTRIES = {  # parameter: what it is called, and the dict whose keys are the valid names
+    "dataset": ("data set", "labkit.data.datasets:DATASETS"),
+    "pretrain_dataset": ("data set", "labkit.data.datasets:DATASETS"),
+    "model": ("model", "labkit.models:MODELS"),
+    "mode": ("mode", "labkit.simclr:MODES"),
+    "preset": ("preset", "labkit.simclr:PRESETS"),
+}
+PATHS = ("data_dir", "pretrain_dir", "weights")
+# parameter: least value; None: above 0. Where the notebook's default is 0, that stands for its own value.
+LEAST = {"max_steps": 1, "epochs": 1, "batch_size": 1, "seed": 0, "lr": None, "temperature": None}
+_NAME_LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"None": type(None)}
 
 
-class RunSpec(BaseModel):
+@dataclass(frozen=True)
+class Parameter:
+    """One line of the parameters cell. `types` is empty where the cell sets no type."""
+
+    name: str
+    default: Any
+    types: tuple[type, ...]
+
+
+class Text(str):
+    """A value as it was typed on a command line: what it means depends on the parameter's type."""
+
+
+def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
+    """Return what the cell tagged `parameters` declares, by name ({} where there is no such cell).
+
+    Raises LabError where a default is no literal: its value would only be known once the notebook runs.
+    """
+    cells = [c for c in notebook.get("cells", []) if "parameters" in c.get("metadata", {}).get("tags", [])]
+    found = {}
+    for line in ast.parse("".join(cells[0].get("source", ""))).body if cells else []:
+        target = line.target if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [None])[0]
+        if not isinstance(target, ast.Name) or not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
+            continue
+        try:
+            default = ast.literal_eval(line.value)
+        except ValueError:
+            raise LabError(
+                f"The parameters cell sets {target.id} to {ast.unparse(line.value)!r}, which is no literal: "
+                "write a number, a text, True, None or a list of these."
+            ) from None
+        types = _types_of(line.annotation) if isinstance(line, ast.AnnAssign) else ()
+        inferred = () if default is None else (type(default),)
+        found[target.id] = Parameter(target.id, default, types or inferred)
+    return found
+
+
+def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, Any]:
+    """Return the values as the notebook needs them (texts from a command line converted, see `Text`).
+
+    Raises one LabError with every mistake: unknown names with the nearest valid ones, wrong types.
+    """
+    checked, mistakes = {}, []
+    for name, value in given.items():
+        try:
+            checked[name] = _typed(name, value, parameters)
+        except LabError as mistake:
+            mistakes.append(str(mistake))
+    if mistakes:
+        raise LabError(" ".join(mistakes))
+    return checked
+
+
+def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Refuse a name that its registry does not have, a number out of range, a path or a data set that is not there,
+    and a mode from pretrained weights with a model that has none.
+
+    given: what the user sets; defaults: the notebook's own values. A parameter that only happens to be called
+    `model` is left alone: where the notebook's default is neither empty nor in the registry, it means its own
+    things. Raises LabError.
+    """
+    for parameter, (kind, place) in REGISTRIES.items():
+        name, default = given.get(parameter), defaults.get(parameter)
+        valid = registry(place) if name and name != default else {}
+        if valid and (not default or default in valid) and name not in valid:
+            raise unknown_name(kind, name, valid)
+    for parameter in LEAST.keys() & given.keys():
+        _check_number(parameter, given[parameter], defaults.get(parameter))
+    for parameter in PATHS:
+        path = given.get(parameter)  # a relative one counts from the repository, where notebooks run
+        if path and isinstance(path, str) and not (repo_root() / Path(path).expanduser()).exists():
+            raise LabError(f"{parameter}={path} does not exist: give an absolute path, or one from {repo_root()}.")
+    if defaults.get("mode") and defaults.get("preset"):
+        _check_weights(defaults | given, defaults)
+    from labkit.data.download import require
+
+    require(defaults | given)
+
+
+def registry(place: str) -> dict[str, Any]:
+    """Return the dict that `module:NAME` names; it is imported now."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def assignments(texts: Iterable[str]) -> dict[str, Text]:
+    """Return what was typed after -p (`name=value`), by name. Raises LabError, also for a name given twice."""
+    return _split(texts, "parameter: write it as name=value, for example -p lr=0.1", Text)
+
+
+def grid_of(texts: Iterable[str]) -> dict[str, list[Text]]:
+    """Return what was typed after -g (`name=a,b,c`), by name. Raises LabError, also for a name given twice."""
+    return _split(texts, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2", alternatives)
+
+
+def alternatives(text: str) -> list[Text]:
+    """Split `a,b,c`; commas inside brackets or quotes belong to the value."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        quote = ("" if quote == letter else quote or letter) if letter in "'\"" else quote
+        depth += 0 if quote else (letter in "[({") - (letter in "])}")
+        if letter == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if not all(part.strip() for part in parts):
+        raise LabError(f"{text!r} has an empty value: write a grid as name=a,b,c, for example -g lr=0.1,0.2.")
+    return [Text(part.strip()) for part in parts]
+
+
+def literal(text: str) -> Any:
+    """Return the value of a typed text: a Python literal, else YAML (true, null, [a, b]), else the text."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    try:
+        return parse_yaml(text, text)
+    except LabError:
+        return str(text)
+
+
+def _split(texts: Iterable[str], form: str, convert: Callable[[str], Any]) -> dict[str, Any]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise LabError(f"{text!r} is no {form}.")
+        if name.strip() in found:
+            raise LabError(f"{name.strip()} is given twice: keep one.")
+        found[name.strip()] = convert(value)
+    return found
+
+
+def _typed(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
+    if not parameters:
+        raise LabError(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
+    if name not in parameters:
+        raise unknown_name("parameter", name, parameters)
+    types = parameters[name].types
+    if isinstance(value, Text):  # where only a string fits, `123` and `true` stay text
+        meaning = literal(value)
+        value = str(value) if str in types and not _fits(meaning, types) else meaning
+    if types and not _fits(value, types):
+        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+        raise LabError(f"{name} must be {expected}, got {value!r}.")
+    return float(value) if float in types and type(value) is int and int not in types else value
+
+
+def _fits(value: Any, types: Collection[type]) -> bool:
+    """Return whether a value is of one of the types: an int is a fine float, but True is no number."""
+    if isinstance(value, bool):
+        return bool in types
+    return isinstance(value, tuple(types)) or (isinstance(value, int) and float in types)
+
+
+def _types_of(node: ast.expr) -> tuple[type, ...]:
+    """Return the types of an annotation such as `int | None` or `Optional[float]`; () where unknown."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        left, right = _types_of(node.left), _types_of(node.right)
+        return left + right if left and right else ()
+    if isinstance(node, ast.Subscript):
+        inner = _types_of(node.slice)
+        optional = ast.unparse(node.value).rpartition(".")[2] == "Optional"
+        return (*inner, type(None)) if optional and inner else _types_of(node.value)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _types_of(ast.parse(node.value, mode="eval").body)
+    kind = _TYPES.get(ast.unparse(node))
+    return (kind,) if kind else ()
+
+
+def _check_number(parameter: str, value: Any, default: Any) -> None:
+    """Refuse a number out of range; one whose default is no number means something else."""
+    if not (_fits(value, [float]) and _fits(default, [float])) or value == default == 0:
+        return
+    least = LEAST[parameter]
+    if not (value > 0 if least is None else value >= least) or value == float("inf"):
+        own = ", or 0 for the notebook's own value" if default == 0 and least else ""
+        raise LabError(f"{parameter} must be {'above 0' if least is None else f'{least} or more'}{own} (got {value}).")
+
+
+def _check_weights(values: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Refuse a mode from pretrained weights where its model, given or the preset's, has none."""
+    modes, presets = registry("labkit.simclr:MODES"), registry("labkit.simclr:PRESETS")
+    mode, preset, weights = values["mode"], values["preset"], values.get("weights")
+    if defaults["mode"] not in modes or defaults["preset"] not in presets or not mode or not preset:
+        return  # not a notebook of the SimCLR lab
+    if modes[mode].weights != "pretrained":
+        return
+    model = values.get("model") or presets[preset].model
+    if model not in registry("labkit.models:PRETRAINED"):
+        raise LabError(
+            f"mode={mode} starts from pretrained weights, and {model} (preset={preset}) has none: "
+            "choose preset=dinov3, preset=tiny, or a mode from random weights (labkit modes)."
+        )
+    if weights and not model.startswith("dinov3_"):
+        raise LabError(
+            f"weights={weights} is for a DINOv3, and the weights of {model} come with the lab: "
+            "add model=dinov3_vits16, or leave weights out."
+        )
+    if model == "dinov3_tiny" and not weights:
+        raise LabError(f"mode={mode} with model=dinov3_tiny needs weights=PATH: the folder of its weights.")
+    if model == "dinov3_vits16" and not weights and not (data_dir() / DINOV3).exists():
+        raise LabError(
+            f"mode={mode} starts from DINOv3, which is not in {data_dir() / DINOV3}: run "
+            "`labkit fetch dinov3` (login node) first, or give weights=PATH."
+        )
+
+
+class RunSpec(Settings):
     """Which notebook runs, with which values; everything a run needs to be done again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     notebook: str
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -27,46 +255,40 @@ class RunSpec(BaseModel):
     threads: int | None = Field(default=None, ge=1)  # CPU threads of the kernel (OMP_NUM_THREADS)
     parent: str | None = None  # the sweep, or the run, that this run belongs to
     varied: list[str] = Field(default_factory=list)  # parameters in which the siblings differ
-    values: dict[str, Any] = Field(default_factory=dict)  # every parameter, defaults too: set by freeze()
+    values: dict[str, Any] = Field(default_factory=dict)  # every parameter, defaults too: set by make_spec()
     source_sha256: str = ""  # of the frozen notebook: set by freeze()
 
     @field_validator("name")
     @classmethod
     def _is_a_folder_name(cls, name: str | None) -> str | None:
         if name is not None and (not name or name.startswith(".") or set(name) - _NAME_LETTERS):
-            raise ValueError("may hold letters, digits and . _ - only, and must not start with a point")
+            raise ValueError("be letters, digits and . _ - only, and not start with a point")
         return name
 
 
-_NAME_LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-
 def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
-    """Return the specification, with every mistake told in one sentence.
+    """Return the specification, or one sentence with what is wrong.
 
-    fields: those of RunSpec. `parameters` may hold `parameters.Text` values, as typed on a command line.
+    fields: those of RunSpec. `parameters` may hold `Text` values, as typed on a command line.
     Raises LabError for a notebook that is not there, unknown parameters, values of a wrong type, and
-    names and data that do not exist (see `choices`).
+    names and data that do not exist (see `check_meaning`).
     """
     path = find_notebook(notebook)
-    declared = notebook_parameters.declared(read_notebook(path))
-    given = dict(fields.pop("parameters", None) or {})
-    seed = fields.pop("seed", None)
-    if seed is not None and "seed" in given:
-        raise LabError("seed is given twice: keep one.")
-    given |= {} if seed is None else {"seed": seed}
-    given = notebook_parameters.check(given, declared)
-    defaults = {name: parameter.default for name, parameter in declared.items()}
-    choices.check(given, defaults)
+    cell = declared(read_notebook(path))
+    given, seed = dict(fields.pop("parameters", None) or {}), fields.pop("seed", None)
+    if seed is not None:
+        if "seed" in given:
+            raise LabError("seed is given twice: keep one.")
+        given["seed"] = seed
+    given = check(given, cell)
+    defaults = {name: parameter.default for name, parameter in cell.items()}
     values = defaults | given
-    return _validated(
-        notebook=_short(path),
-        parameters=given,
-        seed=values.get("seed"),
-        values=values,
-        source_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        **fields,
-    )
+    check_meaning(given, defaults)
+    root = repo_root().resolve()  # records name the notebook as one types it, and no home folder
+    short = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    fields |= {"notebook": short, "parameters": given, "seed": values.get("seed"), "values": values}
+    return RunSpec(**fields, source_sha256=sha256)
 
 
 def read_spec(run: RunFolder) -> RunSpec:
@@ -74,7 +296,7 @@ def read_spec(run: RunFolder) -> RunSpec:
     spec = run.read_spec()
     if not spec.get("notebook"):
         raise LabError(f"{run.spec_file} is missing or damaged: there is no such run to execute.")
-    return _validated(**spec)
+    return RunSpec(**spec)
 
 
 def freeze(spec: RunSpec) -> RunFolder:
@@ -98,19 +320,18 @@ def fresh_id(stem: str) -> str:
 
 def find_notebook(notebook: str | Path) -> Path:
     """Return the notebook's path; `train`, `01` and `notebooks/train.ipynb` are all understood."""
-    folder = repo_root() / "notebooks"
-    wanted = Path(notebook)
-    for path in (wanted, repo_root() / wanted, folder / wanted, folder / f"{wanted}.ipynb"):
+    root, name = repo_root(), Path(notebook)
+    for path in (name, root / name, root / "notebooks" / name, root / "notebooks" / f"{name}.ipynb"):
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
-    known = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
-    starting = [path for stem, path in known.items() if stem.startswith(f"{wanted}_")]
-    if len(starting) == 1:
-        return starting[0].resolve()
-    raise unknown_name("notebook", wanted.stem if wanted.suffix == ".ipynb" else str(notebook), known)
+    known = {path.stem: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+    numbered = [path for stem, path in known.items() if stem.startswith(f"{name}_")]
+    if len(numbered) == 1:
+        return numbered[0].resolve()
+    raise unknown_name("notebook", name.stem if name.suffix == ".ipynb" else str(notebook), known)
 
 
-def read_notebook(path: Path) -> dict:
+def read_notebook(path: Path) -> dict[str, Any]:
     """Return a notebook's JSON. Raises LabError where it is none."""
     try:
         notebook = json.loads(path.read_bytes())
@@ -121,30 +342,16 @@ def read_notebook(path: Path) -> dict:
     raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
 
 
+def headings(cell: Mapping[str, Any]) -> list[str]:
+    """Return the headings of a Markdown cell, `#` marks included ([] for a code cell)."""
+    lines = "".join(cell["source"]).splitlines() if cell["cell_type"] == "markdown" else []
+    return [line for line in lines if line.startswith("#")]
+
+
 def first_heading(path: Path) -> str:
     """Return the title of a notebook, its first `# heading` ("" where it has none or cannot be read)."""
     try:
-        cells = json.loads(path.read_bytes())["cells"]
-    except (OSError, ValueError, KeyError):
+        lines = [line for cell in read_notebook(path)["cells"] for line in headings(cell)]
+    except (OSError, LabError):
         return ""
-    lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in "".join(cell["source"]).splitlines()]
     return next((line[2:].strip() for line in lines if line.startswith("# ")), "")
-
-
-def _validated(**fields: Any) -> RunSpec:
-    try:
-        return RunSpec(**fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise unknown_name("run option", name, RunSpec.model_fields) from None
-        name = {"timeout_s": "--timeout", "name": "--name", "threads": "--threads"}.get(name, name)
-        said = first["msg"].removeprefix("Value error, ")
-        raise LabError(f"The run option {name} is wrong: {said} (got {first['input']!r}).") from None
-
-
-def _short(path: Path) -> str:
-    """Return the path as one would type it in the repository, so that records do not name a home folder."""
-    root = repo_root().resolve()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

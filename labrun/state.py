@@ -1,37 +1,34 @@
-"""The state of a run: the runner's word and the process's (or Slurm's); whatever is not finished wins."""
+"""The state of a run, from its record and its process (or Slurm job); anything not completed takes precedence."""
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from labkit.run_folder import STATES, LabError, RunFolder, runs_dir, unknown_name
-from labrun import processes as process
+from labkit.run_folder import STATES, LabError, RunFolder, is_alive, runs_dir, unknown_name
 
-CANCEL_MARKER = "cancel"  # in the run folder: a person asked, so nothing may start it again
+CANCEL_MARKER = "cancel"  # in the run folder: cancelled by a person, so nothing may start it again
 OPEN = ("queued", "running")
 RESUMABLE = ("failed", "died", "timeout", "interrupted", "cancelled")
-START_S = 60  # a submitted run whose process has not reported after this is lost
+START_S = 60  # a submitted run without a process after this is lost
 
 
-def observe(run: RunFolder) -> dict:
+def observe(run: RunFolder) -> dict[str, Any]:
     """Return the status as it truly is: `running` without its process is `died`."""
     status = run.read_status()
     if status.get("state") not in STATES:
         return {"state": "died", "message": "Its status.json is missing or damaged."}
-    if status.get("executor") == "slurm" and status["state"] in (*OPEN, "interrupted", "died"):
+    by_slurm = status.get("executor") == "slurm" and status["state"] in (*OPEN, "interrupted", "died")
+    alive = is_alive(status) if status["state"] in OPEN and not by_slurm else True
+    by_hand = alive is None and status.get("slurm_job")  # on another node, by scripts/sbatch_one.sh for example
+    if by_slurm or by_hand:
         from labrun.slurm import squeue as queue
 
-        return queue.observe(run, status)
-    alive = process.is_alive(status) if status["state"] in OPEN else True
-    if alive is None and status.get("slurm_job"):  # on another node, by hand or by scripts/sbatch_one.sh
-        from labrun.slurm import squeue as queue
-
-        return queue.observe(run, status, {"job": status["slurm_job"]})
+        return queue.observe(run, status, None if by_slurm else {"job": status["slurm_job"]})
     if alive is not False:
         return status
     if status["state"] == "queued" and time.time() - status.get("updated", 0) < START_S and not status.get("pid"):
         return status
-    said = "Its process is gone without a word (killed, or the machine was restarted)."
-    return status | {"state": "died", "message": said}
+    return status | {"state": "died", "message": "The process has disappeared (killed, or the machine restarted)."}
 
 
 def all_runs() -> list[RunFolder]:
@@ -44,17 +41,17 @@ def all_runs() -> list[RunFolder]:
 
 
 def is_interactive(run: RunFolder) -> bool:
-    """Say whether the run is a person's own session: no notebook that a runner could execute."""
+    """Return whether the run is a person's own session: no notebook that a runner could execute."""
     return run.read_spec().get("kind") == "interactive"
 
 
-def never_sent(run: RunFolder) -> bool:
-    """Say whether the run waits for a Slurm job of which nobody knows whether it was taken."""
-    from labrun.slurm.squeue import read_ticket
+def never_submitted(run: RunFolder) -> bool:
+    """Return whether the run waits for a Slurm job of which it is unknown whether it was queued."""
+    from labrun.slurm.squeue import read_job_record
 
     status = run.read_status()
     waits = status.get("executor") == "slurm" and status.get("state") == "queued"
-    return waits and not read_ticket(run).get("job")
+    return waits and not read_job_record(run).get("job")
 
 
 def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:
@@ -79,34 +76,31 @@ def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunF
     raise unknown_name("run", name, list(runs)[:20])
 
 
-def children(name: str) -> list[RunFolder]:
+def runs_of_sweep(name: str) -> list[RunFolder]:
     """Return the runs of a sweep (or those that a run has started). Raises LabError where there are none."""
     members: dict[str, list[RunFolder]] = {}
     for run in all_runs():
-        members.setdefault(run.read_spec().get("parent"), []).append(run)
-    members.pop(None, None)
-    starting = [parent for parent in members if parent.startswith(name)]
-    if name not in members and len(starting) != 1:
+        if parent := run.read_spec().get("parent"):
+            members.setdefault(parent, []).append(run)
+    starting = [name] if name in members else [parent for parent in members if parent.startswith(name)]
+    if len(starting) != 1:
         raise unknown_name("sweep", name, members)
-    return sorted(members[name if name in members else starting[0]], key=lambda run: run.id)
+    return sorted(members[starting[0]], key=lambda run: run.id)
 
 
-def family(name: str, *, states: Sequence[str] = ()) -> list[RunFolder]:
+def matching_runs(name: str, *, states: Sequence[str] = ()) -> list[RunFolder]:
     """Return the run of this name (of several, the only one in `states`), or all runs of this sweep."""
     if RunFolder(runs_dir() / name).status_file.is_file():
         return [find(name)]
     try:
-        return children(name)
+        return runs_of_sweep(name)
     except LabError:
         return [find(name, states=states)]
 
 
-def elapsed(status: dict) -> float | None:
+def elapsed(status: dict[str, Any]) -> float | None:
     """Return the seconds that a run took, or has taken so far (None: never started)."""
-    if status.get("seconds") is not None:
-        return status["seconds"]
-    if "started" not in status:
-        return None
-    return (status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])) - status[
-        "started"
-    ]
+    if status.get("seconds") is not None or "started" not in status:
+        return status.get("seconds")
+    end = status.get("ended") or (time.time() if status["state"] == "running" else status["updated"])
+    return end - status["started"]

@@ -11,7 +11,7 @@ munge as YOUR user; nothing needs root but installing them. All keys, logs and s
 partitions: main, where jobs go by themselves, and urgent, whose jobs push those of main aside (try it: --partition=urgent).
 
   start    start what does not run yet and wait until both nodes are ready
-  status   say which daemons run, and show nodes and jobs; exit code 1 where something is down
+  status   show which daemons run, nodes and jobs; exit code 1 where something is down
   stop     cancel all jobs and end the daemons; the logs stay
   conf     print the path of slurm.conf, for SLURM_CONF below
   --help   this text
@@ -53,7 +53,7 @@ require_programs() {
     local install="apt-get install -y --no-install-recommends slurm-wlm munge"
     ((EUID == 0)) || install="sudo $install"
     command -v apt-get >/dev/null || fail "${missing[*]} missing, and this is no Debian or Ubuntu: install Slurm and munge with your system's tool, or use a container of debian:12."
-    fail "${missing[*]} missing; install them once with: $install   (without the right to do so, ask who runs this machine; everything else works as your own user)"
+    fail "${missing[*]} missing; install them once with: $install   (without that right, ask the machine's administrator; everything else works as your own user)"
 }
 
 pid_of() { # the process of a daemon, where it lives
@@ -115,12 +115,12 @@ LaunchParameters=send_gids
 # Short times, so that lessons and tests need not wait:
 SlurmctldTimeout=30
 SlurmdTimeout=10
-KillWait=5
+KillWait=8
 MessageTimeout=10
 InactiveLimit=0
-SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=1
+SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0
 JobRequeue=1
-# A job of the partition urgent takes the place of one of main, which is told (TERM), has KillWait to save, waits again:
+# A job of the partition urgent takes the place of one of main, which gets TERM, has KillWait to save, and waits again:
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 MaxArraySize=1001
@@ -217,5 +217,5 @@ start | status | stop) "$1" ;;
 conf) printf '%s\n' "$CONF" ;;
 -h | --help) usage ;;
 "") usage; exit 2 ;;
-*) printf '[slurm] STOPPED: unknown word %s; see bash scripts/laptop_slurm.sh --help.\n' "$1" >&2; exit 2 ;;
+*) printf '[slurm] STOPPED: unknown command %s; see bash scripts/laptop_slurm.sh --help.\n' "$1" >&2; exit 2 ;;
 esac

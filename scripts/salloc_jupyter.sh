@@ -6,7 +6,7 @@ usage() {
     cat <<'HELP'
 Usage: bash scripts/salloc_jupyter.sh
 
-Type it inside salloc: JupyterLab starts on the allocated node, on its loopback alone, and this says how to reach it
+Type it inside salloc: JupyterLab starts on the allocated node, on its loopback alone, and this prints how to reach it
 from your own computer. Ctrl-C ends it. (As a job without a terminal: labkit jupyter start --site SITE.)
 
 Example:
@@ -16,7 +16,7 @@ HELP
 }
 
 fail() { printf '[jupyter] STOPPED: %s\n' "$*" >&2; exit 2; }
-case ${1-} in "") ;; -h | --help) usage; exit 0 ;; *) fail "unknown word $1; see --help." ;; esac
+case ${1-} in "") ;; -h | --help) usage; exit 0 ;; *) fail "unknown argument $1; see --help." ;; esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 python=${LABKIT_PYTHON:-$PWD/.venv/bin/python}

@@ -50,13 +50,13 @@ mkdir -p slurm_logs # before the job starts: Slurm makes no folder for the outpu
 python=${LABKIT_PYTHON:-.venv/bin/python}
 [ -x "$python" ] || fail "there is no .venv yet: run bash scripts/run_lab.sh once where there is a network."
 if [ -z "$modes" ]; then
-    modes=$("$python" -c 'from labrun.choices import names; print(",".join(names("labkit.simclr", "MODES")))') ||
+    modes=$("$python" -c 'from labrun.spec import registry; print(",".join(registry("labkit.simclr:MODES")))') ||
         fail "the list of modes could not be read; name them with --modes=A,B."
 fi
 IFS=, read -r -a list <<<"$modes"
 arguments=("--modes=$modes" ${name:+--run-name="$name"})
 
-# Whatever would end a job is said before any is queued.
+# Whatever would end a job is checked before any is queued.
 for mode in ${name:+"${list[@]}"}; do
     [ -d "${OUTPUT_DIR:-${LABKIT_RUNS:-runs}}/$name-$mode" ] && fail "there is a run $name-$mode already: take another --run-name, or go on with it: labkit resume $name-$mode."
 done

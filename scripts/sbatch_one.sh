@@ -1,5 +1,5 @@
 #!/bin/bash
-# One mode of the SimCLR lab as one job: read it from top to bottom, every line says what it is for.
+# One mode of the SimCLR lab as one job: read it from top to bottom, every line has its purpose beside it.
 #
 #   sbatch --job-name simclr_scratch ./scripts/sbatch_one.sh --mode=simclr_scratch      queue it as a job
 #   ./scripts/sbatch_one.sh --mode=simclr_scratch                                       inside salloc, or at home
@@ -8,7 +8,7 @@
 # sbatch reads no further. What you type after `sbatch` wins over them, for example --time=00:30:00 or --qos=dw87.
 #
 #SBATCH --job-name=simclr_one
-# where the output goes: %x is the job's name, %j its number; slurm_logs/ must exist, or the job dies without a word
+# where the output goes: %x is the job's name, %j its number; slurm_logs/ must exist, or the job dies without any message
 #SBATCH --output=slurm_logs/%x_%j.out
 # a job that is queued again adds to its output
 #SBATCH --open-mode=append
@@ -22,7 +22,7 @@
 #SBATCH --requeue
 # send this script (B:) the signal USR1 two minutes before the time is over, so that the run can save
 #SBATCH --signal=B:USR1@120
-# A GPU is asked for by sbatch's own option, which differs from site to site:
+# GPUs are requested by an option of sbatch that differs from site to site:
 #   sbatch --gres=gpu:a100:1 --cpus-per-task=8 --mem=32G --qos=dw87 ./scripts/sbatch_one.sh --mode=...
 set -uo pipefail
 
@@ -35,7 +35,7 @@ Trains and evaluates one mode of the SimCLR lab (notebooks/mode.ipynb). Works wi
   --mode=MODE      one of those that `labkit modes` shows
   --modes=A,B,...  the job array chooses: task 0 takes A, task 1 takes B (used by sbatch_all.sh)
   --run-name NAME  name of the run and its folder, a new one (otherwise mode and job number)
-  --check          only say whether the run, or every one of --modes, could start; nothing is written
+  --check          only check whether the run, or every one of --modes, could start; nothing is written
   --help           this text
 
 An earlier run goes on only where Slurm has queued this very job again; by hand that is `labkit resume NAME`.
@@ -55,7 +55,7 @@ HELP
 
 fail() { printf '[lab] STOPPED: %s\n' "$*" >&2; exit 2; }
 
-# --- 1. What is wanted?
+# --- 1. Which mode, and which name?
 mode='' modes='' name='' check=''
 while (($#)); do
     case $1 in
@@ -75,9 +75,9 @@ if [ -n "$modes" ]; then # a job array runs this script once per index
     mode=${list[${SLURM_ARRAY_TASK_ID:-0}]-}
     name=${name:+$name-$mode}
 fi
-[ -n "$mode" ] || fail "say which mode: --mode=simclr_scratch; labkit modes shows all."
+[ -n "$mode" ] || fail "name the mode: --mode=simclr_scratch; labkit modes shows all."
 
-# --- 2. Where are we? sbatch runs a copy of this script from a folder of its own, but tells where it was typed.
+# --- 2. Where are we? sbatch runs a copy of this script from a folder of its own, but sets the folder where it was typed.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 for root in "$here" "${SLURM_SUBMIT_DIR-}" "${SLURM_SUBMIT_DIR-}/.."; do
     [ -f "$root/scripts/sbatch_one.sh" ] && break
@@ -99,23 +99,23 @@ folder | medium_imagenet) # one set at a path, not one of those in the folder of
     [ -n "${DATA_DIR-}" ] || fail "DATASET=$DATASET needs DATA_DIR=PATH: where it lies."
     data=(-p "data_dir=$(absolute "$DATA_DIR")")
     ;;
-*) [ -n "${DATA_DIR-}" ] && export LABKIT_DATA=$(absolute "$DATA_DIR") ;;
+*) if [ -n "${DATA_DIR-}" ]; then LABKIT_DATA=$(absolute "$DATA_DIR") && export LABKIT_DATA; fi ;;
 esac
-[ -n "${OUTPUT_DIR-}" ] && export LABKIT_RUNS=$(absolute "$OUTPUT_DIR")
+if [ -n "${OUTPUT_DIR-}" ]; then LABKIT_RUNS=$(absolute "$OUTPUT_DIR") && export LABKIT_RUNS; fi
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-${OMP_NUM_THREADS:-1}} # threads: as many as cores were given
 export HF_HUB_OFFLINE=1                                              # compute nodes have no network
 
-# --- 4. The wish, in the words of `labkit run`
-wish=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"})
-[ -n "${MAX_STEPS-}" ] && wish+=(-p "max_steps=$MAX_STEPS")
-[ -n "${DATASET-}" ] && wish+=(-p "dataset=$DATASET")
-[ -n "${IMAGENET_PATH-}" ] && wish+=(-p pretrain_dataset=tiny_imagenet -p "pretrain_dir=$(absolute "$IMAGENET_PATH")")
-[ -n "${MODEL_PATH-}" ] && wish+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
+# --- 4. The request, as options of `labkit run`
+request=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"})
+[ -n "${MAX_STEPS-}" ] && request+=(-p "max_steps=$MAX_STEPS")
+[ -n "${DATASET-}" ] && request+=(-p "dataset=$DATASET")
+[ -n "${IMAGENET_PATH-}" ] && request+=(-p pretrain_dataset=tiny_imagenet -p "pretrain_dir=$(absolute "$IMAGENET_PATH")")
+[ -n "${MODEL_PATH-}" ] && request+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
 if [ -n "$check" ]; then
-    exec "$LABKIT_PYTHON" -m labrun.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${wish[@]}" \
+    exec "$LABKIT_PYTHON" -m labrun.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${request[@]}" \
         --site generic --dry-run >/dev/null
 fi
-wish=(run notebooks/mode.ipynb -p "mode=$mode" "${wish[@]}")
+request=(run notebooks/mode.ipynb -p "mode=$mode" "${request[@]}")
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 job=${job:-${SLURM_JOB_ID-}}
 runs=${LABKIT_RUNS:-runs} again=''
@@ -128,27 +128,23 @@ if [ -z "$name" ]; then
     name=${name:-$free}  # another of this mode, inside one salloc, gets a name of its own
 fi
 if [ -n "$again" ] && [ -d "$runs/$name" ]; then
-    wish=(resume "$name" --executor local) # go on from the checkpoint
+    request=(resume "$name" --executor local) # go on from the checkpoint
 else
-    wish+=(--name "$name") # which labkit refuses where there is such a run
+    request+=(--name "$name") # which labkit refuses where there is such a run
 fi
-echo "[lab] labkit ${wish[*]}"
+echo "[lab] labkit ${request[*]}"
 
-# --- 5. Run it in the background, so that bash hears signals: at USR1 (the time limit is near) it makes the file `stop`,
+# --- 5. Run it in the background, so that bash receives signals: at USR1 (the time limit is near) it makes the file `stop`,
 # which training sees after its next step; then it saves and ends with exit code 75.
-"$LABKIT_PYTHON" -m labrun.cli "${wish[@]}" &
+# shellcheck source=/dev/null
+. labrun/slurm/requeue.sh # wait_for and requeue
+"$LABKIT_PYTHON" -m labrun.cli "${request[@]}" &
 pid=$!
 trap 'touch "$runs/$name/stop"' USR1
-trap : TERM # Slurm tells every process of the job itself: only wait until the run has saved
-wait "$pid"; code=$?
-while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done # a signal ends a wait, not the run
-wait "$pid" 2>/dev/null; last=$?; [ "$last" -ne 127 ] && code=$last
+trap : TERM # Slurm sends it to every process of the job itself: only wait until the run has saved
+code=0
+wait_for "$pid" # leaves the exit code in $code
 
 # --- 6. 75 means saved, not finished: queue this job again, at most 20 times, and not after scancel.
-if [ "$code" -eq 75 ] && [ -n "${SLURM_JOB_ID-}" ] && [[ ${BASH_SOURCE[0]} == */slurm_script ]]; then
-    if [[ "${SLURM_RESTART_COUNT:-0}" -lt 20 && "$(squeue --noheader --jobs="$job" --format='%T %r')" =~ RUNNING|TimeLimit ]]; then
-        echo "[lab] saved; the job is queued again."
-        scontrol requeue "$job" && sleep 60 # Slurm ends this script here
-    fi
-fi
+[ "$code" -eq 75 ] && requeue 20
 exit "$code"

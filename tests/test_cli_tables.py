@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from labkit.run_folder import RunFolder
 from labrun.cli import labkit
-from labrun.cli.tables import track
+from labrun.results.tracking import track
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_tensorboard_holds_means_table_and_figure_once(runs):
     events.Reload()
     assert [point.value for point in events.Scalars("accuracy/b")] == pytest.approx([0.6])
     assert len(events.Images("figure")) == 1
-    text = events.Tensors("table/text_summary")[0].tensor_proto.string_val[0].decode()
+    text = events.Tensors("table")[0].tensor_proto.string_val[0].decode()
     assert text.splitlines()[2] == "| b | 2 | 2 | accuracy | 0.6 | 1.271 |  | 640 | 5 |"
 
 

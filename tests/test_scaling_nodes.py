@@ -42,7 +42,7 @@ def test_one_torchrun_per_node_meets_on_the_first_and_none_outlives_a_dead_rank(
         "--rdzv-backend=c10d",
         "--rdzv-id=ranks-1",
         "--rdzv-endpoint=127.0.0.1:20012",
-        "--rdzv-conf=join_timeout=60,timeout=60",
+        "--rdzv-conf=join_timeout=120,timeout=120",
         "--local-addr=127.0.0.1",
         "--tee=3",
         "--log-dir=/runs/04/ranks-1",

@@ -159,7 +159,7 @@ def test_wandb_that_cannot_be_reached_does_not_stop_training(run, monkeypatch):
         monkeypatch.setenv(name, str(run.path / name.lower()))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr("labkit.train.tracking.WANDB_PATIENCE_S", 2)
+    monkeypatch.setattr("labkit.run_folder.wandb_run.PATIENCE_S", 2)
     with pytest.warns(UserWarning, match="A tracker failed and is off"):
         write(run, rows(1, 4), wandb="online", tensorboard=False)
     assert [row["step"] for row in run.read_metrics()] == [1, 2, 3]

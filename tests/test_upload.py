@@ -21,7 +21,7 @@ class Server:
     def init(self, **given):
         if self.away:
             raise ConnectionError("no route")
-        run = SimpleNamespace(given=given, rows=[], summary={}, finished=False)
+        run = SimpleNamespace(id=given["id"], given=given, rows=[], summary={}, finished=False)
         run.define_metric = lambda *_, **__: None
         run.log = run.rows.append
         run.finish = lambda: setattr(run, "finished", True)
@@ -57,7 +57,7 @@ def test_each_fit_is_one_whole_run_with_values_history_and_summary(run, server):
 
 def test_what_was_sent_is_not_sent_again_and_what_was_refused_is(run, server):
     server.away = True
-    with pytest.raises(LabError, match=r"W&B did not take my\.run .*no route.*send it again"):
+    with pytest.raises(LabError, match=r"W&B did not take my\.run .*no route.*upload it again"):
         send(run)
     server.away = False
     assert len(send(run)) == 2 and send(run) == []

@@ -1,16 +1,8 @@
 """Run folders: the records of a run, its attempts, paths and errors. All that labrun needs of labkit; no torch."""
 
 from labkit.run_folder.errors import Interrupted, LabError, Superseded, unknown_name
-from labkit.run_folder.paths import (
-    DINOV3,
-    cache_dir,
-    data_dir,
-    private_environment,
-    process_identity,
-    repo_root,
-    runs_dir,
-    start_time,
-)
+from labkit.run_folder.paths import DINOV3, cache_dir, data_dir, private_environment, repo_root, runs_dir
+from labkit.run_folder.processes import is_alive, process_identity, send_signal, usable_cores
 from labkit.run_folder.records import (
     RUN_DIR_VARIABLE,
     STATES,
@@ -18,6 +10,7 @@ from labkit.run_folder.records import (
     atomic_write,
     current_run,
     make_folder,
+    read_json,
     to_json,
     write_error,
 )
@@ -34,13 +27,16 @@ __all__ = [
     "cache_dir",
     "current_run",
     "data_dir",
+    "is_alive",
     "make_folder",
     "private_environment",
     "process_identity",
+    "read_json",
     "repo_root",
     "runs_dir",
-    "start_time",
+    "send_signal",
     "to_json",
     "unknown_name",
+    "usable_cores",
     "write_error",
 ]

@@ -1,7 +1,6 @@
-"""Where data, runs and caches live, what keeps every tool inside the repository, how a process is identified."""
+"""Where data, runs and caches live, and what keeps every tool inside the repository."""
 
 import os
-import socket
 from pathlib import Path
 
 DINOV3 = Path("models", "dinov3-vits16")  # below the data folder: where `labkit fetch dinov3` puts it
@@ -69,31 +68,3 @@ def _chosen(variable: str, folder: str) -> Path:
     """Return the folder that the environment names, or the repository's own; always absolute."""
     named = os.environ.get(variable)
     return Path(named).expanduser().absolute() if named else repo_root() / folder
-
-
-def process_identity(pid: int | None = None) -> dict:
-    """Return what identifies this process (or `pid`): host, pid and start time."""
-    pid = pid or os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "pid_started": start_time(pid)}
-
-
-def start_time(pid: int) -> str | None:
-    """Return the kernel's start time of a live process (None: no such process, or a zombie)."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if state in "ZX" else fields[18]
-    except FileNotFoundError:
-        return None if Path("/proc/self").exists() else _alive_without_proc(pid)
-    except OSError:
-        return None
-
-
-def _alive_without_proc(pid: int) -> str | None:
-    """macOS has no /proc: a live process is all that is known."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return "alive"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from labkit.run_folder.attempts import refuse_if_superseded
 from labkit.run_folder.errors import LabError, unknown_name
-from labkit.run_folder.paths import process_identity, runs_dir
+from labkit.run_folder.paths import runs_dir
+from labkit.run_folder.processes import process_identity
 
 STATES = ("queued", "running", "done", "failed", "died", "timeout", "interrupted", "cancelled")
 
@@ -132,7 +133,7 @@ class RunFolder:
         return self
 
     def read_spec(self) -> dict:
-        return _read_json(self.spec_file)
+        return read_json(self.spec_file)
 
     def write_status(self, state: str, **fields) -> None:
         """Set the state (one of STATES) and merge `fields` into what is known; None takes a field away."""
@@ -143,7 +144,7 @@ class RunFolder:
 
     def read_status(self) -> dict:
         """Return the state and its fields ({} where none was ever written)."""
-        return _read_json(self.status_file)
+        return read_json(self.status_file)
 
     def append_metrics(self, row: dict) -> None:
         """Add one line to metrics.jsonl. No wall-clock in it: equal seeds must give equal files."""
@@ -182,10 +183,10 @@ class RunFolder:
 
     def read_summary(self) -> dict:
         """Return metrics.json: the values given to `summarize`, and the headline's name under "main"."""
-        return _read_json(self.metrics_file)
+        return read_json(self.metrics_file)
 
     def read_timings(self) -> dict:
-        return _read_json(self.timings_file)
+        return read_json(self.timings_file)
 
     def stop_requested(self) -> bool:
         """Return whether this run shall save and stop (one stat call)."""
@@ -232,7 +233,8 @@ def _finish_interactive(run: RunFolder, pid: int) -> None:
             run.write_status("done", ended=round(time.time(), 3))
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """Return the object that a JSON file holds ({}: no file, damaged, or no object)."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -241,7 +243,7 @@ def _read_json(path: Path) -> dict:
 
 
 def _merge(path: Path, main: str | None, values: dict) -> None:
-    known = _read_json(path) | values
+    known = read_json(path) | values
     if main is not None:
         if main not in known:
             raise unknown_name("metric", main, known)

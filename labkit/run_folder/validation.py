@@ -29,8 +29,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return the mapping a YAML file holds ({} where the file is empty)."""
     try:
         values = parse_yaml(Path(path).read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise LabError(f"Cannot read the configuration {path}: {error.strerror}. Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise LabError(f"Cannot read the configuration {path}: {reason}. Check the path.") from error
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import labkit
 from labkit.run_folder import LabError
+from labkit.run_folder.ranks import without_ranks
 from labkit.scaling.nodes import Nodes
 
-# Variables by which a surrounding torchrun or Slurm step describes its own ranks.
-STALE = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|LOCAL_WORLD_SIZE$|MASTER_|TORCHELASTIC_")
 LAST_LINES = 12  # of a rank, in a message
 
 
@@ -67,13 +66,13 @@ def torchrun_command(command: Sequence[str], *, ranks: int, log_dir: Path, nodes
         *("--ntasks-per-node=1", f"--cpus-per-task={nodes.cpus}", "--kill-on-bad-exit=1", "--label"),
         *(*program, f"--nnodes={nodes.count}", f"--nproc-per-node={ranks // nodes.count}", "--max-restarts=0"),
         *("--rdzv-backend=c10d", f"--rdzv-id={log_dir.name}", f"--rdzv-endpoint={nodes.address}:{nodes.port}"),
-        *("--rdzv-conf=join_timeout=60,timeout=60", *local, *logged),
+        *("--rdzv-conf=join_timeout=120,timeout=120", *local, *logged),
     ]
 
 
 def _environment(threads: int) -> dict[str, str]:
     """Return this environment without a surrounding launcher's ranks, with labkit importable."""
-    kept = {name: value for name, value in os.environ.items() if not STALE.match(name)}
+    kept = without_ranks(os.environ)
     root = str(Path(labkit.__file__).parents[1])
     path = os.pathsep.join(p for p in (root, kept.get("PYTHONPATH")) if p)
     mine = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3"}

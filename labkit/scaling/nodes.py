@@ -22,14 +22,15 @@ class Nodes:
     folder: Path  # on a file system that all nodes see: programs, logs and answers
 
 
-def nodes_of_job(folder: Path) -> Nodes | None:
-    """Return the nodes of the Slurm job around this process; None in a job of one node, and without a job.
+def nodes_of_job(folder: Path, *, least: int = 2) -> Nodes | None:
+    """Return the nodes of the Slurm job around this process; None where it has fewer than `least`, and without a job.
 
-    folder: one that all nodes see, such as a run's. Raises LabError where srun cannot be called from here
-    and where the first host does not resolve (each node would wait for itself).
+    folder: one that all nodes see, such as a run's. DDP_ADDRESS in the environment replaces the address of the
+    first host. Raises LabError where srun cannot be called from here and where the first host does not resolve
+    (each node would wait for itself).
     """
     count = int(os.environ.get("SLURM_JOB_NUM_NODES") or 1)
-    if count < 2:
+    if count < least:
         return None
     first = _scontrol("show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()[0]
     return nodes_at(count, first, _scontrol("show", "node", first), folder, os.environ)
@@ -38,12 +39,13 @@ def nodes_of_job(folder: Path) -> Nodes | None:
 def nodes_at(count: int, first: str, shown: str, folder: Path, environment: Mapping[str, str]) -> Nodes:
     """Return the nodes of a job from what scontrol shows of the first. Raises LabError."""
     found = re.search(r"NodeAddr=(\S+)", shown)  # Slurm may know an address that the name service does not
-    address = found[1] if found else first
+    address = environment.get("DDP_ADDRESS") or (found[1] if found else first)
     try:
         socket.getaddrinfo(address, None)
     except OSError:
         raise LabError(
-            f"The first host of this job, {first} ({address}), does not resolve here; tell your site's staff."
+            f"The first host of this job, {first} ({address}), does not resolve here; tell your site's staff, or "
+            "set DDP_ADDRESS."
         ) from None
     port = 20_000 + int(environment["SLURM_JOB_ID"]) % 20_000  # jobs that share a node have their own
     cpus = int(environment.get("SLURM_CPUS_PER_TASK") or 1)

@@ -17,8 +17,7 @@ from typing import Any
 
 from labkit import distributed
 from labkit.run_folder import RunFolder, atomic_write
-
-WANDB_PATIENCE_S = 30  # how long to wait for W&B's server before going on without it
+from labkit.run_folder.wandb_run import Mode, start_wandb
 
 
 class Tracker:
@@ -103,26 +102,16 @@ class TensorBoard:
 class WeightsAndBiases:
     """One W&B run per attempt, grouped by run folder: segments of one id would overwrite each other."""
 
-    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Any):
-        try:
-            import wandb
-        except ImportError as error:
-            raise ImportError("Weights & Biases needs its package: pip install wandb") from error
+    def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Mode):
         group, attempt = _next_segment(run, fit)
-        self.run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "labkit"),
-            dir=str(run.logs),
+        self.run = start_wandb(
+            run.logs,
+            f"{run.id} {fit} #{attempt}",
             mode=mode,
+            id=f"{group}-{fit}-{attempt}",
             group=group,
-            id=f"{group}-{re.sub('[^A-Za-z0-9_-]', '-', fit)}-{attempt}",
-            name=f"{run.id} {fit} #{attempt}",
             config=settings | {"resumed_after_step": step},
-            reinit="create_new",
-            settings=wandb.Settings(
-                silent=True, console="off", init_timeout=WANDB_PATIENCE_S, login_timeout=WANDB_PATIENCE_S
-            ),
         )
-        self.run.define_metric("*", step_metric="step")
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         self.run.log(numbers | {"step": step})

@@ -17,24 +17,24 @@ def main() -> None:
     except LabError as error:
         _stop(str(error), 2, error)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
         sys.exit(2)
     except click.Abort:
         _stop("Stopped.", 130)
     except click.ClickException as error:
-        hint = f" See `{error.ctx.command_path} --help`." if getattr(error, "ctx", None) else ""
-        _stop(error.format_message() + hint, 2, error)
+        context = getattr(error, "ctx", None)
+        _stop(error.format_message() + (f" See `{context.command_path} --help`." if context else ""), 2, error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader (head, less) has left
         sys.exit(0)
     except OSError as error:
-        _stop(f"The system refused: {error}.", 1, error)
+        _stop(f"The operating system refused: {error}.", 1, error)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="labkit")
 def labkit():
-    """The course lab: run notebooks as jobs, follow them, and read what came out.
+    """The course lab: run notebooks as jobs, follow them, and read their results.
 
     \b
     A first round:
@@ -45,23 +45,9 @@ def labkit():
     """
 
 
-for command in (
-    runs.run,
-    runs.sweep,
-    runs.status,
-    runs.logs,
-    runs.cancel,
-    runs.resume,
-    runs.collect,
-    jupyter,
-    lab.fetch,
-    lab.sync,
-    lab.doctor,
-    lab.models,
-    lab.modes,
-    grading.check,
-    grading.grade,
-):
+_RUNS = (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect)
+_LAB = (lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes)
+for command in (*_RUNS, jupyter, *_LAB, grading.check, grading.grade):
     labkit.add_command(command)
 
 

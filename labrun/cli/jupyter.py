@@ -2,7 +2,7 @@
 
 import click
 
-from labrun.cli.places import place_of, placed
+from labrun.cli.runs import place_of, place_options
 
 
 @click.group()
@@ -18,19 +18,13 @@ def jupyter():
 
 
 @jupyter.command()
-@click.option("--name", help="Its name (made up otherwise).")
+@click.option("--name", help="Its name (chosen for you otherwise).")
 @click.option(
-    "--wait",
-    "patience_s",
-    type=float,
-    default=300,
-    metavar="SECONDS",
-    show_default=True,
-    help="How long to wait until it is ready.",
+    "--wait", "patience_s", default=300.0, metavar="SECONDS", help="How long to wait until it is ready (300)."
 )
-@placed
+@place_options
 def start(name, patience_s, **options):
-    """Start JupyterLab as a job and say how to reach it.
+    """Start JupyterLab as a job and print how to reach it.
 
     \b
     Example:
@@ -46,7 +40,7 @@ def start(name, patience_s, **options):
     except Exception:
         server.forget(folder)
         raise
-    _tell(server.wait_until_ready(folder, patience_s=patience_s), folder)
+    click.echo("\n".join(server.directions(server.wait_until_ready(folder, patience_s=patience_s), folder)))
 
 
 @jupyter.command("list")
@@ -72,7 +66,7 @@ def list_():
 @click.argument("name", required=False)
 @click.option("--login", metavar="HOST", help="The login node as your own computer knows it.")
 def connect(name, login):
-    """Say how to reach the server NAME.
+    """Print how to reach the server NAME.
 
     \b
     Example:
@@ -81,7 +75,8 @@ def connect(name, login):
     from labrun import jupyter as server
 
     folder = server.find(name)
-    _tell(server.wait_until_ready(folder, patience_s=5), folder, login)
+    seen = server.wait_until_ready(folder, patience_s=5)
+    click.echo("\n".join(server.directions(seen, folder, login=login)))
 
 
 @jupyter.command()
@@ -100,10 +95,3 @@ def stop(name):
     end_job(folder)
     server.forget(folder)
     click.echo(f"{folder.name} is stopped.")
-
-
-def _tell(seen, folder, login=None) -> None:
-    from labrun.jupyter import directions
-
-    for line in directions(seen, folder, login=login):
-        click.echo(line)

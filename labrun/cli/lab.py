@@ -1,7 +1,9 @@
 """The commands about the lab itself: its data, this machine, its models and modes."""
 
+import json
 import os
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -12,7 +14,7 @@ import click
 def fetch(datasets, root):
     """Download DATASETS and check them. On a cluster, do this on a login node: jobs have no network.
 
-    `dinov3` is the pretrained model: it wants HF_TOKEN (in the environment or .env) and an accepted licence.
+    `dinov3` is the pretrained model: it needs HF_TOKEN (in the environment or .env) and an accepted license.
 
     \b
     Example:
@@ -21,14 +23,14 @@ def fetch(datasets, root):
     """
     from labkit.data import fetch as fetch_one
 
-    _take_tokens()
+    _export_tokens()
     for name in datasets:
         click.echo(f"{name}: {fetch_one(name, root)}")
 
 
-def _take_tokens() -> None:
+def _export_tokens() -> None:
     """Put the tokens of `.env` into the environment, where the libraries look for them."""
-    from labrun.runner.kernel import tokens
+    from labrun.environment import tokens
 
     for name, value in tokens().items():
         os.environ[name] = os.environ.get(name) or value
@@ -40,7 +42,7 @@ def sync(runs):
     """Send finished runs to Weights & Biases.
 
     Each fit becomes one complete run; on a cluster, do this on a login node. With RUNS: only those whose
-    name holds one of these words. What was sent before is left alone.
+    name contains one of these texts. What was sent before is left alone.
 
     \b
     Example:
@@ -50,7 +52,7 @@ def sync(runs):
     from labrun.results.tables import select
     from labrun.results.wandb_sync import send
 
-    _take_tokens()
+    _export_tokens()
     if not os.environ.get("WANDB_API_KEY"):
         raise LabError("There is no WANDB_API_KEY: write it into .env (see .env.template), then try again.")
     for run, _ in select(runs, states=["done"]):
@@ -61,7 +63,7 @@ def sync(runs):
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json):
-    """Check this machine and say what to do about each red line.
+    """Check this machine and show how to repair what is missing.
 
     Exit code 1 where something that is needed is missing.
 
@@ -71,8 +73,9 @@ def doctor(as_json):
     """
     from labrun import doctor as checks
 
-    lines = checks.examine()
-    click.echo(checks.to_json(lines) if as_json else checks.to_text(lines, colour=sys.stdout.isatty()))
+    lines = checks.check_all()
+    text = checks.to_text(lines, color=sys.stdout.isatty())
+    click.echo(json.dumps([asdict(line) for line in lines], indent=1) if as_json else text)
     sys.exit(checks.exit_code(lines))
 
 
@@ -83,7 +86,7 @@ def doctor(as_json):
 def models(names, image_size, num_classes):
     """Show the models with parameters, FLOPs and memory.
 
-    Memory is what training keeps per image; with NAMES, only these models, else all that take such images.
+    Memory is what training keeps per image. With NAMES only these models, else all that accept such images.
 
     \b
     Example:
@@ -103,8 +106,6 @@ def modes():
     Example:
       labkit modes
     """
-    from dataclasses import asdict
-
     from labkit import simclr as lab
     from labrun.results.tables import print_records
 

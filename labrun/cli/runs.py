@@ -1,30 +1,88 @@
-"""The commands about runs: from starting one to the table of all."""
+"""The commands about runs, from starting one to the table of all, and the options for where a run takes place."""
 
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
-from labrun.cli.places import place_of, placed
+SITE_FIELDS = ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")
+_PLACE = [
+    click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (local; slurm with --site)."),
+    click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
+    click.option("--time", metavar="LIMIT", help="Slurm: time limit as 30 (minutes) or 04:00:00."),
+    click.option("--nodes", type=click.IntRange(1), help="Slurm: nodes of each run (notebook 04 uses them all)."),
+    click.option("--gpus", type=click.IntRange(0), help="Slurm: GPUs of each node."),
+    click.option("--cpus", type=click.IntRange(1), help="Slurm: CPU cores of each run."),
+    click.option("--mem", "memory", metavar="SIZE", help="Slurm: memory of each run, as 16G."),
+    click.option("--account", help="Slurm: the account that is charged."),
+    click.option("--partition", help="Slurm: the partition."),
+    click.option("--after", multiple=True, metavar="RUN", help="Slurm: start when this run is done."),
+    click.option("--dry-run", is_flag=True, help="Slurm: print the job's script, submit nothing."),
+]
+_BACKGROUND = click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
+_JOBS = click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
+_ABOVE_0 = click.FloatRange(0, min_open=True)
+_PARAMETER = "Set a value of the notebook's parameters cell; may be repeated."
+_REQUEST = [
+    click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help=_PARAMETER),
+    click.option("--seed", type=int, help="The same as -p seed=N."),
+    click.option("--name", help="Name and folder of the run, or of a sweep (its runs: NAME-1, NAME-2, ...)."),
+    click.option("--timeout", "timeout_s", type=_ABOVE_0, metavar="SECONDS", help="The longest one cell may take."),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads of each run (cores / jobs otherwise)."),
+    _BACKGROUND,
+    *_PLACE,
+]
+
+
+def options(*chosen: Callable) -> Callable[[Callable], Callable]:
+    """Return a decorator that adds click options to a command, in this order."""
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(chosen):
+            command = option(command)
+        return command
+
+    return add
+
+
+place_options = options(*_PLACE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run shall take place, as typed. `slurm` is None where no option sets it."""
+
+    slurm: bool | None
+    site: str | None
+    fields: dict[str, Any]
+    after: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def executor(self):
+        """Return the Slurm executor of this place. Raises LabError for a wrong site or field."""
+        from labrun.slurm.executor import SlurmExecutor
+        from labrun.slurm.site_config import load_site
+
+        return SlurmExecutor(load_site(self.site, **self.fields))
+
+
+def place_of(options: dict[str, Any]) -> Place:
+    """Take the place out of a command's options. Raises UsageError for a contradiction."""
+    executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
+    fields = {name: options.pop(name) for name in SITE_FIELDS}
+    for_slurm = bool(site or after or dry_run or set(fields.values()) != {None})
+    if executor == "local" and for_slurm:
+        raise click.UsageError("--executor local takes no --site and no option of Slurm: keep one.")
+    return Place(for_slurm or None if executor is None else executor == "slurm", site, fields, after, dry_run)
 
 
 @click.command()
 @click.argument("notebook")
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a value of the notebook's parameters cell; may be repeated.",
-)
-@click.option("--seed", type=int, help="The same as -p seed=N.")
-@click.option("--name", help="The run's name (and folder); made from notebook and time otherwise.")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="The longest one cell may take.")
-@click.option("--threads", type=int, help="CPU threads that the notebook may use (all cores otherwise).")
-@click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
-@placed
+@options(*_REQUEST)
 def run(notebook, parameters, background, **options):
     """Execute NOTEBOOK in a folder of its own under runs/.
 
@@ -40,41 +98,26 @@ def run(notebook, parameters, background, **options):
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
-    from labkit.data.download import require
-    from labrun.launch import start
-    from labrun.parameters import assignments
-    from labrun.spec import freeze, make_spec
+    from labrun.spec import assignments, freeze, make_spec
 
     place = place_of(options)
     spec = make_spec(notebook, parameters=assignments(parameters), **options)
-    require(spec.values)
     if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.slurm.submit import submit_new
 
-        sys.exit(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
+        sys.exit(submit_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
+    from labrun.launch import start
+
     sys.exit(start([freeze(spec)], background=background))
 
 
 @click.command()
 @click.argument("notebook", required=False)
 @click.option("-g", "--grid", multiple=True, metavar="NAME=A,B,C", help="A parameter and its values; may be repeated.")
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A value that is the same for all runs; may be repeated.",
-)
-@click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
-@click.option("--seed", type=int, help="The same as -p seed=N.")
-@click.option("--name", help="The sweep's name; its runs are called NAME-1, NAME-2, ...")
-@click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="The longest one cell may take.")
-@click.option("--threads", type=int, help="CPU threads of each run (cores / jobs otherwise).")
-@click.option("-b", "--background", is_flag=True, help="Return at once.")
-@click.option("--failed", metavar="SWEEP", help="Send again what is not done of an earlier sweep.")
+@_JOBS
+@click.option("--failed", metavar="SWEEP", help="Run again what is not done of an earlier sweep.")
 @click.option("--collect", is_flag=True, help="Slurm: make the results page when all have ended.")
-@placed
+@options(*_REQUEST)
 def sweep(notebook, grid, parameters, jobs, background, failed, collect, **options):
     """Execute NOTEBOOK at every point of a grid of values.
 
@@ -85,23 +128,31 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
       labkit sweep --failed seeds
       labkit sweep train -g seed=0,1,2 --site laptop --jobs 2      (as an array, two at a time)
     """
-    from labkit.data.download import require
-    from labrun.launch import new_sweep, old_sweep, start
-    from labrun.spec import freeze
+    from labkit.run_folder import LabError, usable_cores
 
     place = place_of(options)
     if failed is not None:
-        runs = old_sweep(failed, notebook=notebook, grid=grid, parameters=parameters, **options)
-        sys.exit(_again(runs, place, jobs, background))
-    specs = new_sweep(notebook, grid, parameters, sharing=None if place.slurm else jobs, **options)
-    for spec in specs:
-        require(spec.values)
-    if place.slurm:
-        from labrun.slurm.submit import send_new
+        from labrun.launch import unfinished
+        from labrun.state import runs_of_sweep
 
-        sys.exit(
-            send_new(specs, place.executor(), jobs=jobs, after=place.after, dry_run=place.dry_run, collect=collect)
-        )
+        if notebook or grid or parameters or any(value is not None for value in options.values()):
+            raise LabError("--failed runs them again as they were: leave out the notebook and its options.")
+        sys.exit(_again(unfinished(runs_of_sweep(failed)), place, jobs, background))
+    from labrun.spec import assignments, freeze, grid_of
+    from labrun.sweeps import plan_named
+
+    if not notebook:
+        raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
+    if not place.slurm:  # the runs share this machine's cores; on a cluster each has its own
+        options["threads"] = options["threads"] or max(1, usable_cores() // jobs)
+    specs = plan_named(notebook, grid_of(grid), parameters=assignments(parameters), **options)
+    if place.slurm:
+        from labrun.slurm.submit import submit_new
+
+        chosen = {"jobs": jobs, "after": place.after, "dry_run": place.dry_run, "collect": collect}
+        sys.exit(submit_new(specs, place.executor(), **chosen))
+    from labrun.launch import start
+
     sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
 
@@ -114,7 +165,7 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
 def status(runs, states, last, watch, as_json):
     """Show every run with its state, newest first.
 
-    With RUNS: only those whose name holds one of these words.
+    With RUNS: only those whose name contains one of these texts.
 
     \b
     Examples:
@@ -158,9 +209,9 @@ def logs(run, follow, lines):
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--now", is_flag=True, help="End it at once, without saving.")
+@click.option("--now", is_flag=True, help="End them at once, without saving.")
 def cancel(runs, now):
-    """Ask RUNS, or all runs of a sweep, to save and stop.
+    """Save and stop RUNS, or all runs of a sweep.
 
     They can be resumed later.
 
@@ -170,17 +221,17 @@ def cancel(runs, now):
       labkit cancel --now sweep-train-20260101-120000-ab12
     """
     from labrun.slurm.executor import executor_of
-    from labrun.state import OPEN, family
+    from labrun.state import OPEN, matching_runs
 
-    for one in (run for name in runs for run in reversed(family(name, states=OPEN))):
+    for one in (run for name in runs for run in reversed(matching_runs(name, states=OPEN))):
         click.echo(executor_of(one).cancel(one, now=now))  # last first: a queue shall not start it
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
-@click.option("-b", "--background", is_flag=True, help="Return at once.")
-@placed
+@_JOBS
+@_BACKGROUND
+@place_options
 def resume(runs, jobs, background, **options):
     """Go on with RUNS from their last checkpoint.
 
@@ -192,26 +243,25 @@ def resume(runs, jobs, background, **options):
       labkit resume train-20260101-120000-ab12
     """
     from labrun.launch import unfinished
-    from labrun.state import RESUMABLE, family
+    from labrun.state import RESUMABLE, matching_runs
 
     place = place_of(options)
-    again = unfinished([one for name in runs for one in family(name, states=RESUMABLE)])
+    again = unfinished([one for name in runs for one in matching_runs(name, states=RESUMABLE)])
     sys.exit(_again(again, place, jobs, background))
 
 
-def _again(runs, place, jobs, background) -> int:
+def _again(runs, place: Place, jobs: int, background: bool) -> int:
     """Start runs once more: at the place that was typed, else each where it was before."""
-    from labrun.launch import start
-
     before = [one for one in runs if one.read_status().get("executor") == "slurm"]
-    slurm = place.slurm if place.slurm is not None else bool(before)
-    if not slurm:
+    if not (place.slurm if place.slurm is not None else before):
+        from labrun.launch import start
+
         return start(runs, jobs=jobs, background=background)
     if place.slurm is None and len(before) < len(runs):
-        raise click.UsageError("Some of these ran here and some on a cluster: say --executor local or slurm.")
-    from labrun.slurm.submit import send_again
+        raise click.UsageError("Some of these ran here and some on a cluster: add --executor local or slurm.")
+    from labrun.slurm.submit import resubmit
 
-    return send_again(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
+    return resubmit(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
 
 
 @click.command()
@@ -241,8 +291,8 @@ def collect(csv_file, track, quiet):
     if csv_file:
         atomic_write(csv_file, collected.to_csv(rows))
     if track:
-        from labrun.cli.tables import track as send
+        from labrun.results.tracking import track as send
 
         for path in send(collected.tables(rows)):
             click.echo(path)
-    click.echo(collected.write_index())
+    click.echo(collected.refresh_page())

@@ -2,11 +2,12 @@
 
 import csv
 import io
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
+from labrun.results.curves import curves
+from labrun.results.page import number, page
 from labrun.results.seeds import over_modes, over_seeds
 from labrun.state import all_runs, elapsed, observe
 
@@ -29,11 +30,11 @@ def row(run: RunFolder) -> dict:
         "metric": metric,
         "value": value,
         "varied": label(spec),
-        "setting": label(spec, without=("seed",)),
+        "setting": setting(spec),
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
-        "place": f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else "",
+        "place": _place(status),
     }
     groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
     return known | {
@@ -59,13 +60,16 @@ def to_csv(table: list[dict]) -> str:
     return text.getvalue()
 
 
-def write_index() -> Path:
-    """Write `runs/index.html`, the results page of every run there is, and return its path."""
-    from labrun.results.page import page
+def refresh_page() -> Path:
+    """Write `runs/index.html`, the results page of all runs as they are now, and return its path.
 
-    runs = all_runs()
+    It may be called at any time, also while runs are at work; it loads no torch.
+    """
     make_folder(runs_dir())
-    entries = [row(run) | {"figures": figures(run), "files": files(run), "title": title(run)} for run in runs]
+    entries = [
+        row(run) | {"curves": curves(run), "figures": figures(run), "files": files(run), "title": title(run)}
+        for run in all_runs()
+    ]
     return atomic_write(runs_dir() / "index.html", page(entries))
 
 
@@ -88,52 +92,64 @@ def label(spec: dict, *, without: Iterable[str] = ()) -> str:
     )
 
 
+def setting(spec: dict) -> str:
+    """Return what the runs of a sweep share that differ in their seed alone; "" in no sweep.
+
+    In a sweep over seeds alone that is what was given to all of them, or "defaults".
+    """
+    shared = label(spec, without=("seed",))
+    if shared or "seed" not in spec.get("varied", []):
+        return shared
+    given = {name: value for name, value in spec.get("parameters", {}).items() if name != "seed"}
+    return ", ".join(f"{name}={value}" for name, value in given.items()) or "defaults"
+
+
 def sentence(known: dict) -> str:
     """Return a row in a line: what is special about the run, its state, its main metric or its message."""
-    value = f"{known['value']:.4g}" if isinstance(known["value"], float) else known["value"]
-    result = f"{known['metric']} {value}" if known["metric"] else known["message"] or ""
+    result = f"{known['metric']} {number(known['value'])}" if known["metric"] else known["message"] or ""
     return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
 
 
 def figures(run: RunFolder) -> list[dict]:
-    """Return the run's figures, each with the path from the results page and its alt text."""
+    """Return the run's figures, oldest first, each with the path from the results page and its alt text."""
     found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
-    return [
-        {"path": f"{run.id}/figures/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")}
-        for path in found
-    ]
+    folder = f"{run.id}/figures"
+    return [{"path": f"{folder}/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")} for path in found]
 
 
 def files(run: RunFolder) -> dict[str, str]:
-    """Return which of a run's files a reader may open, by the word for it."""
+    """Return name -> path (from the results page) of the files of a run that a reader may open."""
     offered = {
         "Executed notebook": run.html,
         "Log": run.log_file,
         "Metrics": run.metrics_file,
         "Environment": run.env_file,
     }
-    there = {word: path.relative_to(run.path) for word, path in offered.items() if path.is_file()}
-    return {word: f"{run.id}/{path}" for word, path in there.items()} | {"Record": f"{run.id}/"}
+    there = {name: path.relative_to(run.path) for name, path in offered.items() if path.is_file()}
+    return {name: f"{run.id}/{path}" for name, path in there.items()} | {"Record": f"{run.id}/"}
 
 
 def title(run: RunFolder) -> str:
     """Return the first heading of the run's notebook, else the notebook's name."""
-    from labrun.spec import first_heading
+    from labrun.spec import first_heading  # imports pydantic, which `labkit status` does without
 
     return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
 
 
 def alt_text(path: Path) -> str:
-    """Return the description stored in a PNG's text chunks ("" where there is none)."""
-    with open(path, "rb") as file:
-        data = file.read(65_536)
-    position = 8  # after the signature
-    while position + 8 <= len(data):
-        size, kind = struct.unpack(">I4s", data[position : position + 8])
-        body = data[position + 8 : position + 8 + size]
-        if kind == b"tEXt" and body.startswith(b"Description\0"):
-            return body.partition(b"\0")[2].decode("latin-1")
-        if kind == b"IDAT":
-            break
-        position += 12 + size
-    return ""
+    """Return the description stored in a PNG's text ("" where there is none, or no PNG)."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get("Description", ""))
+    except OSError:
+        return ""
+
+
+def _place(status: dict) -> str:
+    """Return where a run is, or where it stopped: its cell, and while it runs the heading above it."""
+    if "cell" not in status:
+        return ""
+    heading = status.get("heading") if status["state"] == "running" else ""
+    return f"cell {status['cell']} of {status.get('cells', '?')}{f': {heading}' if heading else ''}"

@@ -12,7 +12,7 @@ from labkit.evaluate.intervals import mean_interval
 
 
 def over_seeds(rows: Sequence[dict]) -> list[dict]:
-    """Return a row per setting, best first, of a sweep that repeats it with several seeds; [] for others.
+    """Return a row per setting, best first, of a sweep that repeats settings with several seeds; [] for others.
 
     rows: those of `collect.rows`. A result: setting, runs (done), metric, mean, half, seconds, images, steps.
     """
@@ -35,15 +35,14 @@ def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
         if "p.mode" in row:
             budget = {name[2:]: value for name, value in row.items() if name[:2] == "p."}
             point = (budget.pop("mode"), budget.pop("seed", None))
-            family = families.setdefault((row["notebook"], *budget.items()), {})
-            family.setdefault(point, row)
+            families.setdefault((row["notebook"], *budget.items()), {}).setdefault(point, row)
     tables = {}
-    for (notebook, *budget), family in families.items():
+    for (notebook, *shared), family in families.items():
         modes = list(dict.fromkeys(mode for mode, _ in family))
         if len(modes) > 1:
-            told = ", ".join(f"{name}={value}" for name, value in budget if value not in ("", 0))
+            names = [notebook, *(f"{name}={value}" for name, value in shared if value not in ("", 0))]
             found = [_summary(mode, [row for point, row in family.items() if point[0] == mode]) for mode in modes]
-            tables[f"Modes compared: {', '.join(filter(None, [notebook, told]))}"] = _best_first(found)
+            tables[f"Modes compared: {', '.join(names)}"] = _best_first(found)
     return tables
 
 

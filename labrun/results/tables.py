@@ -1,16 +1,17 @@
 """Runs as text: the status table, the results table, and a log as it grows."""
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from labkit.run_folder import STATES, RunFolder, unknown_name
 from labrun import state
-from labrun.follow import last_metric
+from labrun.follow import current_work
 from labrun.results.collect import headline, tables
 from labrun.results.page import duration, number
 
-COLOURS = {"done": "green", "running": "blue", "queued": "cyan", "interrupted": "yellow", "cancelled": "bright_black"}
+COLORS = {"done": "green", "running": "blue", "queued": "cyan", "interrupted": "yellow", "cancelled": "bright_black"}
 
 
 def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int | None = None) -> list[tuple]:
@@ -24,58 +25,46 @@ def select(names: Sequence[str] = (), *, states: Sequence[str] = (), last: int |
 
 
 def print_table(selected: Sequence[tuple]) -> None:
-    """Print runs with their state, place, time and latest word."""
+    """Print runs with their state, cell, time and latest message or metric."""
     if not selected:
-        print(
-            "No run fits these words; `labkit status` shows all."
-            if state.all_runs()
-            else "No run yet. Start one with `labkit run 01`."
-        )
+        others = "No run matches; `labkit status` shows all."
+        print(others if state.all_runs() else "No run yet. Start one with `labkit run 01`.")
         return
-    rows = [
-        [run.id, status["state"], _place(status), duration(state.elapsed(status)), _word(run, status)]
-        for run, status in selected
-    ]
+    rows = []
+    for run, status in selected:
+        cell = f"{status['cell']}/{status.get('cells', '?')}" if "cell" in status else ""
+        rows.append([run.id, status["state"], cell, duration(state.elapsed(status)), _latest(run, status)])
     _print(["run", "state", "cell", "time", "latest"], rows, state_column=1)
 
 
-def print_results(rows: Sequence[dict]) -> None:
-    """Print the results of runs: what was varied, state, time and main metric."""
-    cells = [
-        [
-            row["id"],
-            row["varied"],
-            row["state"],
-            duration(row["seconds"]),
-            row["metric"] or "",
-            number(row["value"]) if row["metric"] else row["message"] or "",
-        ]
-        for row in rows
-    ]
+def print_results(rows: list[dict]) -> None:
+    """Print the results of runs: what was varied, state, time and main metric; then the tables over seeds."""
+    cells = []
+    for row in rows:
+        value = number(row["value"]) if row["metric"] else row["message"] or ""
+        cells.append([row["id"], row["varied"], row["state"], duration(row["seconds"]), row["metric"] or "", value])
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
     for title, means in tables(rows).items():
         print(f"\n{title}: mean and 95 % interval")
-        _print(
-            ["setting", "runs", "metric", "mean", "+-", "time of a run", "images seen", "steps allowed"],
-            [
-                [
-                    one["setting"],
-                    f"{one['runs']} of {one['of']}",
-                    one["metric"] or "",
-                    number(one["mean"]),
-                    number(one["half"]),
-                    duration(one["seconds"]),
-                    _human(one["images"]),
-                    _human(one["steps"]),
-                ]
-                for one in means
-            ],
+        print_records(
+            {
+                "setting": one["setting"],
+                "runs": f"{one['runs']} of {one['of']}",
+                "metric": one["metric"] or "",
+                "mean": one["mean"],
+                "+-": one["half"],
+                "time of a run": duration(one["seconds"]),
+                "images seen": one["images"],
+                "steps allowed": one["steps"],
+            }
+            for one in means
         )
 
 
-def print_records(rows: Sequence[dict]) -> None:
-    """Print dicts that share their keys as a table."""
-    _print(list(rows[0]), [[_human(value) for value in row.values()] for row in rows])
+def print_records(records: Iterable[dict]) -> None:
+    """Print dicts that share their keys as a table; thousands in groups of three, other numbers to four digits."""
+    records = list(records)
+    _print(list(records[0]), [[_grouped(value) for value in record.values()] for record in records])
 
 
 def read_log(run: RunFolder, *, lines: int | None = None, follow: bool = False) -> Iterator[str]:
@@ -94,7 +83,7 @@ def read_log(run: RunFolder, *, lines: int | None = None, follow: bool = False) 
 
 
 def _text_from(path: Path, position: int) -> str:
-    """Return a file's text from a byte position up to its last whole line."""
+    """Return a file's text from a byte position up to its last complete line."""
     try:
         with open(path, "rb") as file:
             file.seek(position)
@@ -104,52 +93,38 @@ def _text_from(path: Path, position: int) -> str:
     return data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
 
 
-def _place(status: dict) -> str:
-    return f"{status['cell']}/{status.get('cells', '?')}" if "cell" in status else ""
-
-
-def _word(run: RunFolder, status: dict) -> str:
-    """Return the message of what went wrong, else the headline, else the last row of the metrics."""
+def _latest(run: RunFolder, status: dict) -> str:
+    """Return the message of what went wrong, else of a running run its current work, else the main metric."""
     if status.get("message"):
         return status["message"]
+    if status["state"] == "running":
+        left = f"{status['time_left']} left" if status.get("time_left") else ""
+        return "  ".join(filter(None, [current_work(run, status), left]))
     metric, value = headline(run.read_summary(), run.read_timings())
-    left = f"{status['time_left']} left" if status.get("time_left") else ""
-    return ", ".join(filter(None, [f"{metric} {number(value)}" if metric else last_metric(run), left]))
+    return f"{metric} {number(value)}" if metric else ""
 
 
-def _human(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return number(value)
+def _grouped(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else number(value)
 
 
 def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, state_column: int | None = None) -> None:
-    import sys
-
-    widths = [max(len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
-    if not sys.stdout.isatty():  # a file or a pipe: every word whole, nothing folded
+    """Print a table: colored and folded in a terminal; elsewhere every word whole, nothing folded."""
+    if not sys.stdout.isatty():
+        widths = [max(len(str(cell)) for cell in column) for column in zip(columns, *rows, strict=True)]
         for row in [columns, *rows]:
-            line = "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-            print(line.rstrip())
+            print("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(_coloured(cell) if index == state_column else _plain(cell) for index, cell in enumerate(row)))
+        cells = [Text(str(cell)) for cell in row]
+        if state_column is not None:
+            cells[state_column].stylize(COLORS.get(row[state_column], "red"))
+        table.add_row(*cells)
     Console().print(table)
-
-
-def _coloured(word: str):
-    from rich.text import Text
-
-    return Text(word, style=COLOURS.get(word, "red"))
-
-
-def _plain(text: object):
-    from rich.text import Text
-
-    return Text(str(text))

@@ -1,14 +1,14 @@
-"""papermill with its word made honest: which cell ran, which died, which were never reached; saved whole.
+"""papermill with true cell statuses: which cell ran, which died, which were never reached; saved atomically.
 
-papermill 2.7 calls every cell `completed` once a kernel is killed or a cell times out, and a kill tears its
-plain writes. Here each cell's status is what happened to it, and each save is atomic.
+papermill 2.7 marks every cell `completed` once a kernel is killed or a cell times out, and a kill leaves its files
+half written. Here each cell's status is what happened to it, and each save is atomic.
 """
 
 import itertools
 import logging
 import os
 import signal
-import time
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,8 +19,10 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
 
 from labkit.run_folder import RunFolder, atomic_write, repo_root
-from labrun.runner.kernel import PrivateKernelManager, kernel_environment
+from labrun.environment import kernel_environment
+from labrun.runner.kernel import PrivateKernelManager
 from labrun.runner.outcome import Outcome, StoppedBetweenCells, dead_kernel, failed_cell
+from labrun.spec import RunSpec, headings
 
 NEVER_RUN = "never-run"
 
@@ -28,39 +30,22 @@ NEVER_RUN = "never-run"
 class Execution:
     """One notebook being executed. `kill()` may be called from another thread."""
 
-    def __init__(
-        self,
-        run: RunFolder,
-        *,
-        parameters: dict,
-        timeout_s: float | None,
-        threads: int | None,
-        on_cell: Callable[[int, int, str], None],
-        stop: Callable[[], bool],
-        log: "LineLog",
-    ):
-        self.run, self.parameters, self.timeout_s, self.threads = run, parameters, timeout_s, threads
-        self.on_cell, self.stop, self.log = on_cell, stop, log
-        self.client: HonestClient | None = None
-        self.book: AtomicBook | None = None
+    def __init__(self, run: RunFolder, spec: RunSpec, *, on_cell: Callable[[int, int, str], None], log: "LineLog"):
+        self.run, self.spec, self.on_cell, self.log = run, spec, on_cell, log
+        self.client: LabkitClient | None = None
+        self.book: AtomicNotebook | None = None
 
     def execute(self) -> Outcome:
         """Run every cell and return how it ended. Raises LabError where the notebook cannot be saved."""
-        logging.getLogger("papermill").setLevel(logging.ERROR)  # its warning on parameters is wrong (pain 6)
-        logging.getLogger("traitlets").setLevel(logging.ERROR)
+        for noisy in ("papermill", "traitlets"):  # papermill's warning on parameters is wrong (pain 6)
+            logging.getLogger(noisy).setLevel(logging.ERROR)
         notebook = nbformat.read(self.run.source, as_version=4)
         notebook.metadata.setdefault("papermill", {})
+        options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": str(repo_root())}
+        values = self.spec.parameters
         try:
             papermill.execute_notebook(
-                notebook,
-                None,
-                parameters=self.parameters,
-                engine_name="labkit",
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                cwd=str(repo_root()),
-                execution=self,
+                notebook, None, parameters=values, engine_name="labkit", execution=self, **options
             )
         except (CellExecutionError, CellTimeoutError, StoppedBetweenCells, RuntimeError) as error:
             return self._outcome_of(error)
@@ -79,9 +64,9 @@ class Execution:
     def _outcome_of(self, error: Exception) -> Outcome:
         where = self.book.running if self.book else None
         if isinstance(error, StoppedBetweenCells):
-            return Outcome("interrupted", 75, "Stopped between two cells, as asked.")
+            return Outcome("interrupted", 75, "Stopped between two cells.")
         if isinstance(error, CellTimeoutError):
-            limit = f"{self.timeout_s:g} s" if self.timeout_s else "its output allows"
+            limit = f"{self.spec.timeout_s:g} s" if self.spec.timeout_s else "its output allows"
             return Outcome("timeout", 71, f"Cell {where} took longer than {limit} and was ended.", where)
         if isinstance(error, CellExecutionError):
             return failed_cell(error.ename, error.evalue, where)
@@ -110,27 +95,22 @@ class LineLog:
         self.flush()
 
 
-def settled(outputs: list) -> list:
-    """Return a cell's outputs as a terminal would have left them: of neighbouring stream outputs one per
+def coalesce_streams(outputs: list) -> list:
+    """Return a cell's outputs as a terminal would have left them: of neighboring stream outputs one per
     stream, and of each line what follows its last carriage return.
 
     nbclient's own `coalesce_streams` takes minutes for one line of 400,000 letters (a pattern that looks
     ahead from every letter); this takes one pass.
     """
-    kept = []
+    merged = []
     for is_stream, group in itertools.groupby(outputs, key=lambda output: output.output_type == "stream"):
-        neighbours = list(group)
-        kept += _merged(neighbours) if is_stream else neighbours
-    return kept
-
-
-def _merged(streams: list) -> list:
-    names = sorted({output.name for output in streams}, reverse=True)  # stdout before stderr
-    texts = {name: "".join(output.text for output in streams if output.name == name) for name in names}
-    return [
-        nbformat.v4.new_output("stream", name=name, text="\n".join(map(last_state, text.split("\n"))))
-        for name, text in texts.items()
-    ]
+        neighbors = list(group)
+        names = sorted({output.name for output in neighbors}, reverse=True) if is_stream else []  # stdout before stderr
+        for name in names:
+            lines = "".join(output.text for output in neighbors if output.name == name).split("\n")
+            merged.append(nbformat.v4.new_output("stream", name=name, text="\n".join(map(last_state, lines))))
+        merged += [] if is_stream else neighbors
+    return merged
 
 
 def last_state(line: str) -> str:
@@ -138,7 +118,7 @@ def last_state(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2]
 
 
-class AtomicBook(NotebookExecutionManager):
+class AtomicNotebook(NotebookExecutionManager):
     """papermill's manager, saving atomically and keeping each cell's true status."""
 
     def __init__(self, notebook, run: RunFolder):
@@ -150,67 +130,53 @@ class AtomicBook(NotebookExecutionManager):
         self.last_save_time = self.now()
 
     def notebook_complete(self, **_) -> None:
-        """Replaces papermill's, which calls every cell that was never reached `completed`."""
+        """Replaces papermill's, which marks every cell that was never reached `completed`."""
 
     def conclude(self, outcome: Outcome) -> None:
-        """Give every cell its last status, say in the dead cell what its kernel could not say, and save."""
-        for cell in self.nb.cells:
+        """Give every cell its last status, write into the dead cell how it ended, and save."""
+        never_run = []
+        for number, cell in enumerate(self.nb.cells, 1):
             known = cell.metadata.papermill
             if known["status"] == self.RUNNING:
                 known.update(status=self.FAILED, exception=True)
-                self._tell(cell, outcome)
+                if not any(output.output_type == "error" for output in cell.outputs):
+                    error = {"ename": outcome.state, "evalue": outcome.message, "traceback": [outcome.message]}
+                    cell.outputs.append(nbformat.v4.new_output("error", **error))
             elif known["status"] == self.PENDING:
                 never = outcome.state != "done" and cell.cell_type == "code" and cell.source.strip()
                 known["status"] = NEVER_RUN if never else self.COMPLETED
+                never_run += [number] if never else []
         self.nb.metadata.papermill.update(end_time=self.now().isoformat(), exception=outcome.state != "done")
-        self.nb.metadata.labkit = {
-            "run": self.run.id,
-            "state": outcome.state,
-            "message": outcome.message,
-            "cell": outcome.cell,
-            "never_run": self._never_run(),
-        }
+        ending = {"state": outcome.state, "message": outcome.message, "cell": outcome.cell, "never_run": never_run}
+        self.nb.metadata.labkit = {"run": self.run.id} | ending
         self.save()
 
-    def _never_run(self) -> list[int]:
-        statuses = [cell.metadata.papermill["status"] for cell in self.nb.cells]
-        return [number for number, status in enumerate(statuses, 1) if status == NEVER_RUN]
 
-    def _tell(self, cell, outcome: Outcome) -> None:
-        if not any(output.output_type == "error" for output in cell.outputs):
-            cell.outputs.append(
-                nbformat.v4.new_output(
-                    "error", ename=outcome.state, evalue=outcome.message, traceback=[outcome.message]
-                )
-            )
+class LabkitClient(PapermillNotebookClient):
+    """papermill's client: stops between cells where the run has a stop flag, kills whole process groups."""
 
-
-class HonestClient(PapermillNotebookClient):
-    """papermill's client: stops between cells when asked, leaves the dead cell marked, kills whole groups."""
-
-    def __init__(self, book: AtomicBook, execution: Execution, **options):
-        super().__init__(
-            book, kernel_manager_class=PrivateKernelManager, kernel_name="python3", record_timing=False, **options
-        )
+    def __init__(self, book: AtomicNotebook, execution: Execution, **options):
+        manager = {"kernel_manager_class": PrivateKernelManager, "kernel_name": "python3"}
+        super().__init__(book, record_timing=False, **manager, **options)
         self.execution, self.exit_status = execution, None
 
     def papermill_execute_cells(self) -> None:
         heading, total = "", len(self.nb.cells)
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type != "code" or not cell.source.strip():
-                heading = _heading(cell) or heading
+                heading = next((line.lstrip("# ").strip() for line in reversed(headings(cell))), heading)
                 continue
-            if self.execution.stop():
+            if self.execution.run.stop_requested():
                 raise StoppedBetweenCells
             self.nb_man.running = index + 1
             self.execution.on_cell(index + 1, total, heading)
             self.nb_man.cell_start(cell, index)
-            self._execute_or_say_why(cell, index)
+            self._execute_one(cell, index)
             self.execution.log.end()
             self.nb_man.cell_complete(cell, cell_index=index)
             self.nb_man.running = None
 
-    def _execute_or_say_why(self, cell, index: int) -> None:
+    def _execute_one(self, cell, index: int) -> None:
         try:
             self.execute_cell(cell, index)
         except CellExecutionError as error:
@@ -218,12 +184,15 @@ class HonestClient(PapermillNotebookClient):
             self.nb_man.cell_complete(cell, cell_index=index)
             raise
         except (CellTimeoutError, DeadKernelError):
-            self.exit_status = self._poll()
+            process = getattr(getattr(self.km, "provisioner", None), "process", None)
+            if process is not None:
+                with suppress(subprocess.TimeoutExpired):  # a kernel that was too slow still lives
+                    self.exit_status = process.wait(timeout=0.2)
             self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
             self.kill_group()
             raise
         finally:
-            cell.outputs = settled(cell.outputs)
+            cell.outputs = coalesce_streams(cell.outputs)
 
     def kill_group(self) -> None:
         """End the kernel with every process it started (workers, ranks of torchrun)."""
@@ -232,40 +201,20 @@ class HonestClient(PapermillNotebookClient):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(provisioner.pgid or provisioner.pid, signal.SIGKILL)
 
-    def _poll(self) -> int | None:
-        process = getattr(getattr(self.km, "provisioner", None), "process", None)
-        for _ in range(20):
-            if process is None or process.poll() is not None:
-                break
-            time.sleep(0.01)
-        return process.returncode if process is not None else None
 
-
-class HonestEngine(Engine):
+class LabkitEngine(Engine):
     """The engine that papermill calls by the name `labkit`."""
 
     @classmethod
     def execute_notebook(cls, nb, kernel_name, *, execution: Execution, **_):
-        book = execution.book = AtomicBook(nb, execution.run)
-        client = execution.client = HonestClient(
-            book,
-            execution,
-            timeout=execution.timeout_s,
-            startup_timeout=120,
-            iopub_timeout=60,
-            stdout_file=execution.log,
-            stderr_file=execution.log,
-        )
+        book = execution.book = AtomicNotebook(nb, execution.run)
+        limits = {"timeout": execution.spec.timeout_s, "startup_timeout": 120, "iopub_timeout": 60}
+        logs = {"stdout_file": execution.log, "stderr_file": execution.log}
+        client = execution.client = LabkitClient(book, execution, **limits, **logs)
         book.notebook_start()
-        environment = kernel_environment(execution.run, threads=execution.threads)
+        environment = kernel_environment(execution.run, threads=execution.spec.threads)
         client.execute(env=environment, cwd=str(repo_root()))
         return nb
 
 
-papermill_engines.register("labkit", HonestEngine)
-
-
-def _heading(cell) -> str:
-    """Return the last heading of a Markdown cell ("" where it has none)."""
-    lines = [line for line in cell.source.splitlines() if line.startswith("#")] if cell.cell_type == "markdown" else []
-    return lines[-1].lstrip("# ").strip() if lines else ""
+papermill_engines.register("labkit", LabkitEngine)

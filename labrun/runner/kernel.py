@@ -12,11 +12,11 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from labkit.run_folder import RUN_DIR_VARIABLE, LabError, RunFolder, cache_dir, private_environment, repo_root
+from labkit.run_folder import cache_dir
 
-TOKENS = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_MODE")  # all that `.env` may hand to a kernel
 _TEMPORARY = "labkit-kernel-"
-_FOREIGN = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND", "PYTHONSTARTUP", RUN_DIR_VARIABLE)
+_COMMAND = "-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50".split()
+_EXTENSION = "--IPKernelApp.extra_extensions=labrun.runner.kernel_setup"
 
 
 class PrivateKernelManager(AsyncKernelManager):
@@ -24,21 +24,8 @@ class PrivateKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(
-            argv=[
-                sys.executable,
-                "-m",
-                "ipykernel_launcher",
-                "-f",
-                "{connection_file}",
-                "--IPKernelApp.extra_extensions=labrun.runner.kernel_setup",
-                "--HistoryManager.enabled=False",
-                "--log-level=50",
-            ],
-            display_name="Python 3",
-            language="python",
-            metadata={"debugger": False},
-        )
+        argv = [sys.executable, *_COMMAND, _EXTENSION]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata={"debugger": False})
 
     @default("transport")
     def _sockets_do_not_race_for_ports(self) -> str:
@@ -57,41 +44,11 @@ class PrivateKernelManager(AsyncKernelManager):
     cleanup_resources = _async_cleanup_resources
 
 
-def kernel_environment(run: RunFolder, *, threads: int | None = None) -> dict[str, str]:
-    """Return the variables of a run's kernel: the caller's, `.env`'s tokens, private folders, this run."""
-    ours = {
-        name: value for name, value in os.environ.items() if name not in _FOREIGN and (value or name not in TOKENS)
-    }  # an empty token is no token
-    fixed = {
-        "PYTHONHASHSEED": "0",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "TQDM_MININTERVAL": "5",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }  # spinning threads starve each other where cores are shared
-    chosen = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
-    this_run = {RUN_DIR_VARIABLE: str(run.path.resolve())}
-    return fixed | tokens() | ours | private_environment() | chosen | this_run
-
-
-def tokens() -> dict[str, str]:
-    """Return which of TOKENS `.env` in the repository holds. Raises LabError where it cannot be read."""
-    from dotenv import dotenv_values
-
-    file = repo_root() / ".env"
-    try:
-        written = dotenv_values(file)
-    except (OSError, UnicodeDecodeError):
-        raise LabError(f"{file} cannot be read as UTF-8 text: save it so, or copy .env.template again.") from None
-    return {name: value for name, value in written.items() if value and name in TOKENS}
-
-
 def socket_folder() -> Path:
     """Return a folder where Unix sockets can be bound: their path has at most 107 bytes, and some network
     file systems refuse them. Relative to the working directory where the absolute path would be too long."""
     home = cache_dir() / "kernels"
-    beside = Path(os.path.relpath(home))
-    for folder in (home, beside):
+    for folder in (home, Path(os.path.relpath(home))):
         if len(os.fsencode(str(folder))) <= 80 and _holds_sockets(folder):
             return folder
     return Path(tempfile.mkdtemp(prefix=_TEMPORARY))

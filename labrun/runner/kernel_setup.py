@@ -49,5 +49,5 @@ def _plain_progress() -> types.ModuleType:
             return getattr(tqdm.std, name)
         raise AttributeError(name)
 
-    module.__getattr__ = lookup
+    vars(module)["__getattr__"] = lookup
     return module

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 1, "died": 70, "timeout": 71, "interrupted": 75}
 SPEC_WRONG = 2
-SUPERSEDED = 76  # another attempt owns the run now; this one said nothing
+SUPERSEDED = 76  # another attempt owns the run now; this one wrote nothing
 
 
 class StoppedBetweenCells(Exception):
@@ -24,21 +24,21 @@ class Outcome:
 
 
 def failed_cell(ename: str, evalue: str, cell: int | None) -> Outcome:
-    """Return the outcome of an exception in a cell. LabError speaks for itself; Interrupted is no failure."""
-    sentence = _without_colours(evalue).strip()
+    """Return the outcome of an exception in a cell: of a LabError its sentence alone; Interrupted is no failure."""
+    sentence = _without_colors(evalue).strip()
     if ename == "Interrupted":
-        return Outcome("interrupted", 75, sentence or "Training was asked to stop and has saved.", cell)
-    told = sentence if ename == "LabError" and sentence else f"{ename}: {sentence}".rstrip(": ")
-    return Outcome("failed", 1, told, cell)
+        return Outcome("interrupted", 75, sentence or "Training has saved and stopped.", cell)
+    message = sentence if ename == "LabError" and sentence else f"{ename}: {sentence}".rstrip(": ")
+    return Outcome("failed", 1, message, cell)
 
 
 def dead_kernel(exit_status: int | None, cell: int | None, error: Exception) -> Outcome:
     """Return the outcome of a kernel that is no more; a negative exit status is the signal that ended it."""
     where = f"in cell {cell}" if cell else "before the first cell"
     if exit_status is None:
-        why = _without_colours(str(error)).strip().splitlines()[-1] if str(error).strip() else "it is gone"
+        why = _without_colors(str(error)).strip().splitlines()[-1] if str(error).strip() else "it has disappeared"
     elif exit_status >= 0:
-        why = f"it left by itself with exit code {exit_status}"
+        why = f"exit code {exit_status}"
     elif -exit_status == signal.SIGKILL:
         why = "killed by signal 9: most often the machine ran out of memory, try a smaller batch_size"
     else:
@@ -46,5 +46,5 @@ def dead_kernel(exit_status: int | None, cell: int | None, error: Exception) -> 
     return Outcome("died", 70, f"The kernel died {where} ({why}).", cell)
 
 
-def _without_colours(text: str) -> str:
+def _without_colors(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

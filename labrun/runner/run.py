@@ -1,4 +1,4 @@
-"""The runner: executes one frozen run in its folder, tells the truth about it, and exits with a typed code.
+"""The runner: executes one frozen run in its folder, records what happened, and exits with a typed code.
 
     python -m labrun.runner.run runs/<id>
 
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +26,12 @@ from labkit.run_folder import (
     atomic_write,
     attempts,
     private_environment,
+    process_identity,
     repo_root,
     to_json,
     write_error,
 )
-from labrun import processes as process
-from labrun.runner.environment import describe
+from labrun.runner.machine import describe
 from labrun.runner.outcome import EXIT_CODES, SPEC_WRONG, SUPERSEDED, Outcome
 from labrun.spec import RunSpec, read_notebook, read_spec
 from labrun.state import CANCEL_MARKER
@@ -44,43 +45,35 @@ def execute(run: RunFolder) -> int:
     run = RunFolder(run.path.resolve())
     os.chdir(repo_root())
     os.environ.update(private_environment())
-    stopper = Stopper(run)
-    stopper.install()
+    signals = SignalHandler(run)
+    signals.install()
     started = time.time()
     try:
-        outcome = _execute(run, stopper)
-    except LabError as error:
-        print(error, file=sys.stderr)
-        outcome = Outcome("failed", 1, str(error))
-    except Superseded:
-        return SUPERSEDED
-    except Exception as error:
-        traceback.print_exc()
-        outcome = Outcome("failed", 1, f"labkit itself failed ({type(error).__name__}: {error}).")
-    try:
+        try:
+            outcome = _execute(run, signals)
+        except LabError as error:
+            print(error, file=sys.stderr)
+            outcome = Outcome("failed", 1, str(error))
+        except Superseded:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            outcome = Outcome("failed", 1, f"labkit itself failed ({type(error).__name__}: {error}).")
         _record(run, outcome, started)
     except Superseded:
         return SUPERSEDED
     return outcome.exit_code
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the folder named on the command line."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print("Give the runner one run folder: python -m labrun.runner.run runs/<id>", file=sys.stderr)
-        return SPEC_WRONG
-    return execute(RunFolder(arguments[0]))
-
-
-class Stopper:
+class SignalHandler:
     """Turns signals into the stop flag, and ends a kernel that does not stop by itself."""
 
     def __init__(self, run: RunFolder):
-        self.run, self.kill, self.ended = run, None, ""
+        self.run, self.ended = run, ""
+        self.kill: Callable[[], None] = lambda: None
         self.grace_s = float(os.environ.get("LABKIT_GRACE_S", GRACE_S))
         self.deadline: float | None = None
-        self.at_once, self.told = False, -ECHO_S
+        self.at_once, self.last = False, -ECHO_S
 
     def install(self) -> None:
         """Catch TERM, INT and USR1 (the latter announces a time limit: a flag, but no deadline)."""
@@ -88,20 +81,19 @@ class Stopper:
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGUSR1, lambda *_: self.run.stop_flag.touch())
 
-    def watch(self, kill) -> None:
+    def watch(self, kill: Callable[[], None]) -> None:
         """Call `kill` once the grace period of a stop is over."""
         self.kill = kill
         threading.Thread(target=self._wait, daemon=True).start()
 
     def _on_stop(self, *_) -> None:
         now = time.monotonic()
-        if now - self.told < ECHO_S:
-            return  # Slurm tells every process, and some hand it on
-        self.told = now
-        self.at_once = again = self.deadline is not None
+        if now - self.last < ECHO_S:
+            return  # Slurm signals every process, and some forward it
+        self.last, self.at_once = now, self.deadline is not None
         with suppress(OSError):
             self.run.stop_flag.touch()
-        self.deadline = time.monotonic() + (0 if again else self.grace_s)
+        self.deadline = now + (0 if self.at_once else self.grace_s)
 
     def _wait(self) -> None:
         while self.deadline is None or time.monotonic() < self.deadline:
@@ -109,17 +101,18 @@ class Stopper:
             if attempts.superseded():
                 self.kill()
                 os._exit(SUPERSEDED)
-        why = (
-            "Ended at once, as asked"
-            if self.at_once
-            else f"The kernel did not stop by itself within {self.grace_s:g} s and was ended"
-        )
+        why = "Ended at once" if self.at_once else f"The kernel did not stop within {self.grace_s:g} s and was ended"
         saved = any(path.is_file() and path.name[0] != "." for path in self.run.checkpoints.rglob("*"))
         self.ended = f"{why}; a resume {'goes on from its last checkpoint' if saved else 'starts again'}."
         self.kill()
 
 
-def _execute(run: RunFolder, stopper: Stopper) -> Outcome:
+def without_slow_imports() -> None:
+    """Keep jsonschema from compiling a grammar of web addresses: seconds, and no notebook needs it."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
     try:
         spec = _prepared(run)
     except LabError as error:
@@ -130,27 +123,25 @@ def _execute(run: RunFolder, stopper: Stopper) -> Outcome:
 
     def on_cell(number: int, total: int, heading: str) -> None:
         print(f"[cell {number}/{total}] {heading}".rstrip(), flush=True)
-        run.write_status("running", cell=number, cells=total, heading=heading or None)
+        now = round(time.time(), 3)
+        run.write_status("running", cell=number, cells=total, heading=heading or None, cell_started=now)
 
-    execution = Execution(
-        run,
-        parameters=spec.parameters,
-        timeout_s=spec.timeout_s,
-        threads=spec.threads,
-        on_cell=on_cell,
-        stop=run.stop_requested,
-        log=LineLog(sys.stdout),
-    )
-    stopper.watch(execution.kill)
-    outcome = _as_asked(execution.execute(), run, stopper)
+    execution = Execution(run, spec, on_cell=on_cell, log=LineLog(sys.stdout))
+    signals.watch(execution.kill)
+    outcome = execution.execute()
+    if signals.ended and outcome.state == "died":
+        outcome = replace(outcome, state="interrupted", exit_code=75, message=signals.ended)
+    if outcome.state == "interrupted" and (run.path / CANCEL_MARKER).exists():
+        outcome = replace(outcome, state="cancelled", exit_code=EXIT_CODES["cancelled"])
+    run.write_status("running", step="writing executed.html", cell_started=round(time.time(), 3))
     execution.conclude(outcome)
-    _export(run)
+    try:  # a page that cannot be made fails no run
+        from labrun.runner.export import export
+
+        export(run)
+    except Exception as error:
+        print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
     return outcome
-
-
-def without_slow_imports() -> None:
-    """Keep jsonschema from compiling a grammar of web addresses: seconds, and no notebook asks for it."""
-    sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def _prepared(run: RunFolder) -> RunSpec:
@@ -159,71 +150,39 @@ def _prepared(run: RunFolder) -> RunSpec:
     if not run.source.is_file():
         raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
     read_notebook(run.source)
-    run.write_status(
-        "running",
-        attempt=_begun(run),
-        started=round(time.time(), 3),
-        message=None,
-        exit_code=None,
-        cell=None,
-        heading=None,
-        ended=None,
-        seconds=None,
-        slurm_job=_slurm_job(),
-        **process.identity(),
-    )
+    try:
+        attempt = attempts.begin(run.path)
+    except OSError as error:
+        raise write_error(run.path, error) from error
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    job = f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")  # as squeue shows it
+    earlier = dict.fromkeys(("message", "exit_code", "cell", "heading", "cell_started", "step", "ended", "seconds"))
+    now = round(time.time(), 3)
+    run.write_status("running", attempt=attempt, started=now, slurm_job=job, **earlier, **process_identity())
     atomic_write(run.env_file, to_json(describe(spec.seed)))
     return spec
 
 
-def _slurm_job() -> str | None:
-    """Return the id of the surrounding job as squeue shows it: `12`, or `12_3` of an array."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
-
-
-def _begun(run: RunFolder) -> int:
-    try:
-        return attempts.begin(run.path)
-    except OSError as error:
-        raise write_error(run.path, error) from error
-
-
-def _as_asked(outcome: Outcome, run: RunFolder, stopper: Stopper) -> Outcome:
-    """Return what the outcome means where someone had asked the run to stop."""
-    if stopper.ended and outcome.state == "died":
-        outcome = replace(outcome, state="interrupted", exit_code=75, message=stopper.ended)
-    if outcome.state == "interrupted" and (run.path / CANCEL_MARKER).exists():
-        outcome = replace(outcome, state="cancelled", exit_code=EXIT_CODES["cancelled"])
-    return outcome
-
-
-def _export(run: RunFolder) -> None:
-    """Write executed.html; a page that cannot be made fails no run."""
-    try:
-        from labrun.runner.export import export
-
-        export(run)
-    except Exception as error:
-        print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
-
-
 def _record(run: RunFolder, outcome: Outcome, started: float) -> None:
-    now = time.time()
     attempts.refuse_if_superseded(run.status_file)
     if outcome.message:
         print(f"{outcome.state}: {outcome.message}", flush=True)
+    now = time.time()
+    times = {"ended": round(now, 3), "seconds": round(now - started, 2), "cell_started": None, "step": None}
+    ending = {"exit_code": outcome.exit_code, "message": outcome.message or None, "cell": outcome.cell}
     try:
-        run.write_status(
-            outcome.state,
-            exit_code=outcome.exit_code,
-            message=outcome.message or None,
-            cell=outcome.cell,
-            ended=round(now, 3),
-            seconds=round(now - started, 2),
-        )
+        run.write_status(outcome.state, **ending, **times)
     except LabError as error:
         print(error, file=sys.stderr)  # the disk is full: the log may still take it
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the folder named on the command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        print("Give the runner one run folder: python -m labrun.runner.run runs/<id>", file=sys.stderr)
+        return SPEC_WRONG
+    return execute(RunFolder(arguments[0]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The library as it is at submission: what is edited while a job waits does not change the job."""
+"""The code as it is at submission: what is edited while a job waits does not change the job."""
 
 import hashlib
 import os
@@ -10,22 +10,22 @@ import labkit
 from labkit.run_folder import make_folder, runs_dir, write_error
 
 PACKAGES = ("labkit", "labrun")
-CODE = ".code"  # in the folder of the runs: one folder per state of the library
+FOLDER = ".code"  # in the folder of the runs: one folder per state of the two packages
 
 
-def place(root: Path | None = None) -> Path:
-    """Return the folder that holds, or shall hold, the copy of the two packages (below `root`) as they are now."""
+def snapshot_folder(root: Path | None = None) -> Path:
+    """Return the folder for a copy of the two packages (below `root`) as they are now."""
     root = root or Path(labkit.__file__).parents[1]
     key = hashlib.sha256()
     for path in _files(root):
         key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return runs_dir() / CODE / key.hexdigest()[:16]
+    return runs_dir() / FOLDER / key.hexdigest()[:16]
 
 
-def freeze(root: Path | None = None) -> Path:
-    """Copy them there, where that was not done before; return the folder. Raises LabError."""
+def take_snapshot(root: Path | None = None) -> Path:
+    """Copy the two packages there, where that was not done before; return the folder. Raises LabError."""
     root = root or Path(labkit.__file__).parents[1]
-    target = place(root)
+    target = snapshot_folder(root)
     if target.is_dir():
         return target
     make_folder(target.parent)
@@ -36,9 +36,9 @@ def freeze(root: Path | None = None) -> Path:
                 to = copy / path.relative_to(root)
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, to)
-            os.rename(copy, target)  # whole or not at all
+            os.rename(copy, target)  # complete or not at all
     except OSError as error:
-        if not target.is_dir():  # somebody else was faster
+        if not target.is_dir():  # another process was faster
             raise write_error(target, error) from error
     return target
 

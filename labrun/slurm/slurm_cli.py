@@ -1,36 +1,26 @@
-"""Calling Slurm's own commands: in a clean environment, with a limit on time, failures in one exception."""
+"""Calling Slurm's own commands: in a clean environment, with a time limit, all failures as one exception."""
 
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from labkit.run_folder import repo_root
+from labkit.run_folder.ranks import without_ranks
+from labrun.environment import clean_environment
 
 PATIENCE_S = 20.0
-# What a surrounding job, torchrun or kernel leaves in the environment; sbatch would hand it to the new job,
-# where it changes memory limits and CPU binding. SLURM_CONF stays: some sites need it.
-_LEAKS = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "JPY_", "TORCHELASTIC_")
-_LEAKING = (
-    "LABKIT_RUN_DIR",
-    "LABKIT_ATTEMPT",
-    "MPLBACKEND",
-    "RANK",
-    "WORLD_SIZE",
-    "LOCAL_RANK",
-    "LOCAL_WORLD_SIZE",
-    "GROUP_RANK",
-    "ROLE_RANK",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-)
+# What a surrounding job leaves in the environment; sbatch would hand it to the new job, where it changes memory
+# limits and CPU binding. SLURM_CONF stays: some sites need it.
+_JOB = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "JPY_", "LABKIT_ATTEMPT")
 
 
-class Unreachable(Exception):
-    """A Slurm command failed or did not answer: what it would have said is not known."""
+class SlurmUnavailable(Exception):
+    """A Slurm command failed or did not finish in time: the state of the jobs is not known."""
 
 
-def command(*words: str, **options) -> str:
-    """Return what a Slurm command prints. Raises Unreachable with the command's own words."""
+def command(*words: str, **options: Any) -> str:
+    """Return the output of a Slurm command. Raises SlurmUnavailable with the command's own error message."""
     try:
         done = subprocess.run(
             words,
@@ -42,21 +32,18 @@ def command(*words: str, **options) -> str:
             **options,
         )
     except FileNotFoundError:
-        raise Unreachable(f"{words[0]} is not on this machine") from None
+        raise SlurmUnavailable(f"{words[0]} is not on this machine") from None
     except subprocess.TimeoutExpired:
-        raise Unreachable(f"{words[0]} did not answer within {PATIENCE_S:g} s") from None
+        raise SlurmUnavailable(f"{words[0]} did not finish within {PATIENCE_S:g} s") from None
     if done.returncode:
-        raise Unreachable(" ".join(done.stderr.split()) or f"{words[0]} failed")
+        raise SlurmUnavailable(" ".join(done.stderr.split()) or f"{words[0]} failed")
     return done.stdout
 
 
 def environment() -> dict[str, str]:
-    """Return this environment without what belongs to a surrounding job, with the Slurm to speak to."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "SLURM_CONF" or not (name.startswith(_LEAKS) or name in _LEAKING)
-    }
+    """Return this environment without what belongs to a surrounding job, with the Slurm to use."""
+    inherited = without_ranks(clean_environment())
+    kept = {name: value for name, value in inherited.items() if name == "SLURM_CONF" or not name.startswith(_JOB)}
     laptop = laptop_conf()
     return {"SLURM_CONF": str(laptop)} | kept if laptop else kept
 

@@ -1,25 +1,28 @@
-"""What Slurm says about jobs: one squeue call for all of them, and what its words mean for a run."""
+"""The jobs of this user as squeue lists them, one call for all of them, and what a job's state means for its run."""
 
-import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from labkit.run_folder import RunFolder, atomic_write, to_json
-from labrun.slurm.slurm_cli import Unreachable, command
+from labkit.run_folder.records import read_json
+from labrun.slurm.slurm_cli import SlurmUnavailable, command
 
 FIELDS = "%i|%T|%r|%L|%N|%S|%k"  # id, state, reason, time left, nodes, start, comment (may hold a |)
-FRESH_S = 2.0  # an answer is used again for so long: 500 runs cost one call
+FRESH_S = 2.0  # a list is used again for so long: 500 runs cost one call
 GRACE_S = 60  # a job that was just submitted may be missing from the list
+JOB_RECORD = "job.json"  # in the run folder: token, job, index, site; written at submission, never by the job
+FINAL_STATE = "final_state.json"  # Slurm forgets an ended job after minutes
 
-_seen: dict = {}
+_seen: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One line of squeue. id: as `12` or, of an array, `12_3`."""
+    """One line of squeue. id: `12` or, in an array, `12_3`."""
 
     id: str
     state: str
@@ -31,26 +34,25 @@ class Job:
 
 
 def view() -> dict[str, Job] | None:
-    """Return the user's jobs by id, lately ended ones included; None where Slurm is silent."""
-    now = time.monotonic()
-    if not _seen or now - _seen["when"] > FRESH_S:
+    """Return the user's jobs by id, recently ended ones included; None where Slurm does not answer."""
+    if not _seen or time.monotonic() - _seen["when"] > FRESH_S:
         try:
-            jobs = {job.id: job for job in ask()}
-        except Unreachable:
+            jobs = {job.id: job for job in query()}
+        except SlurmUnavailable:
             jobs = None
         _seen.update(when=time.monotonic(), clock=time.time(), jobs=jobs)
     return _seen["jobs"]
 
 
 def forget() -> None:
-    """Ask Slurm anew at the next look."""
+    """Let the next `view` call squeue anew."""
     _seen.clear()
 
 
-def ask() -> list[Job]:
-    """Return all jobs of this user. Raises Unreachable."""
-    said = command("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--format={FIELDS}")
-    return [parse(line) for line in said.splitlines() if line.count("|") >= 6]
+def query() -> list[Job]:
+    """Return all jobs of this user. Raises SlurmUnavailable."""
+    text = command("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--format={FIELDS}")
+    return [parse(line) for line in text.splitlines() if line.count("|") >= 6]
 
 
 def parse(line: str) -> Job:
@@ -58,108 +60,91 @@ def parse(line: str) -> Job:
     return Job(*(part.strip() for part in line.split("|", 6)))
 
 
-def observe(run: RunFolder, status: dict, ticket: dict | None = None) -> dict:
-    """Return `status` with Slurm's word merged in; its word on a job that ended is kept in the run."""
-    ticket = ticket or read_ticket(run)
+def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
+    """Return `status` merged with the state of the run's job; a job's final state is kept in the run."""
+    record = record or read_job_record(run)
     jobs = view()
-    job = find(jobs or {}, ticket)
+    job = find(jobs or {}, record)
     if job and job.state in _WAITING and status.get("updated", 0) > _seen["clock"]:
-        forget()  # the run has begun since Slurm was asked
+        forget()  # the run has begun since the last call
         jobs = view()
-        job = find(jobs or {}, ticket)
-    if job is None and _verdict(run, ticket):
-        job = Job(**_verdict(run, ticket))
+        job = find(jobs or {}, record)
+    kept = read_json(run.path / FINAL_STATE)
+    if job is None and kept and kept.get("token") == record.get("token"):
+        job = Job(**kept["job"])
     elif job is None and jobs is not None and status["state"] in ("queued", "running"):
-        job = _accounted(ticket.get("job"))
-    merged = explain(merge(status, job, silent=jobs is None, ticket=ticket), job, ticket)
-    if (
-        job
-        and jobs is not None
-        and job.state in _ENDED
-        and (merged["state"] != status.get("state") or "cause" in merged)
-    ):
-        atomic_write(run.path / VERDICT, to_json({"token": ticket.get("token"), "job": job.__dict__}))
+        job = _accounted(record.get("job"))
+    merged = explain(merge(status, job, unavailable=jobs is None, record=record), job, record)
+    if job and jobs is not None and job.state in _ENDED and (merged["state"] != status["state"] or "cause" in merged):
+        atomic_write(run.path / FINAL_STATE, to_json({"token": record.get("token"), "job": asdict(job)}))
     return merged
 
 
-def explain(merged: dict, job: Job | None, ticket: dict) -> dict:
-    """Return the merged state with what the job's own output says about a death: no memory, a bad module."""
-    if job is None or job.state != "FAILED" or merged["state"] != "died" or "output" not in ticket:
+def explain(merged: dict, job: Job | None, record: dict) -> dict:
+    """Return the merged state with the reason that the job's own output gives: out of memory, a bad module."""
+    if job is None or job.state != "FAILED" or merged["state"] != "died" or "output" not in record:
         return merged
-    index = ticket.get("index")
+    index = record.get("index")
     try:
-        said = (Path(ticket["output"]) / f"{'job' if index is None else index}.out").read_text()
+        text = (Path(record["output"]) / f"{'job' if index is None else index}.out").read_text()
     except (OSError, UnicodeDecodeError):
         return merged
-    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", said):
+    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", text):
         return merged | {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
-    if merged.get("exit_code") is None and said.strip():  # the runner never spoke
-        return merged | {"message": f"Its job failed on the node: {said.strip().splitlines()[-1][-200:]}"}
+    if merged.get("exit_code") is None and text.strip():  # the runner did not start
+        return merged | {"message": f"Its job failed on the node: {text.strip().splitlines()[-1][-200:]}"}
     return merged
 
 
-TICKET = "job.json"  # in the run folder: written by who submits, never by the job
-VERDICT = "verdict.json"  # Slurm forgets an ended job after minutes
-
-
-def read_ticket(run: RunFolder) -> dict:
+def read_job_record(run: RunFolder) -> dict:
     """Return what is known of a run's submission: token, job, index, site ({}: it was never submitted)."""
-    try:
-        return json.loads((run.path / TICKET).read_text())
-    except (OSError, ValueError):
-        return {}
+    return read_json(run.path / JOB_RECORD)
 
 
-def find(jobs: dict[str, Job], ticket: dict) -> Job | None:
-    """Return the job of a ticket: by its id, or by its token where sbatch's answer was lost."""
-    if ticket.get("job") in jobs:
-        return jobs[ticket["job"]]
-    index = ticket.get("index")
+def find(jobs: dict[str, Job], record: dict) -> Job | None:
+    """Return the job of a record: by its id, or by its token where sbatch's reply was lost."""
+    if record.get("job") in jobs:
+        return jobs[record["job"]]
+    comment, index = f"labkit:{record.get('token')}", record.get("index")
     ours = [
         job
         for job in jobs.values()
-        if ticket.get("token")
-        and job.comment == f"labkit:{ticket['token']}"
-        and (index is None or job.id.endswith(f"_{index}"))
+        if record.get("token") and job.comment == comment and (index is None or job.id.endswith(f"_{index}"))
     ]
     return ours[0] if ours else None
 
 
-def merge(status: dict, job: Job | None, *, silent: bool = False, ticket: dict | None = None) -> dict:
-    """Return the state of a run from its runner's word and Slurm's; whatever is not finished wins.
+def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: dict | None = None) -> dict:
+    """Return the state of a run from its own record and its job; anything not completed takes precedence.
 
-    silent: Slurm did not answer, so only the runner's word is known. The result may hold `job`, `nodes`,
+    unavailable: Slurm did not answer, so only the run's record is known. The result may hold `job`, `nodes`,
     `time_left`, `cause` ("out of memory", "time limit", "node failed", "preempted") and `message`.
     """
-    known = status | ({"job": job.id} if job else {"job": ticket["job"]} if (ticket or {}).get("job") else {})
-    ended_by_itself = status["state"] not in ("queued", "running")
+    record = record or {}
+    number = job.id if job else record.get("job")
+    known = status | ({"job": number} if number else {})
+    ended, saved = status["state"] not in ("queued", "running"), status["state"] == "interrupted"
     if job is None:
-        return known if ended_by_itself else _without_a_job(known, silent, ticket or {})
+        return known if ended else _without_a_job(known, unavailable, record)
+    if is_open(job) and ended and not saved:
+        return known
     if job.state in _WAITING:
-        if ended_by_itself and status["state"] != "interrupted":
-            return known
         again = "Queued again: " if status.get("attempt") else ""
         return known | {"state": "queued", "message": f"{again}{reason(job)}", "reason": job.reason}
+    if job.state in _ALIVE and saved:  # its script is about to queue it again, or to print why not
+        return known | {"state": "running", "message": "It has saved, and its job is about to end."}
     if job.state in _ALIVE:
-        if ended_by_itself and status["state"] != "interrupted":
-            return known
-        if ended_by_itself:  # its script is about to queue it again, or to say why not
-            return known | {"state": "running", "message": "It has saved, and its job is about to end."}
-        said = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
-        return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | said
-    state, cause, message = _ENDED.get(job.state, ("died", "", f"Slurm calls its job {job.state}."))
-    if ended_by_itself:  # it died, or it saved: Slurm may know why
-        why = (
-            cause
-            if (status["state"], job.state) == ("died", "OUT_OF_MEMORY") or status["state"] == "interrupted"
-            else ""
-        )
-        return known | ({"cause": why} if why else {})
-    return known | {"state": state, "message": message} | ({"cause": cause} if cause else {})
+        message = {} if status["state"] == "running" else {"message": f"Starting on {job.nodes}."}
+        return known | {"state": "running", "time_left": job.time_left, "nodes": job.nodes} | message
+    final, cause, why = _ENDED.get(job.state, ("died", "", f"Slurm lists its job as {job.state}."))
+    if ended:  # it died, or it saved: the job's state may hold the cause
+        explains = saved or (status["state"], job.state) == ("died", "OUT_OF_MEMORY")
+        return known | ({"cause": cause} if cause and explains else {})
+    return known | {"state": final, "message": why} | ({"cause": cause} if cause else {})
 
 
 def is_open(job: Job) -> bool:
-    """Say whether a job waits or runs."""
+    """Return whether a job waits or runs."""
     return job.state in _WAITING or job.state in _ALIVE
 
 
@@ -169,50 +154,39 @@ def reason(job: Job) -> str:
     return _REASONS.get(job.reason, f"waits ({job.reason})") + start
 
 
-def _without_a_job(status: dict, silent: bool, ticket: dict) -> dict:
-    if silent:
-        return status | {"message": "Slurm does not answer; this is what the run itself said last."}
+def _without_a_job(status: dict, unavailable: bool, record: dict) -> dict:
+    if unavailable:
+        return status | {"message": "Slurm does not answer; this is the last state that the run itself wrote."}
     if time.time() - status.get("updated", 0) < GRACE_S:
         return status
-    if status["state"] == "queued" and not ticket.get("job"):
-        return status | {"state": "interrupted", "message": "Slurm never took it; labkit resume sends it."}
-    said = "Its job has left Slurm's queue, and neither it nor Slurm said how it ended."
-    return status | {"state": "died", "message": said}
+    if status["state"] == "queued" and not record.get("job"):
+        return status | {"state": "interrupted", "message": "Slurm never took it; labkit resume submits it."}
+    message = "Its job has left Slurm's queue, and there is no record of how it ended."
+    return status | {"state": "died", "message": message}
 
 
 def _accounted(number: str | None) -> Job | None:
-    """Return an ended job as sacct remembers it; None where the site keeps no accounts, as many do not."""
+    """Return an ended job from sacct; None where the site keeps no accounts, as many do not."""
+    words = ("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
     try:
-        said = (
-            command("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
-            if number
-            else ""
-        )
-    except Unreachable:
+        state = command(*words).split() if number else []
+    except SlurmUnavailable:
         return None
-    return Job(number, said.split()[0]) if said.split() else None  # "CANCELLED by 1000"
-
-
-def _verdict(run: RunFolder, ticket: dict) -> dict | None:
-    try:
-        kept = json.loads((run.path / VERDICT).read_text())
-    except (OSError, ValueError):
-        return None
-    return kept["job"] if kept.get("token") == ticket.get("token") else None
+    return Job(str(number), state[0]) if state else None  # "CANCELLED by 1000"
 
 
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
 _ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING", "STOPPED")
-_AGAIN = "labkit resume goes on from the last checkpoint."
+_AGAIN = "labkit resume continues from the last checkpoint."
 _ENDED = {
-    "COMPLETED": ("died", "", "Its job ended without a word from the runner."),
-    "FAILED": ("died", "", f"Its job failed on the node before the runner could say why; {_AGAIN}"),
+    "COMPLETED": ("died", "", "Its job ended, and the runner left no record."),
+    "FAILED": ("died", "", f"Its job failed on the node before the runner could record why; {_AGAIN}"),
     "TIMEOUT": ("timeout", "time limit", f"Slurm ended it at its time limit before it had saved; {_AGAIN}"),
     "DEADLINE": ("timeout", "time limit", "Slurm ended it at its deadline."),
     "OUT_OF_MEMORY": (
         "died",
         "out of memory",
-        "It took more memory than the job had: ask for more with --mem, or lower batch_size.",
+        "It took more memory than the job had: raise --mem, or lower batch_size.",
     ),
     "NODE_FAIL": ("died", "node failed", f"The node failed; {_AGAIN}"),
     "BOOT_FAIL": ("died", "node failed", f"The node did not start; {_AGAIN}"),
@@ -223,9 +197,9 @@ _ENDED = {
 _REASONS = {
     "Resources": "waits for a free node",
     "Priority": "waits behind jobs of higher priority",
-    "None": "waits for Slurm to look at it",
+    "None": "waits for Slurm's scheduler",
     "Dependency": "waits for another job to end",
-    "DependencyNeverSatisfied": "waits for a job that failed: cancel it, and send it again after that one",
+    "DependencyNeverSatisfied": "waits for a job that failed: cancel it, and submit it again after that one",
     "JobArrayTaskLimit": "waits for its turn in the array",
     "BeginTime": "waits a moment before it starts again",
     "ReqNodeNotAvail": "waits for a node that is down or reserved",
@@ -233,8 +207,8 @@ _REASONS = {
         "waits for a node that is down or reserved"
     ),
     "PartitionDown": "waits: the partition is down",
-    "PartitionTimeLimit": "cannot start: it asks for more time than the partition allows",
-    "PartitionNodeLimit": "cannot start: it asks for more nodes than the partition has",
+    "PartitionTimeLimit": "cannot start: its time limit is above the partition's",
+    "PartitionNodeLimit": "cannot start: it needs more nodes than the partition has",
     "QOSMaxJobsPerUserLimit": "waits: you run as many jobs as you may",
     "QOSMaxGRESPerUser": "waits: you use as many GPUs as you may",
     "AssocGrpCPUMinutesLimit": "waits: the account's hours are used up",

@@ -1,32 +1,28 @@
-"""Handing runs to Slurm for a person: what was sent, what it needs, and what to type next."""
+"""Submitting runs to Slurm from the command line: prints the jobs, and what to type next."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from labkit.run_folder import RunFolder, runs_dir
 from labrun.slurm.executor import SlurmExecutor, executor_of
 from labrun.spec import RunSpec, freeze, fresh_id
 
 
-def send_new(
-    specs: Sequence[RunSpec],
-    executor: SlurmExecutor,
-    *,
-    jobs: int | None = None,
-    after: Sequence[str] = (),
-    dry_run: bool = False,
-    collect: bool = False,
-) -> int:
-    """Freeze and submit new runs, or with `dry_run` only print the script. Returns the exit code."""
+def submit_new(specs: Sequence[RunSpec], executor: SlurmExecutor, *, dry_run: bool = False, **options: Any) -> int:
+    """Freeze and submit new runs, or with `dry_run` only print the script. Returns the exit code.
+
+    options: those of `submit`.
+    """
     if dry_run:
         names = [spec.name or fresh_id(Path(spec.notebook).stem) for spec in specs]
-        print(executor.script([RunFolder(runs_dir() / name) for name in names], jobs=jobs), end="")
+        print(executor.script([RunFolder(runs_dir() / name) for name in names], jobs=options.get("jobs")), end="")
         return 0
     executor.check()  # before a folder is made
-    return send([freeze(spec) for spec in specs], executor, jobs=jobs, after=after, collect=collect)
+    return submit([freeze(spec) for spec in specs], executor, **options)
 
 
-def send(
+def submit(
     runs: Sequence[RunFolder],
     executor: SlurmExecutor,
     *,
@@ -34,32 +30,27 @@ def send(
     after: Sequence[str] = (),
     collect: bool = False,
 ) -> int:
-    """Submit runs and say what was done."""
+    """Submit runs and print their jobs. Returns the exit code.
+
+    jobs: how many of them may run at a time. after: runs that must be done first. collect: also submit a job
+    that makes the results page when all have ended.
+    """
     ids = executor.submit(runs, jobs=jobs, after=after)
     for run, job in zip(runs, ids, strict=True):
         print(f"{run.id}  job {job}")
     if collect:
         print(f"The results page is made when all have ended: job {executor.collect_after(ids)}")
-    print(
-        f"Sent to {executor.site.name}. labkit status shows what became of it, labkit logs -f {runs[0].id} follows it."
-    )
+    site = executor.site.name
+    print(f"Submitted to {site}. labkit status shows the state, labkit logs -f {runs[0].id} the log.")
     return 0
 
 
-def send_again(
-    runs: Sequence[RunFolder],
-    executor: SlurmExecutor | None = None,
-    *,
-    jobs: int | None = None,
-    after: Sequence[str] = (),
-) -> int:
-    """Submit runs once more, where and as they were sent before unless an executor is given."""
-    if executor is not None:
-        return send(runs, executor, jobs=jobs, after=after)
-    by_site: dict = {}
+def resubmit(runs: Sequence[RunFolder], executor: SlurmExecutor | None = None, **options: Any) -> int:
+    """Submit runs once more, to the site of their last submission unless an executor is given."""
+    by_site: dict[str, tuple[SlurmExecutor, list[RunFolder]]] = {}
     for run in runs:
-        again = executor_of(run)
-        by_site.setdefault(again.site.model_dump_json(), (again, []))[1].append(run)
-    for again, some in by_site.values():
-        send(some, again, jobs=jobs, after=after)
+        chosen = executor or executor_of(run)
+        by_site.setdefault(chosen.site.model_dump_json(), (chosen, []))[1].append(run)
+    for chosen, some in by_site.values():
+        submit(some, chosen, **options)
     return 0

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from labkit.run_folder import LabError, RunFolder
+from labrun import environment
 from labrun.runner import kernel
 
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    monkeypatch.setattr(kernel, "repo_root", lambda: tmp_path)
+    monkeypatch.setattr(environment, "repo_root", lambda: tmp_path)
     for token in ("HF_TOKEN", "WANDB_API_KEY"):
         monkeypatch.delenv(token, raising=False)
     return tmp_path
@@ -23,19 +24,19 @@ def course(tmp_path, monkeypatch):
 def test_tokens_come_from_the_file_and_the_environment_wins(course, monkeypatch):
     (course / ".env").write_text("HF_TOKEN='from file'\nWANDB_API_KEY=\n# a comment\nOTHER=1\n")
     run = RunFolder(course / "r")
-    environment = kernel.kernel_environment(run)
-    assert environment["HF_TOKEN"] == "from file" and "WANDB_API_KEY" not in environment
-    assert "OTHER" not in environment
+    found = environment.kernel_environment(run)
+    assert found["HF_TOKEN"] == "from file" and "WANDB_API_KEY" not in found
+    assert "OTHER" not in found
     monkeypatch.setenv("HF_TOKEN", "")
-    assert kernel.kernel_environment(run)["HF_TOKEN"] == "from file"
+    assert environment.kernel_environment(run)["HF_TOKEN"] == "from file"
     monkeypatch.setenv("HF_TOKEN", "from environment")
-    assert kernel.kernel_environment(run)["HF_TOKEN"] == "from environment"
+    assert environment.kernel_environment(run)["HF_TOKEN"] == "from environment"
 
 
 def test_a_token_file_that_is_no_text_is_one_sentence(course):
     (course / ".env").write_bytes(b"HF_TOKEN=\xff\xfe")
     with pytest.raises(LabError, match="UTF-8"):
-        kernel.tokens()
+        environment.tokens()
 
 
 def test_a_childs_kernel_belongs_to_its_own_run_and_to_no_other_kernel(course, monkeypatch):
@@ -43,10 +44,10 @@ def test_a_childs_kernel_belongs_to_its_own_run_and_to_no_other_kernel(course, m
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     monkeypatch.setenv("MPLBACKEND", "TkAgg")
     monkeypatch.setenv("OMP_NUM_THREADS", "9")
-    environment = kernel.kernel_environment(RunFolder(course / "child"), threads=2)
-    assert environment["LABKIT_RUN_DIR"] == str(course / "child")
-    assert environment["OMP_NUM_THREADS"] == "2"
-    assert not {"JPY_PARENT_PID", "MPLBACKEND"} & set(environment)
+    found = environment.kernel_environment(RunFolder(course / "child"), threads=2)
+    assert found["LABKIT_RUN_DIR"] == str(course / "child")
+    assert found["OMP_NUM_THREADS"] == "2"
+    assert not {"JPY_PARENT_PID", "MPLBACKEND"} & set(found)
 
 
 def test_no_kernel_specification_is_looked_up(tmp_path, monkeypatch):

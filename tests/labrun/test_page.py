@@ -3,14 +3,16 @@
 import re
 import struct
 import zlib
+from html import escape
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import nbformat
 import pytest
 
-from labkit.run_folder import RunFolder
+from labkit.run_folder import RunFolder, process_identity
 from labrun.results import collect, page
+from labrun.results.curves import curves
 from labrun.runner import export as html
 
 EVIL = '<script>alert("x")</script> & $5'
@@ -26,7 +28,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "input", "link", "hr"):
+        if tag not in ("meta", "img", "br", "input", "link", "hr", "path"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -62,7 +64,7 @@ def make(runs, name, state="done", spec=None, created=1e9, **fields):
 
 
 def written(runs):
-    text = collect.write_index().read_text()
+    text = collect.refresh_page().read_text()
     return text, Reader(text)
 
 
@@ -97,6 +99,7 @@ def test_everything_a_person_wrote_is_escaped(runs):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# " + EVIL)])
     nbformat.write(notebook, run.source)
     png(run.figures / "x.png", EVIL)
+    train(make(runs, "<script>name", "failed", message=EVIL), fit=EVIL)
     text, reader = written(runs)
     assert [tag for tag, _ in reader.tags].count("script") == 1  # the filter's own
     assert "alert(" not in re.sub(r"&lt;script&gt;alert\(", "", text)
@@ -112,7 +115,49 @@ def test_sweeps_fold_under_their_run_and_free_sweeps_stand_alone(runs):
     text, reader = written(runs)
     cards = [attributes["id"] for tag, attributes in reader.tags if tag == "article"]
     assert cards == ["owner", "free"]
-    assert "Sweep: 2 runs" in text and "2 of 2 runs done" in text and text.count("<details") == 2
+    assert text.count("Sweep: 2 of 2 runs done") == 2 and text.count("<details") == 2
+    assert text.count("<details open") == 1  # nothing else tells what the sweep found
+
+
+def train(run, fit="model", epochs=3, **more):
+    for epoch in range(1, epochs + 1):
+        run.append_metrics({"fit": fit, "kind": "step", "step": 10 * epoch, "epoch": epoch, "loss": 2 - epoch / 10})
+        row = {"fit": fit, "kind": "epoch", "step": 10 * epoch, "epoch": epoch, "train_loss": 2.0, "val_accuracy": 0.1}
+        run.append_metrics(row | {"val_accuracy": epoch / 10} | more)
+
+
+def test_every_training_run_shows_its_curve_first_while_it_runs_and_in_a_sweep(runs):
+    run = make(runs, "net", "running", **process_identity())
+    train(run)
+    train(run, fit="<script>probe")
+    png(run.figures / "x.png")
+    train(make(runs, "s-1", spec={"parent": "s", "varied": ["lr"], "values": {"lr": 1}}))
+    text, reader = written(runs)
+    drawn = [a for tag, a in reader.tags if tag == "polyline"]
+    assert len(drawn) == 3 and drawn[0]["points"].split() == ["0.0,76.0", "118.0,38.0", "236.0,0.0"]
+    assert text.index("<polyline") < text.index("<img") and "val accuracy, 0.1 to 0.3" in text
+    assert "val accuracy over 3 epochs; at the end: model 0.3, &lt;script&gt;probe 0.3." in text
+
+
+def test_a_fit_of_one_epoch_shows_the_loss_of_its_steps_and_a_run_without_training_nothing(runs):
+    short = make(runs, "short")
+    train(short, epochs=1)
+    short.append_metrics({"fit": "model", "kind": "step", "step": 20, "loss": 1.5})
+    (drawing,) = curves(short)
+    assert (drawing["metric"], drawing["over"], drawing["low"], drawing["high"]) == ("loss", "step", 1.5, 1.9)
+    assert drawing["lines"] == [{"fit": "model", "points": [(0.0, 0.0), (236.0, 76.0)]}]
+    assert curves(make(runs, "none")) == []
+
+
+def test_the_page_reloads_itself_only_while_a_run_is_open(runs):
+    make(runs, "ended")
+    assert "refresh" not in written(runs)[0]
+    run = make(runs, "open", "running", cell=3, cells=9, heading="Training <b>", **process_identity())
+    text, reader = written(runs)
+    assert ("meta", {"http-equiv": "refresh", "content": "10"}) in reader.tags
+    assert "cell 3 of 9: Training &lt;b&gt;" in text
+    run.write_status("done")
+    assert "http-equiv" not in written(runs)[0]
 
 
 def test_newest_come_first_and_a_dead_run_is_not_called_running(runs):
@@ -164,6 +209,16 @@ def test_the_executed_page_has_outline_alt_text_state_and_waits_for_no_network()
     assert [a["alt"] for tag, a in reader.tags if tag == "img"] == ['A "steep" curve']
     waits = [a for tag, a in reader.tags if tag == "script" and "src" in a and "async" not in a]
     assert waits == [] and not [tag for tag, a in reader.tags if tag == "link"]
+
+
+def test_a_message_and_a_title_cannot_become_markup_of_the_executed_page(runs):
+    run = make(runs, "evil")
+    cells = [nbformat.v4.new_markdown_cell("# A `" + EVIL + "`")]
+    nbformat.write(executed(*cells, state="failed", message=EVIL), run.notebook)
+    html.export(run)
+    text = run.html.read_text()
+    assert "<script>alert(" not in text and "&lt;script&gt;alert(" in text
+    assert f"<title>A `{escape(EVIL, quote=False)}`</title>" in text
 
 
 def test_a_folded_hint_keeps_its_text_inside():

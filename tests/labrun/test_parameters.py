@@ -3,7 +3,7 @@
 import pytest
 
 from labkit.run_folder import LabError
-from labrun.parameters import Text, alternatives, assignment, check, declared, literal
+from labrun.spec import Text, alternatives, assignments, check, declared, grid_of, literal
 
 SOURCE = """# a comment
 preset = "tiny"
@@ -35,7 +35,7 @@ def cell():
 def test_the_cell_is_read_with_annotations_and_without_running_it(cell):
     assert list(cell) == ["preset", "lr", "width", "depth", "flip", "shift", "sizes", "anything", "data_dir"]
     assert cell["width"].types == (int, type(None)) and cell["width"].default is None
-    assert cell["depth"].types == (int, type(None)) and cell["depth"].wanted == "int or None"
+    assert cell["depth"].types == (int, type(None))
     assert (cell["shift"].default, cell["sizes"].types, cell["anything"].types) == (-1, (list,), ())
 
 
@@ -102,16 +102,16 @@ def test_all_mistakes_are_told_at_once(cell):
 
 
 def test_assignments_and_grids_are_split_as_typed():
-    assert assignment("data_dir=/a=b") == ("data_dir", "/a=b")
-    assert alternatives("lr=0.1,0.2") == ("lr", ["0.1", "0.2"])
-    assert alternatives("sizes=[1,2],[3,(4,5)]") == ("sizes", ["[1,2]", "[3,(4,5)]"])
-    assert alternatives("name='a,b',c") == ("name", ["'a,b'", "c"])
+    assert assignments(["data_dir=/a=b", "lr=1"]) == {"data_dir": "/a=b", "lr": "1"}
+    assert grid_of(["lr=0.1,0.2", "seed=1"]) == {"lr": ["0.1", "0.2"], "seed": ["1"]}
+    assert alternatives("[1,2],[3,(4,5)]") == ["[1,2]", "[3,(4,5)]"]
+    assert alternatives("'a,b',c") == ["'a,b'", "c"]
 
 
 @pytest.mark.parametrize("text", ["lr", "=3", "two words=3", "lr=1,,2", "lr="])
 def test_what_is_no_grid_is_refused_with_an_example(text):
     with pytest.raises(LabError, match="example"):
-        alternatives(text)
+        grid_of([text])
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,17 @@ def test_the_time_left_and_the_node_are_told_while_it_runs():
 
 
 def test_a_silent_controller_is_said_and_changes_nothing():
-    seen = merge(status("running"), None, silent=True, ticket={"job": "7"})
+    seen = merge(status("running"), None, unavailable=True, record={"job": "7"})
     assert seen["state"] == "running" and "Slurm does not answer" in seen["message"]
-    assert merge(status("done"), None, silent=True)["state"] == "done"
+    assert merge(status("done"), None, unavailable=True)["state"] == "done"
 
 
 def test_a_job_that_is_nowhere_has_a_minute_then_it_is_told():
     lost = status("running", updated=time.time() - 120)
-    assert merge(lost, None, ticket={"job": "7"})["state"] == "died"
-    assert merge(status("running"), None, ticket={"job": "7"})["state"] == "running"
+    assert merge(lost, None, record={"job": "7"})["state"] == "died"
+    assert merge(status("running"), None, record={"job": "7"})["state"] == "running"
     never = status("queued", updated=time.time() - 120)
-    assert merge(never, None, ticket={"token": "t"})["state"] == "interrupted"
+    assert merge(never, None, record={"token": "t"})["state"] == "interrupted"
 
 
 def test_a_line_of_squeue_may_hold_anything_in_its_comment():
@@ -119,7 +119,7 @@ def cluster(tmp_path, monkeypatch):
 def make(cluster, number, word="queued"):
     run = RunFolder(cluster / "runs" / f"r{number:03d}").create({"notebook": "n.ipynb"})
     run.write_status(word, executor="slurm")
-    (run.path / queue.TICKET).write_text(f'{{"token": "t", "index": {number}, "job": "9_{number}"}}')
+    (run.path / queue.JOB_RECORD).write_text(f'{{"token": "t", "index": {number}, "job": "9_{number}"}}')
     return run
 
 
@@ -140,7 +140,7 @@ def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch)
     (cluster / "says").write_text("")
     run = make(cluster, 0, "running")
     monkeypatch.setattr(queue, "GRACE_S", -1)
-    assert "neither it nor Slurm said" in state.observe(run)["message"]  # a site without accounting
+    assert "no record of how it ended" in state.observe(run)["message"]  # a site without accounting
     (cluster / "bin" / "sacct").write_text("#!/bin/sh\necho 'CANCELLED by 1000'\n")
     (cluster / "bin" / "sacct").chmod(0o755)
     assert state.observe(run)["state"] == "cancelled"
@@ -153,13 +153,13 @@ def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch)
     [
         ("slurmstepd: error: Exceeded job memory limit\n", "out of memory", "more memory than the job had"),
         ("Lmod has detected an error: no module python/9\n", None, "on the node: Lmod has detected an error"),
-        ("", None, "before the runner could say why"),
+        ("", None, "before the runner could record why"),
     ],
 )
 def test_what_the_jobs_output_says_about_its_death_is_told(cluster, said, cause, message):
     run = make(cluster, 0, "running")
     (cluster / "0.out").write_text(said)
-    (run.path / queue.TICKET).write_text(f'{{"token": "t", "index": 0, "job": "9_0", "output": "{cluster}"}}')
+    (run.path / queue.JOB_RECORD).write_text(f'{{"token": "t", "index": 0, "job": "9_0", "output": "{cluster}"}}')
     (cluster / "says").write_text("9_0|FAILED|JobLaunchFailure|0:00|node1||labkit:t\n")
     seen = state.observe(run)
     assert (seen["state"], seen.get("cause")) == ("died", cause) and message in seen["message"]
@@ -172,5 +172,5 @@ def test_what_slurm_said_last_is_remembered_when_slurm_has_forgotten_it(cluster)
     (cluster / "says").write_text("")
     queue.forget()
     assert state.observe(run)["cause"] == "node failed"
-    (run.path / queue.TICKET).write_text('{"token": "another", "job": "10"}')  # sent again since
+    (run.path / queue.JOB_RECORD).write_text('{"token": "another", "job": "10"}')  # submitted again since
     assert "cause" not in state.observe(run)

@@ -1,6 +1,6 @@
 """The text of batch jobs, against golden files: what a student reads is what Slurm gets.
 
-python tests/cluster/test_render.py      writes the golden files anew; read the difference then
+python tests/labrun/test_render.py      writes the golden files anew; read the difference then
 """
 
 import subprocess
@@ -12,10 +12,11 @@ from labrun.slurm import render
 from labrun.slurm.site_config import load_site
 
 GOLDEN = Path(__file__).parent / "golden"
-HERE = dict(root="/home/ann/course", python="/home/ann/course/.venv/bin/python")
+HERE = render.Checkout("/home/ann/course", "/home/ann/course/.venv/bin/python")
+THERE = render.Checkout(HERE.root, HERE.python, {"LABKIT_RUNS": "/home/ann/my runs"})
 ONE = ["/home/ann/course/runs/one"]
 FOUR = [f"/home/ann/my runs/many-{number}" for number in range(1, 5)]
-SLURM = dict(HERE, token="abc", output="/home/ann/out/%a.out")
+SLURM = dict(token="abc", output="/home/ann/out/%a.out")
 
 
 def texts() -> dict[str, str]:
@@ -31,16 +32,14 @@ def texts() -> dict[str, str]:
         setup=["ulimit -n 4096"],
         max_restarts=3,
     )
-    after = dict(after=["12", "13_4"], environment={"LABKIT_RUNS": "/home/ann/my runs"})
+    after = dict(after=["12", "13_4"])
     return {
-        "one_on_laptop.sh": render.sbatch(ONE, laptop, name="one", **SLURM),
-        "array_on_byu.sh": render.sbatch(FOUR, byu, name="many", at_once=2, **after, **SLURM),
-        "container_on_olivia.sh": render.sbatch(ONE, olivia, name="one", **SLURM),
-        "own_site.sh": render.sbatch(ONE, mine, name="one", **SLURM),
-        "collect.sh": render.collect(["12"], site=byu, output="/home/ann/out/job.out", **HERE),
-        "jupyter.sh": render.server("/home/ann/my runs/.jupyter/lab", byu, token="abc", **HERE),
-        "lsf_array.sh": render.bsub(FOUR, byu, name="many", at_once=2, output="/home/ann/out/%I.out", **HERE),
-        "lsf_one.sh": render.bsub(ONE, laptop, name="one", output="/home/ann/out/job.out", **HERE),
+        "one_on_laptop.sh": render.sbatch(ONE, laptop, HERE, name="one", **SLURM),
+        "array_on_byu.sh": render.sbatch(FOUR, byu, THERE, name="many", at_once=2, **after, **SLURM),
+        "container_on_olivia.sh": render.sbatch(ONE, olivia, HERE, name="one", **SLURM),
+        "own_site.sh": render.sbatch(ONE, mine, HERE, name="one", **SLURM),
+        "collect.sh": render.collect(["12"], byu, HERE, output="/home/ann/out/job.out"),
+        "jupyter.sh": render.server("/home/ann/my runs/.jupyter/lab", byu, HERE, token="abc"),
     }
 
 
@@ -57,18 +56,18 @@ def test_every_example_has_its_golden_file():
 def test_directives_stand_before_the_first_command_and_bash_can_read_the_script(name):
     text = texts()[name]
     lines = text.splitlines()
-    directives = [number for number, line in enumerate(lines) if line.startswith(("#SBATCH", "#BSUB"))]
+    directives = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
     assert directives == list(range(1, len(directives) + 1)) and lines[0] == "#!/bin/bash"
     assert subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True).stderr == ""
 
 
 def test_a_run_is_warned_in_time_however_short_its_limit():
-    assert "--signal=B:USR1@180" in render.sbatch(ONE, load_site("byu"), name="one", **SLURM)
-    assert "--signal=B:USR1@30" in render.sbatch(ONE, load_site("byu", time="1"), name="one", **SLURM)
+    assert "--signal=B:USR1@180" in render.sbatch(ONE, load_site("byu"), HERE, name="one", **SLURM)
+    assert "--signal=B:USR1@30" in render.sbatch(ONE, load_site("byu", time="1"), HERE, name="one", **SLURM)
 
 
 def test_an_array_of_one_is_a_job_and_an_odd_folder_is_quoted():
-    text = render.sbatch(["/tmp/it's $HOME"], load_site("laptop"), name="x", **SLURM | {"output": '/a "b"/c'})
+    text = render.sbatch(["/tmp/it's $HOME"], load_site("laptop"), HERE, name="x", **SLURM | {"output": '/a "b"/c'})
     assert "--array" not in text and "'/tmp/it'\"'\"'s $HOME'" in text
     assert '#SBATCH --output="/a \\"b\\"/c"' in text
 

@@ -10,10 +10,9 @@ import time
 import nbformat
 import pytest
 
-from labkit.run_folder import RunFolder
-from labrun import processes as process
+from labkit.run_folder import RunFolder, is_alive, process_identity
 from labrun import state
-from labrun.runner.execution import settled
+from labrun.runner.execution import coalesce_streams
 from labrun.runner.outcome import EXIT_CODES, dead_kernel, failed_cell
 
 pytestmark = pytest.mark.integration
@@ -191,12 +190,12 @@ def test_a_kernel_that_does_not_stop_is_ended_with_all_it_started_and_that_is_sa
     )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "child").exists() and (run.path / "child").read_text())
-    child = process.identity(int((run.path / "child").read_text()))
+    child = process_identity(int((run.path / "child").read_text()))
     os.kill(run.read_status()["pid"], signal.SIGTERM)
     assert queue.wait(timeout=60) == 75, run.log_file.read_text()
-    assert "did not stop by itself within 1 s" in run.read_status()["message"]
+    assert "did not stop within 1 s" in run.read_status()["message"]
     assert "a resume starts again" in run.read_status()["message"]
-    lab.until(lambda: not process.is_alive(child))
+    lab.until(lambda: not is_alive(child))
 
 
 def test_cancelling_is_no_interruption_and_a_second_term_needs_no_grace(lab):
@@ -212,7 +211,7 @@ def test_cancelling_is_no_interruption_and_a_second_term_needs_no_grace(lab):
     lab.executor.cancel(run, now=True)
     assert queue.wait(timeout=60) == EXIT_CODES["cancelled"]
     assert state.observe(run)["state"] == "cancelled" and time.monotonic() - started < 15
-    assert run.read_status()["message"].startswith("Ended at once, as asked; a resume goes on from its last")
+    assert run.read_status()["message"].startswith("Ended at once; a resume goes on from its last")
 
 
 def test_a_runner_killed_in_the_middle_leaves_a_valid_notebook_and_is_shown_as_died(lab):
@@ -226,13 +225,13 @@ def test_a_runner_killed_in_the_middle_leaves_a_valid_notebook_and_is_shown_as_d
     )
     queue = lab.executor.submit([run])
     lab.until(lambda: (run.path / "kernel").exists() and (run.path / "kernel").read_text())
-    kernel = process.identity(int((run.path / "kernel").read_text()))
+    kernel = process_identity(int((run.path / "kernel").read_text()))
     os.kill(run.read_status()["pid"], signal.SIGKILL)
     queue.wait(timeout=30)
     assert book(run).cells[2].outputs[0].text == "first\n"
     assert statuses(run) == ["completed", "completed", "running", "pending"]
     assert state.observe(run)["state"] == "died"
-    lab.until(lambda: not process.is_alive(kernel))
+    lab.until(lambda: not is_alive(kernel))
 
 
 def test_a_full_disk_is_one_sentence_and_the_last_good_notebook_stays(lab):
@@ -262,7 +261,7 @@ def test_outputs_settle_as_a_terminal_would_leave_them():
         stream("stdout", "b"),
         stream("stdout", "c"),
     ]
-    assert [(o.get("name"), o.get("text")) for o in settled(outputs)] == [
+    assert [(o.get("name"), o.get("text")) for o in coalesce_streams(outputs)] == [
         ("stdout", "a\n"),
         ("stderr", "99%\n"),
         (None, None),
@@ -272,11 +271,11 @@ def test_outputs_settle_as_a_terminal_would_leave_them():
 
 def test_a_very_long_line_settles_in_no_time():
     started = time.monotonic()
-    settled([nbformat.v4.new_output("stream", name="stdout", text="x" * 2_000_000)])
+    coalesce_streams([nbformat.v4.new_output("stream", name="stdout", text="x" * 2_000_000)])
     assert time.monotonic() - started < 5
 
 
-def test_an_error_while_cells_run_is_told_without_colour_codes():
+def test_an_error_while_cells_run_is_told_without_color_codes():
     assert failed_cell("LabError", "\x1b[31mno\x1b[0m", 3).message == "no"
     assert failed_cell("ValueError", "", 3).message == "ValueError"
     assert "before the first cell" in dead_kernel(None, None, RuntimeError("Kernel died")).message

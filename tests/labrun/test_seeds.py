@@ -1,9 +1,15 @@
 """Many seeds as one row: only repeated settings are gathered, failures count, the best comes first."""
 
-import pytest
+import subprocess
+import sys
 
-from labrun.results import seeds
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from labkit.run_folder import RunFolder
+from labrun.results import collect, seeds, tables
 from labrun.results.page import page
+from labrun.results.tracking import track
 
 
 def row(setting, seed, value, state="done", **more):
@@ -20,6 +26,7 @@ def row(setting, seed, value, state="done", **more):
         "message": "",
         "place": "",
         "title": "A lesson",
+        "curves": [],
         "figures": [],
         "files": {},
     } | more
@@ -41,8 +48,54 @@ def test_settings_are_gathered_best_first_and_failures_count():
 
 def test_a_sweep_without_repeats_has_no_such_table():
     assert seeds.over_seeds([row("lr=1", 0, 0.1), row("lr=2", 0, 0.2)]) == []
-    assert seeds.over_seeds([row("", 0, 0.1), row("", 1, 0.2)]) == []
+    assert seeds.over_seeds([row("", 0, 0.1), row("", 1, 0.2)]) == []  # no sweep
     assert seeds.over_seeds([]) == []
+
+
+@pytest.fixture
+def seed_sweep(tmp_path, monkeypatch):
+    """The folders that `labkit sweep train -g seed=0,1,2 -p epochs=1` leaves, with results 0.2, 0.3, 0.4."""
+    monkeypatch.setenv("LABKIT_RUNS", str(tmp_path))
+    for seed in range(3):
+        spec = {"notebook": "notebooks/train.ipynb", "parent": "sweep", "varied": ["seed"]}
+        given = {"epochs": 1, "seed": seed}
+        run = RunFolder(tmp_path / f"sweep-{seed + 1}")
+        run.create(spec | {"parameters": given, "values": given | {"lr": 0.1}})
+        run.summarize(main="accuracy", accuracy=0.2 + seed / 10)
+        run.write_status("done", created=seed, seconds=10)
+    return tmp_path
+
+
+def test_a_sweep_over_seeds_alone_is_one_row_everywhere(seed_sweep, capsys, monkeypatch):
+    known = collect.rows()
+    ((title, (one,)),) = collect.tables(known).items()
+    assert title == "sweep, over seeds" and (one["setting"], one["runs"], one["of"]) == ("epochs=1", 3, 3)
+    assert one["mean"] == pytest.approx(0.3) and one["half"] == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
+    text = collect.refresh_page().read_text()
+    assert 'epochs=1</th><td class="num">3 of 3' in text and "0.3 ± 0.25" in text
+    tables.print_results(known)
+    assert "epochs=1  3 of 3  accuracy  0.3   0.2484" in capsys.readouterr().out
+    (folder,) = track(collect.tables(known))
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    assert [point.value for point in events.Scalars("accuracy/epochs=1")] == pytest.approx([0.3])
+
+
+def test_page_and_trackers_are_written_without_torch(seed_sweep):
+    code = (
+        "import sys\nfrom labrun.results import collect, tracking\ncollect.refresh_page()\n"
+        "list(tracking.track(collect.tables(collect.rows())))\nprint({'torch', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+    assert (seed_sweep / "index.html").is_file() and list(seed_sweep.glob("tables/*/events*"))
+
+
+def test_a_sweep_over_seeds_of_the_defaults_is_named_so(seed_sweep):
+    spec = {"varied": ["seed"], "parameters": {"seed": 1}, "values": {"seed": 1, "lr": 0.1}}
+    assert collect.setting(spec) == "defaults"
+    assert collect.setting(spec | {"varied": ["lr", "seed"]}) == "lr=0.1"
+    assert collect.setting({"values": {"seed": 1}}) == ""
 
 
 def test_the_page_shows_mean_and_interval():

@@ -36,18 +36,18 @@ def test_a_time_limit_is_read_as_slurm_reads_it(text, wanted):
 
 @pytest.mark.parametrize("text", ["", "soon", "0", "1:2:3:4", "-5", "1-", "x-1"])
 def test_a_time_limit_that_is_none_is_refused(text):
-    with pytest.raises(LabError, match="time is wrong"):
+    with pytest.raises(LabError, match=r"'time' is .* but should be a time limit"):
         load_site("generic", time=text)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("gpu: 2", "Unknown site field 'gpu'. Did you mean gpus"),
-        ("gpus: -1", "gpus is wrong: .*got -1"),
-        ("account: a b\n", "account is wrong: must be one word"),
-        ("- a list", "must hold `name: value` lines"),
-        ("a: b: c", "cannot be read as YAML"),
+        ("gpu: 2", "Site mine: Unknown setting 'gpu'. Did you mean gpus"),
+        ("gpus: -1", "Setting 'gpus' is -1 but should be greater"),
+        ("account: a b\n", "Setting 'account' is 'a b' but should be one word"),
+        ("- a list", "holds a list; write `name: value`"),
+        ("a: b: c", "is not valid YAML"),
     ],
 )
 def test_a_wrong_site_file_is_told_in_one_sentence(tmp_path, text, said):
@@ -60,7 +60,7 @@ def test_a_wrong_site_file_is_told_in_one_sentence(tmp_path, text, said):
 def test_an_unknown_site_names_those_there_are(tmp_path):
     with pytest.raises(LabError, match=r"Unknown site 'biu'. Did you mean byu\?"):
         load_site("biu")
-    with pytest.raises(LabError, match="There is no site file"):
+    with pytest.raises(LabError, match=r"Cannot read the configuration .*none\.yaml"):
         load_site(str(tmp_path / "none.yaml"))
 
 

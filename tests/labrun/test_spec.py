@@ -44,7 +44,7 @@ def test_a_name_that_is_no_folder_name_is_refused(lab, name):
 
 @pytest.mark.parametrize(
     ("fields", "said"),
-    [({"timeout_s": -1}, "--timeout"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads")],
+    [({"timeout_s": -1}, "timeout_s"), ({"threads": 0}, "threads"), ({"treads": 2}, "Did you mean threads")],
 )
 def test_wrong_options_are_one_sentence(lab, fields, said):
     with pytest.raises(LabError, match=said):

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from labkit.run_folder import LabError, RunFolder
-from labrun import processes as process
+from labkit.run_folder import LabError, RunFolder, is_alive, process_identity
 from labrun import state
 
 
@@ -25,7 +24,7 @@ def make(runs, name, status="done", spec=None, **fields):
 
 def test_a_running_process_runs_and_a_gone_one_has_died(runs):
     sleeper = subprocess.Popen(["sleep", "60"])
-    run = make(runs, "r", "running", **process.identity(sleeper.pid))
+    run = make(runs, "r", "running", **process_identity(sleeper.pid))
     assert state.observe(run)["state"] == "running"
     sleeper.kill()
     sleeper.wait()
@@ -34,20 +33,20 @@ def test_a_running_process_runs_and_a_gone_one_has_died(runs):
 
 
 def test_a_zombie_and_a_process_id_given_again_are_not_alive(runs):
-    known = process.identity()
-    assert process.is_alive(known) is True
-    assert process.is_alive(known | {"pid_started": "1"}) is False
+    known = process_identity()
+    assert is_alive(known) is True
+    assert is_alive(known | {"pid_started": "1"}) is False
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    identity = process.identity(ended.pid)
+    identity = process_identity(ended.pid)
     deadline = time.monotonic() + 30
-    while process.is_alive(identity):  # not reaped: it stays as a zombie
+    while is_alive(identity):  # not reaped: it stays as a zombie
         assert time.monotonic() < deadline
         time.sleep(0.02)
     ended.wait()
 
 
 def test_another_machines_run_is_believed(runs):
-    run = make(runs, "r", "running", **process.identity() | {"host": "node7", "pid": 2**22 + 1})
+    run = make(runs, "r", "running", **process_identity() | {"host": "node7", "pid": 2**22 + 1})
     assert state.observe(run)["state"] == "running"
 
 
@@ -71,10 +70,10 @@ def test_of_several_the_only_open_one_or_the_newest_is_meant(runs):
     for age, (name, status) in enumerate({"t-1": "queued", "t-2": "done", "t-3": "failed"}.items()):
         make(runs, name, status, created=age)
     assert state.find("t", newest=True).id == "t-3"
-    assert [run.id for run in state.family("t", states=state.OPEN)] == ["t-1"]
-    assert [run.id for run in state.family("t", states=state.RESUMABLE)] == ["t-3"]
+    assert [run.id for run in state.matching_runs("t", states=state.OPEN)] == ["t-1"]
+    assert [run.id for run in state.matching_runs("t", states=state.RESUMABLE)] == ["t-3"]
     with pytest.raises(LabError, match=r"'t' fits 3 runs: t-3, t-2, t-1; type more letters"):
-        state.family("t", states=("running",))
+        state.matching_runs("t", states=("running",))
 
 
 def test_without_any_run_the_sentence_says_how_to_start_one(runs):
@@ -87,11 +86,11 @@ def test_a_sweep_is_its_children_and_a_run_is_itself(runs):
     for number in (2, 1):
         make(runs, f"s-{number}", spec={"parent": "s"})
         make(runs, f"p-{number}", spec={"parent": "parent"})
-    assert [run.id for run in state.family("s")] == ["s-1", "s-2"]
-    assert [run.id for run in state.family("parent")] == ["parent"]
-    assert [run.id for run in state.children("parent")] == ["p-1", "p-2"]
+    assert [run.id for run in state.matching_runs("s")] == ["s-1", "s-2"]
+    assert [run.id for run in state.matching_runs("parent")] == ["parent"]
+    assert [run.id for run in state.runs_of_sweep("parent")] == ["p-1", "p-2"]
     with pytest.raises(LabError, match="sweep"):
-        state.children("nothing")
+        state.runs_of_sweep("nothing")
 
 
 def test_a_folder_without_a_record_is_no_run_and_a_torn_record_is_a_dead_one(runs):

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from labkit.run_folder import Interrupted, LabError, RunFolder
-from labrun import processes as process
+from labkit.run_folder import Interrupted, LabError, RunFolder, is_alive, process_identity
 from labrun import state, sweep, sweeps
 from labrun.results import collect
+from labrun.spec import freeze
 
 COUNT = """from labkit.run_folder import current_run
 run = current_run()
@@ -21,6 +21,10 @@ from labrun import sweep
 run = current_run()
 runs = sweep({path!r}, grid={{'lr': [.25, .5], 'seed': [1]}}, parameters={{'width': 2}}, jobs=2, parent=run)
 run.summarize(values=[one.read_summary()['lr'] for one in runs], ids=[one.id for one in runs])"""
+
+
+def create(*arguments, **options):
+    return [freeze(spec) for spec in sweeps.plan_named(*arguments, **options)]
 
 
 def test_a_grid_is_every_combination_in_order():
@@ -41,32 +45,32 @@ def test_a_grid_without_values_is_refused(grid):
 def test_a_wrong_point_is_refused_before_any_run_exists(lab):
     path = lab.notebook("strict", "1")
     with pytest.raises(LabError, match="lr must be float"):
-        sweeps.create(path, {"lr": [0.1, "high"]}, name="strict")
+        create(path, {"lr": [0.1, "high"]}, name="strict")
     with pytest.raises(LabError, match="both"):
-        sweeps.create(path, {"lr": [0.1]}, parameters={"lr": 1.0}, name="strict")
+        create(path, {"lr": [0.1]}, parameters={"lr": 1.0}, name="strict")
     assert not list(lab.runs.glob("strict*"))
 
 
 def test_a_sweep_stays_in_the_runs_folder_and_begins_only_where_all_is_free(lab):
     path = lab.notebook("outside", "1")
     for name in ("../../x", ""):
-        with pytest.raises(LabError, match="name is wrong"):
-            sweeps.create(path, {"lr": [0.1]}, name=name)
+        with pytest.raises(LabError, match="Setting 'name' is"):
+            create(path, {"lr": [0.1]}, name=name)
     (lab.runs / "half-2").mkdir(parents=True)
     with pytest.raises(LabError, match="'half-2' already"):
-        sweeps.create(path, {"lr": [0.1, 0.2]}, name="half")
+        create(path, {"lr": [0.1, 0.2]}, name="half")
     assert not (lab.runs / "half-1").exists()
 
 
 @pytest.mark.integration
 def test_only_what_failed_is_sent_again(lab):
-    runs = sweeps.create(lab.notebook("again", COUNT), {"lr": [0.5, 9]}, name="again")
+    runs = create(lab.notebook("again", COUNT), {"lr": [0.5, 9]}, name="again")
     assert [run.id for run in runs] == ["again-1", "again-2"]
     assert lab.go(runs, jobs=2) == 1
     assert [state.observe(run)["state"] for run in runs] == ["done", "failed"]
     from labrun.launch import unfinished
 
-    assert unfinished(state.children("again")) == [runs[1]]
+    assert unfinished(state.runs_of_sweep("again")) == [runs[1]]
     lab.go(unfinished(runs))
     assert [(run.path / "times").read_text() for run in runs] == ["x", "xx"]
     assert runs[1].read_status()["attempt"] == 2
@@ -83,7 +87,7 @@ def test_a_notebook_sweeps_its_children_have_their_own_folders_and_are_reused(la
     assert lab.go([run]) == 0, run.log_file.read_text()
     found = run.read_summary()
     assert found["values"] == [0.25, 0.5] and len(set(found["ids"])) == 2
-    children = state.children("sweeper")
+    children = state.runs_of_sweep("sweeper")
     assert {child.read_spec()["values"]["width"] for child in children} == {2}
     owner = RunFolder(run.path)
     again = sweep(path, grid={"lr": [0.25, 0.5], "seed": [1]}, parameters={"width": 2}, jobs=2, parent=owner)
@@ -95,7 +99,7 @@ def test_a_notebook_sweeps_its_children_have_their_own_folders_and_are_reused(la
 def test_a_failing_point_is_told_when_all_have_ended(lab):
     path, said = lab.notebook("tells", COUNT), []
     with pytest.raises(LabError, match=r"1 of 2 runs.*too high"):
-        sweep(path, grid={"lr": [9, 0.5]}, jobs=2, say=said.append)
+        sweep(path, grid={"lr": [9, 0.5]}, jobs=2, report=said.append)
     assert len(said) == 2 and any("lr=0.5  done  lr 0.5" in line for line in said)
 
 
@@ -111,7 +115,7 @@ def test_stopping_the_owner_stops_the_sweep_and_what_waits_is_not_started(lab):
     )
     with pytest.raises(Interrupted):
         sweep(path, grid={"lr": [0.1, 0.2]}, jobs=1, parent=owner)
-    ended = sorted(state.observe(run).get("message") for run in state.children("owner"))
+    ended = sorted(state.observe(run).get("message") for run in state.runs_of_sweep("owner"))
     assert ended == ["Stopped before it began.", "saved"]
 
 
@@ -127,10 +131,10 @@ def test_a_queue_ends_with_the_process_that_waits_for_it_and_cancelled_runs_neve
     lab.until(lambda: (runs[0].path / "here").exists())
     assert state.observe(runs[1])["state"] == "queued"
     assert "was waiting" in lab.executor.cancel(runs[1])
-    known = process.identity(runs[0].read_status()["pid"])
+    known = process_identity(runs[0].read_status()["pid"])
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     lab.executor.cancel(runs[0], now=True)  # the queue's own TERM would wait for the grace period
-    lab.until(lambda: not process.is_alive(known))
+    lab.until(lambda: not is_alive(known))
     lab.until(lambda: state.observe(runs[0])["state"] == "cancelled")
     assert state.observe(runs[1])["state"] == "cancelled" and not (runs[1].path / "here").exists()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,14 +28,16 @@ def test_while_the_controller_is_away_nothing_lies_and_nothing_is_lost(lab):
     os.kill(lab.cluster.pid("slurmctld"), 15)
     lab.until(lambda: not lab.cluster.ask("sinfo", "--noheader"))
 
-    started = time.monotonic()
-    shown = lab.labkit("status", "--json")
-    assert shown.returncode == 0 and time.monotonic() - started < 30
+    later = lab.notebook("later", "1")  # both commands wait for an answer: at the same time
+    with ThreadPoolExecutor() as pool:
+        started = time.monotonic()
+        sending = pool.submit(lab.labkit, "run", str(later), "--site", "laptop", "--name", "later")
+        shown = lab.labkit("status", "--json", "running")
+        assert shown.returncode == 0 and time.monotonic() - started < 30
+        sent = sending.result()
     [seen] = json.loads(shown.stdout)
     assert seen["state"] == "running" and "Slurm does not answer" in seen["message"]
-
-    sent = lab.labkit("run", str(lab.notebook("later", "1")), "--site", "laptop", "--name", "later")
-    assert sent.returncode == 2 and "labkit resume RUN first asks" in sent.stderr, sent.stderr
+    assert sent.returncode == 2 and "labkit first checks whether the job was queued" in sent.stderr, sent.stderr
     assert "Slurm does not answer" in lab.labkit("resume", "later").stderr
 
     (running.path / "go").touch()  # a run ends without the controller

@@ -30,6 +30,8 @@ def send(lab, tmp_path_factory):
     """`send(words)` runs train_ddp.sh by sbatch, waits for its end and returns (job, log, run, seconds)."""
     root = tmp_path_factory.mktemp("ddp") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "labrun" / "slurm").mkdir(parents=True)
+    shutil.copy(ROOT / "labrun/slurm/requeue.sh", root / "labrun/slurm")
     (root / "slurm_logs").mkdir()
     (root / "dies.py").write_text(DIES)
     environment = os.environ | {
@@ -65,7 +67,7 @@ def test_two_nodes_train_one_model_are_told_to_save_and_go_on(send, lab):
 
     log, run, _ = send("--dataset", "digits", "--epochs", "8", until=tell)
     assert run.read_status()["state"] == "done", log
-    assert "2 nodes x 1 ranks meet at node1 (127.0.0.1:" in log
+    assert "2 nodes x 1 ranks meet at 127.0.0.1:" in log
     assert run.read_status()["attempt"] == 2 and "the job is queued again" in log
     rows = [row for row in run.read_metrics() if row["kind"] == "epoch"]
     assert [row["epoch"] for row in rows] == list(range(1, 9))
@@ -78,7 +80,7 @@ def test_a_rank_that_dies_ends_all_soon_and_its_words_are_in_the_log(send):
     assert seconds < 90
 
 
-def test_a_first_host_that_does_not_resolve_is_told_at_once(send):
+def test_a_first_host_that_does_not_resolve_ends_it_at_once(send):
     log, _, _ = send(DDP_ADDRESS="no-such-host.invalid")
     assert "does not resolve here" in log
 

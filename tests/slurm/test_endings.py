@@ -45,6 +45,6 @@ def test_a_time_limit_a_lost_node_and_a_more_urgent_job_are_told_apart(lab, deaf
 
     seen = [lab.state(run) for run in (late, orphan, displaced)]
     assert [one["cause"] for one in seen] == ["time limit", "node failed", "preempted"]
-    assert all("labkit resume goes on" in one["message"] for one in seen)
+    assert all("labkit resume continues" in one["message"] for one in seen)
     assert {run.read_status()["attempt"] for run in (late, orphan, displaced)} == {1}
     assert lab.cluster.do("start").returncode == 0  # the node comes back

@@ -116,7 +116,7 @@ def test_cancelling_ends_a_waiting_and_a_running_job_and_neither_comes_back(lab)
     assert seen["waiting"]["state"] == "queued" and "waits for another job" in seen["waiting"]["message"]
 
     assert "was waiting and is cancelled" in lab.labkit("cancel", "waiting").stdout
-    assert "asked to save and stop" in lab.labkit("cancel", "running").stdout
+    assert "will save and stop" in lab.labkit("cancel", "running").stdout
     assert lab.ended(running, waiting) == ["cancelled", "cancelled"], lab.picture(running)
     lab.until(lambda: not lab.cluster.ask("squeue", "--noheader", "--name=running,waiting"))
     assert running.read_status()["attempt"] == 1 and "attempt" not in waiting.read_status()
@@ -147,7 +147,7 @@ def test_a_dry_run_prints_the_script_and_sends_nothing(lab):
 
 
 def test_the_doctor_counts_each_node_once(lab):
-    assert doctor.check_slurm()[0].found.endswith(", 2 nodes")  # both are in two partitions
+    assert next(doctor.check_slurm()).found.endswith(", 2 nodes")  # both are in two partitions
 
 
 def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.run_folder import read_json
 from labrun import jupyter
 from labrun.slurm import squeue as queue
 
@@ -47,7 +48,7 @@ def test_the_token_is_private_and_stands_in_no_argument_and_no_log(two):
         token = (folder / "token").read_text()
         assert stat.S_IMODE((folder / "token").stat().st_mode) == 0o600
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        place = jupyter._read(folder / "server.json")
+        place = read_json(folder / "server.json")
         with open(f"/proc/{place['pid']}/cmdline") as arguments:
             assert token not in arguments.read()
         for log in [*folder.glob("*.log"), *folder.glob("*.out"), folder / "job.sh"]:
@@ -72,7 +73,7 @@ def test_list_and_connect_tell_where_it_is_and_how_long(two, lab):
     assert "ann" in shown and "ready" in shown and str(two[0][1]["port"]) in shown
     said = lab.labkit("jupyter", "connect", "ann").stdout
     assert f"http://127.0.0.1:{two[0][1]['port']}/lab" in said and " left)" in said
-    assert "Which one? ann, ben." in lab.labkit("jupyter", "connect").stderr
+    assert "name one: ann, ben." in lab.labkit("jupyter", "connect").stderr
     away = jupyter.directions(two[0][1] | {"host": "gpu07"}, two[0][0], login="login.site.edu")
     assert f":{two[0][1]['port']} -J " in away[1] and away[1].endswith("@gpu07")
 
@@ -81,7 +82,7 @@ def test_the_command_starts_one_and_stop_ends_it_with_its_job_and_its_token(lab)
     started = lab.labkit("jupyter", "start", "--site", "laptop", "--name", "cat", "--wait", "90")
     assert started.returncode == 0 and "runs on this machine" in started.stdout, started.stderr
     folder = jupyter.find("cat")
-    port, pid = jupyter._read(folder / "server.json")["port"], jupyter._read(folder / "server.json")["pid"]
+    port, pid = read_json(folder / "server.json")["port"], read_json(folder / "server.json")["pid"]
     assert "already" in lab.labkit("jupyter", "start", "--site", "laptop", "--name", "cat").stderr
     assert lab.labkit("jupyter", "stop", "cat").stdout == "cat is stopped.\n"
     assert not folder.exists() and jupyter.answers(port, None) == 0

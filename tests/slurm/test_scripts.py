@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from labkit.run_folder import RunFolder
-from labrun.choices import names
+from labrun.spec import registry
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +41,8 @@ def course(lab, tmp_path_factory):
     """A course in a folder with a space, whose notebook `mode` is quick; `course(words)` runs there."""
     root = tmp_path_factory.mktemp("scripts") / "my course"
     shutil.copytree(ROOT / "scripts", root / "scripts")
+    (root / "labrun" / "slurm").mkdir(parents=True)
+    shutil.copy(ROOT / "labrun/slurm/requeue.sh", root / "labrun/slurm")
     (root / "notebooks").mkdir()
     cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(WORK)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), root / "notebooks" / "mode.ipynb")
@@ -131,7 +133,7 @@ def test_one_mode_by_sbatch_writes_its_log_saves_when_told_and_goes_on(course, l
 def test_all_eight_modes_are_one_array_with_one_budget(course, lab):
     sent = course("scripts/sbatch_all.sh", "--at-once", "2", "--run-name", "all", "--time=00:10:00", MAX_STEPS="5")
     assert sent.returncode == 0 and "Submitted batch job" in sent.stdout, sent.stdout + sent.stderr
-    modes = names("labkit.simclr", "MODES")
+    modes = list(registry("labkit.simclr:MODES"))
     assert len(modes) == 8
     runs = [result(course, f"all-{mode}") for mode in modes]
     for run in runs:
@@ -165,7 +167,7 @@ def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scripts/sbatch_one.sh"], "say which mode"),
+        (["scripts/sbatch_one.sh"], "name the mode"),
         (["scripts/sbatch_one.sh", "--mod=x"], "unknown option --mod=x"),
         (["scripts/sbatch_one.sh", "--mode=scratsh"], "Unknown mode 'scratsh'. Did you mean scratch"),
         (["scripts/sbatch_all.sh", "--at-once", "many"], "--at-once needs a number"),

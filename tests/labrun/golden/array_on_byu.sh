@@ -20,10 +20,38 @@
 cd /home/ann/course || exit 1
 export LABKIT_RUNS='/home/ann/my runs'
 export HF_HUB_OFFLINE=1        # this node has no network: a download would hang
-[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync sends it later
+[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync uploads it later
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}
 
-# --- which run: the job's place in the array chooses
+# How the script of a job waits for its program, and queues its own job again. This text stands in every job that labkit
+# writes, and scripts/sbatch_one.sh and scripts/train_ddp.sh read it.
+
+wait_for() { # PID: wait until this process has ended; its exit code is then in $code
+    local last
+    wait "$1"; code=$?
+    while kill -0 "$1" 2>/dev/null; do wait "$1"; code=$?; done # a signal ends a wait, not the process
+    wait "$1" 2>/dev/null; last=$?; [ "$last" -ne 127 ] && code=$last
+}
+
+requeue() { # LIMIT: queue this job again, at most LIMIT times; returns where that cannot or should not be done
+    local job state wait_s
+    case $0 in */slurm_script) ;; *) return ;; esac # inside salloc, and without Slurm, there is no such job
+    job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+    job=${job:-$SLURM_JOB_ID}
+    if [ "${SLURM_RESTART_COUNT:-0}" -ge "$1" ]; then
+        echo "Restarted $1 times already: labkit resume continues it by hand."
+        return
+    fi
+    for wait_s in 2 10 30 60; do # the controller may be away for a moment
+        state=$(squeue --noheader --jobs="$job" --format='%T %r') || { sleep "$wait_s"; continue; }
+        case $state in RUNNING* | *TimeLimit*) ;; *) return ;; esac # ended by scancel, or queued again by Slurm itself
+        echo "Saved; the job is queued again."
+        scontrol requeue "$job" && { sleep 60; return; } # Slurm ends this script here
+        sleep "$wait_s"
+    done
+}
+
+# --- which run: the job's index in the array chooses
 runs=(
   '/home/ann/my runs/many-1'
   '/home/ann/my runs/many-2'
@@ -34,33 +62,15 @@ run=${runs[${SLURM_ARRAY_TASK_ID:-0}]}
 [ -e "$run/cancel" ] && { echo "$run was cancelled."; exit 1; }
 rm -f "$run/stop"               # left by the attempt before
 
-# --- run the notebook; what it says is in its own log
+# --- run the notebook; its output is in its own log
 # USR1: the time limit is near; training sees this file after its next step, saves and ends.
 # TERM: Slurm sends it to the runner as well, so only wait for it.
 trap 'touch "$run/stop"' USR1
 trap : TERM
 /home/ann/course/.venv/bin/python -m labrun.runner.run "$run" >>"$run/logs/run.log" 2>&1 &
-runner=$!
-wait "$runner"; code=$?
-# (a signal ends a wait, not the runner)
-while kill -0 "$runner" 2>/dev/null; do wait "$runner"; code=$?; done
-wait "$runner" 2>/dev/null; last=$?; [ "$last" -ne 127 ] && code=$last
+wait_for $!
 echo "$run ended with exit code $code on ${SLURMD_NODENAME:-$(hostname)}."
 
-# --- 75: it has saved and is not finished. Queue this job again, unless a person has cancelled it
-job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
-job=${job:-$SLURM_JOB_ID}
-if [ "$code" -eq 75 ] && [ ! -e "$run/cancel" ]; then
-  if [ "${SLURM_RESTART_COUNT:-0}" -ge 20 ]; then
-    echo "It was restarted 20 times: labkit resume goes on by hand."
-    exit "$code"
-  fi
-  for wait_s in 2 10 30 60; do    # the controller may be away for a moment
-    state=$(squeue --noheader --jobs="$job" --format='%T %r') || { sleep "$wait_s"; continue; }
-    # any other state: somebody used scancel, or Slurm itself queues it again
-    case $state in RUNNING* | *TimeLimit*) ;; *) break ;; esac
-    scontrol requeue "$job" && sleep 60    # Slurm ends this script here
-    sleep "$wait_s"
-  done
-fi
+# --- 75: it has saved and is not finished. Queue this job again, unless a person has cancelled the run
+[ "$code" -eq 75 ] && [ ! -e "$run/cancel" ] && requeue 20
 exit "$code"

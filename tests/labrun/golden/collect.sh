@@ -12,7 +12,7 @@
 # --- prepare the node
 cd /home/ann/course || exit 1
 export HF_HUB_OFFLINE=1        # this node has no network: a download would hang
-[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync sends it later
-export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}
+[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync uploads it later
+export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 
 /home/ann/course/.venv/bin/python -m labrun.cli collect

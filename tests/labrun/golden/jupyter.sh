@@ -14,7 +14,7 @@
 # --- prepare the node
 cd /home/ann/course || exit 1
 export HF_HUB_OFFLINE=1        # this node has no network: a download would hang
-[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync sends it later
+[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync uploads it later
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}
 
 exec /home/ann/course/.venv/bin/python -m labrun.jupyter '/home/ann/my runs/.jupyter/lab'

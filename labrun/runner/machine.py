@@ -1,17 +1,17 @@
 """What a run ran on, for env.json: versions, code, machine. Never a token, never an environment variable."""
 
-import os
 import platform
 import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from labkit.run_folder import repo_root
+from labkit.run_folder import repo_root, usable_cores
 
 
-def describe(seed: int | None = None) -> dict:
+def describe(seed: int | None = None) -> dict[str, Any]:
     """Return Python, packages, git commit, host, processor, memory and GPUs; imports no torch."""
     packages = installed()
     return {
@@ -36,13 +36,11 @@ def installed() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
-def git_state() -> dict | None:
+def git_state() -> dict[str, Any] | None:
     """Return the commit and whether files differ from it (None outside git)."""
     commit = _output("git", "-C", str(repo_root()), "rev-parse", "HEAD")
-    if not commit:
-        return None
     changes = _output("git", "-C", str(repo_root()), "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": bool(changes)}
+    return {"commit": commit, "dirty": bool(changes)} if commit else None
 
 
 def processor() -> str:
@@ -54,34 +52,28 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use (a job may have fewer than the machine)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def memory_gb() -> float | None:
+def memory_gb() -> float:
     """Return the memory this process may use, in GB (the container's limit where there is one)."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
-    limit = Path("/sys/fs/cgroup/memory.max")
+    import psutil
+
+    total, limit = psutil.virtual_memory().total, Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.is_file() else "max"
     return round(min(total, int(text) if text.isdigit() else total) / 1e9, 1)
 
 
-def gpus() -> list[dict]:
-    """Return each NVIDIA GPU's name, memory and driver, as nvidia-smi tells them ([] without it)."""
+def gpus() -> list[dict[str, str]]:
+    """Return name, memory and driver of each NVIDIA GPU that nvidia-smi lists ([] without it)."""
     if not shutil.which("nvidia-smi"):
         return []
     text = _output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
-    rows = [[part.strip() for part in line.split(",")] for line in (text or "").splitlines()]
+    rows = [[part.strip() for part in line.split(",")] for line in text.splitlines()]
     return [dict(zip(("name", "memory", "driver"), row, strict=True)) for row in rows if len(row) == 3]
 
 
-def _output(*command: str) -> str | None:
+def _output(*command: str) -> str:
+    """Return what a command prints ("" where it fails)."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
