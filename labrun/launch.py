@@ -3,8 +3,10 @@
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labkit.run_folder import LabError, RunFolder
@@ -15,6 +17,8 @@ from labrun.runner.environment import usable_cores
 from labrun.spec import RunSpec
 from labrun.state import RESUMABLE, is_interactive, never_sent, observe
 
+PAGE_S = 10.0  # how often the results page is written while runs are at work
+
 
 def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False) -> int:
     """Start runs; in the foreground show them until they end. Returns the highest of their exit codes."""
@@ -23,12 +27,16 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         print(f"{run.id}  {'in the background: ' if background else ''}{_short(run.path)}", flush=True)
     if background:
         return 0
-    with _forwarded(process):
+    with _forwarded(process), _page_kept_fresh():
         follow.follow(runs, process=process, terminal=sys.stdout.isatty(), say=_say)
     for run in runs:
         _say(collect.sentence(collect.row(run)))
-    collect.write_index()
     return max(_exit_code(run) for run in runs)
+
+
+def share_of_cores(jobs: int) -> int | None:
+    """Return the threads of each of `jobs` runs at the same time (None: a single one has all cores)."""
+    return max(1, usable_cores() // jobs) if jobs > 1 else None
 
 
 def new_sweep(
@@ -113,6 +121,29 @@ def _forwarded(process):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _page_kept_fresh():
+    """Write the results page now, every 10 s (more seldom where that takes long), and at the end."""
+    ended = threading.Event()
+
+    def write() -> None:
+        pause = 0.0
+        while not ended.wait(pause):
+            started = time.monotonic()
+            with suppress(LabError):  # at the end the same mistake is shown
+                collect.write_index()
+            pause = max(PAGE_S, 20 * (time.monotonic() - started))
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+        collect.write_index()
 
 
 def _say(text: str) -> None:

@@ -17,6 +17,7 @@ HELP
 
 case ${1-} in -h | --help) usage; exit 0 ;; esac
 
+# shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare_environment requirements.txt tests/requirements.txt
 

@@ -13,6 +13,7 @@ import pytest
 from labkit.run_folder import RunFolder
 from labrun import cli
 from labrun import processes as process
+from labrun.launch import share_of_cores
 
 COMMANDS = "run sweep status logs cancel resume collect jupyter fetch sync doctor models modes".split()
 HEAVY = ("torch", "pandas", "papermill", "nbformat", "jupyter_client", "numpy", "matplotlib", "pydantic")
@@ -91,7 +92,8 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
         (["run", "lesson.ipynb", "--timeout", "-1"], "--timeout is wrong"),
         (["run", "lesson.ipynb", "--name", "../up"], "name"),
-        (["run"], "Missing argument 'NOTEBOOK'"),
+        (["run"], "Missing argument 'NOTEBOOK"),
+        (["run", "lesson.ipynb", "lesson.ipynb", "--name", "x"], "--name is the name of one run"),
         (["sweep", "lesson.ipynb"], "list of values"),
         (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
         (["sweep", "lesson.ipynb", "-g", "lr"], "for example -g lr=0.1,0.2."),
@@ -271,6 +273,30 @@ def test_a_run_in_the_foreground_shows_its_cells_and_its_exit_code_is_the_runs(l
     assert failed.returncode == 1 and "Choose a good mode." in failed.stderr
     assert "Traceback" not in failed.stderr + failed.stdout
     assert (lab / "runs" / "index.html").is_file()
+
+
+@pytest.mark.integration
+def test_notebooks_run_side_by_side_and_the_page_is_there_from_the_start(lab):
+    """Each of the two waits until the other has begun, and looks for the page."""
+    notebook = json.loads(json.dumps(NOTEBOOK))
+    notebook["cells"][2]["source"] = (
+        "import os, time\nfrom labkit.run_folder import current_run\n"
+        "one = current_run().path\n(one / 'here').touch()\n"
+        "end = time.monotonic() + 60\n"
+        "while not (len(list(one.parent.glob('*/here'))) == 2 and (one.parent / 'index.html').exists()):\n"
+        "    assert time.monotonic() < end, 'alone'\n    time.sleep(0.05)\n"
+        "print('threads', os.environ['OMP_NUM_THREADS'])"
+    )
+    for name in "ab":
+        (lab / f"{name}.ipynb").write_text(json.dumps(notebook))
+    done = labkit(lab, "run", "a.ipynb", "b.ipynb", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        (log,) = lab.glob(f"runs/{name}-*/logs/run.log")
+        assert f"threads {share_of_cores(2)}" in log.read_text()
+        assert (
+            re.search(rf"^{name}-\S+  running", done.stdout, re.M) and f"{log.parent.parent.name}  done" in done.stdout
+        )
 
 
 @pytest.mark.integration

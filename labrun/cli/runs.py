@@ -10,7 +10,7 @@ from labrun.cli.places import place_of, placed
 
 
 @click.command()
-@click.argument("notebook")
+@click.argument("notebooks", metavar="NOTEBOOK", nargs=-1, required=True)
 @click.option(
     "-p",
     "--parameter",
@@ -23,10 +23,11 @@ from labrun.cli.places import place_of, placed
 @click.option("--name", help="The run's name (and folder); made from notebook and time otherwise.")
 @click.option("--timeout", "timeout_s", type=float, metavar="SECONDS", help="The longest one cell may take.")
 @click.option("--threads", type=int, help="CPU threads that the notebook may use (all cores otherwise).")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="How many notebooks run at the same time (1).")
 @click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
 @placed
-def run(notebook, parameters, background, **options):
-    """Execute NOTEBOOK in a folder of its own under runs/.
+def run(notebooks, parameters, jobs, background, name, threads, **options):
+    """Execute each NOTEBOOK in a folder of its own under runs/.
 
     NOTEBOOK is a path, a name or a number such as 01.
 
@@ -36,23 +37,30 @@ def run(notebook, parameters, background, **options):
       labkit run train -p lr=0.01 -p model=resnet18 --seed 1
       labkit run notebooks/03_simclr.ipynb -p preset=full --background
       labkit run 03 --site byu --time 02:00:00       (as a Slurm job)
+      labkit run 02 03 --jobs 2                      (side by side)
 
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
     from labkit.data.download import require
-    from labrun.launch import start
+    from labrun.launch import share_of_cores, start
     from labrun.parameters import assignments
     from labrun.spec import freeze, make_spec
 
     place = place_of(options)
-    spec = make_spec(notebook, parameters=assignments(parameters), **options)
-    require(spec.values)
+    if name and len(notebooks) > 1:
+        raise click.UsageError("--name is the name of one run: give one notebook with it.")
+    if threads is None and not place.slurm:
+        threads = share_of_cores(min(jobs, len(notebooks)))
+    values = assignments(parameters)
+    specs = [make_spec(one, parameters=values, name=name, threads=threads, **options) for one in notebooks]
+    for spec in specs:
+        require(spec.values)
     if place.slurm:
         from labrun.slurm.submit import send_new
 
-        sys.exit(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
-    sys.exit(start([freeze(spec)], background=background))
+        sys.exit(max(send_new([spec], place.executor(), after=place.after, dry_run=place.dry_run) for spec in specs))
+    sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
 
 @click.command()
