@@ -122,11 +122,15 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["frobnicate"], "No such command"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):
-    done = labkit(lab, *arguments)
-    assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said, monkeypatch, capsys):
+    monkeypatch.chdir(lab)
+    monkeypatch.setattr(sys, "argv", ["labkit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said in shown.err and "Traceback" not in shown.err and shown.out == ""
+    assert len(shown.err.strip().splitlines()) == 1
     assert not list(lab.glob("runs/*/spec.json"))
 
 

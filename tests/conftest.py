@@ -1,0 +1,63 @@
+"""What every test shares: one thread a process, the quick choice, and an order in which two workers end together."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the workers fill the cores themselves
+
+DURATIONS = Path(__file__).with_name("durations.json")  # test without its parameters -> seconds, where not quick
+QUICK_S = 0.5
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help=f"no integration, and nothing that takes {QUICK_S} s or more")
+    parser.addoption("--record-durations", action="store_true", help="write tests/durations.json after a whole run")
+
+
+def pytest_configure(config):
+    if config.getoption("record_durations"):
+        config.pluginmanager.register(Recorder())
+
+
+def known_seconds() -> dict[str, float]:
+    return json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+
+
+def name_of(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Put the longest files first, so that no worker begins one when the others are done; make the quick choice."""
+    seconds, of_file = known_seconds(), defaultdict(float)
+    for item in items:
+        of_file[item.location[0]] += seconds.get(name_of(item.nodeid), 0)
+    items.sort(key=lambda item: -of_file[item.location[0]])
+    if config.getoption("quick"):
+        slow = [i for i in items if i.get_closest_marker("integration") or seconds.get(name_of(i.nodeid), 0) >= QUICK_S]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
+
+
+class Recorder:
+    """Keeps the longest duration (with set-up) of each test function over its parameters."""
+
+    def __init__(self):
+        self.seconds = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] += report.duration
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workerinput"):
+            return  # the reports of all workers reach the main process
+        slowest = defaultdict(float)
+        for nodeid, seconds in self.seconds.items():
+            slowest[name_of(nodeid)] = max(slowest[name_of(nodeid)], seconds)
+        kept = {name: round(seconds, 1) for name, seconds in sorted(slowest.items()) if seconds >= QUICK_S}
+        DURATIONS.write_text(json.dumps(kept, indent=1) + "\n")
