@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,6 +21,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if "LABKIT_CACHE" not in os.environ:  # nothing is written into the source tree; workers inherit the folder
+        os.environ["LABKIT_CACHE"] = tempfile.mkdtemp(prefix="labkit-tests-")
+        os.environ["RUFF_CACHE_DIR"] = os.path.join(os.environ["LABKIT_CACHE"], "ruff")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("LABKIT_CACHE"), ignore_errors=True))
     if config.getoption("record_durations"):
         config.pluginmanager.register(Recorder())
 
