@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the w
 
 DURATIONS = Path(__file__).with_name("durations.json")  # test without its parameters -> seconds, where not quick
 QUICK_S = 0.5
+UNKNOWN_S = 5.0  # an integration test that was not recorded yet
 
 
 def pytest_addoption(parser):
@@ -39,14 +40,18 @@ def name_of(nodeid: str) -> str:
 
 def pytest_collection_modifyitems(config, items):
     """Put the longest files first, so that no worker begins one when the others are done; make the quick choice."""
-    seconds, of_file = known_seconds(), defaultdict(float)
+    known, of_file = known_seconds(), defaultdict(float)
+
+    def seconds(item):
+        return known.get(name_of(item.nodeid), UNKNOWN_S if item.get_closest_marker("integration") else 0)
+
     for item in items:
-        of_file[item.location[0]] += seconds.get(name_of(item.nodeid), 0)
+        of_file[item.location[0]] += seconds(item)
     items.sort(key=lambda item: -of_file[item.location[0]])
     if config.getoption("quick"):
-        slow = [i for i in items if i.get_closest_marker("integration") or seconds.get(name_of(i.nodeid), 0) >= QUICK_S]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in set(slow)]
+        slow = {item for item in items if item.get_closest_marker("integration") or seconds(item) >= QUICK_S}
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [item for item in items if item not in slow]
 
 
 class Recorder:

@@ -262,8 +262,10 @@ def test_collect_writes_page_and_csv(lab):
 
 
 def test_modes_and_models_are_tables(lab):
-    assert "simclr_scratch" in labkit(lab, "modes").stdout
-    assert re.search(r"lenet +[\d,]+ ", labkit(lab, "models", "lenet").stdout)
+    from click.testing import CliRunner
+
+    assert "simclr_scratch" in CliRunner().invoke(cli.labkit, ["modes"]).output
+    assert re.search(r"lenet +[\d,]+ ", CliRunner().invoke(cli.labkit, ["models", "lenet"]).output)
 
 
 @pytest.mark.integration
