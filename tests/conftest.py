@@ -22,10 +22,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    if "LABKIT_CACHE" not in os.environ:  # nothing is written into the source tree; workers inherit the folder
-        os.environ["LABKIT_CACHE"] = tempfile.mkdtemp(prefix="labkit-tests-")
-        os.environ["RUFF_CACHE_DIR"] = os.path.join(os.environ["LABKIT_CACHE"], "ruff")
-        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop("LABKIT_CACHE"), ignore_errors=True))
+    place = Path(tempfile.mkdtemp(prefix="labkit-tests-"))  # nothing is written into the source tree
+    config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
+    for name in ("LABKIT_CACHE", "LABKIT_DATA", "RUFF_CACHE_DIR"):
+        os.environ.setdefault(name, str(place / name.lower()))  # workers inherit those of the main process
     if config.getoption("record_durations"):
         config.pluginmanager.register(Recorder())
 
