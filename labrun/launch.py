@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labkit.run_folder import LabError, RunFolder
@@ -13,6 +15,10 @@ from labrun.follow import follow
 from labrun.local import LocalExecutor
 from labrun.results import collect
 from labrun.state import RESUMABLE, is_interactive, never_submitted, observe
+
+PAGE_S = 10.0  # how often the results page is written while runs are at work
+
+PAGE_S = 10.0  # how often the results page is written while runs are at work
 
 
 def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False) -> int:
@@ -23,11 +29,10 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
         print(f"{run.id}  {'in the background: ' if background else ''}{path}", flush=True)
     if background:
         return 0
-    with _forwarded_signals(process):
+    with _forwarded_signals(process), _page_kept_fresh():
         show = "live" if sys.stdout.isatty() else "lines"
         follow(runs, active=lambda: process.poll() is None, show=show, report=lambda line: print(line, flush=True))
         process.wait()
-    collect.refresh_page()
     return max(_exit_code(run) for run in runs)
 
 
@@ -73,3 +78,26 @@ def _forwarded_signals(process: subprocess.Popen) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _page_kept_fresh() -> Iterator[None]:
+    """Write the results page now, every 10 s (more seldom where that takes long), and at the end."""
+    ended = threading.Event()
+
+    def write() -> None:
+        pause = 0.0
+        while not ended.wait(pause):
+            started = time.monotonic()
+            with suppress(LabError):  # the write at the end raises the same error
+                collect.refresh_page()
+            pause = max(PAGE_S, 20 * (time.monotonic() - started))
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+        collect.refresh_page()

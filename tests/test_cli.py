@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from labkit.run_folder import RunFolder, process_identity
+from labkit.run_folder import RunFolder, process_identity, usable_cores
 from labrun import cli
 
 COMMANDS = "run sweep status logs cancel resume collect jupyter fetch sync doctor models modes".split()
@@ -90,7 +90,8 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["run", "nothing_like_this"], "Unknown notebook 'nothing_like_this'"),
         (["run", "lesson.ipynb", "--timeout", "-1"], "Invalid value for '--timeout': -1.0 is not in the range"),
         (["run", "lesson.ipynb", "--name", "../up"], "name"),
-        (["run"], "Missing argument 'NOTEBOOK'"),
+        (["run"], "Missing argument 'NOTEBOOK"),
+        (["run", "lesson.ipynb", "lesson.ipynb", "--name", "x"], "--name is the name of one run"),
         (["sweep", "lesson.ipynb"], "list of values"),
         (["sweep", "lesson.ipynb", "-g", "lr=1,,2"], "empty value"),
         (["sweep", "lesson.ipynb", "-g", "lr"], "for example -g lr=0.1,0.2"),
@@ -122,11 +123,15 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["frobnicate"], "No such command"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said):
-    done = labkit(lab, *arguments)
-    assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_sentence_and_exit_code_2(lab, arguments, said, monkeypatch, capsys):
+    monkeypatch.chdir(lab)
+    monkeypatch.setattr(sys, "argv", ["labkit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    shown = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said in shown.err and "Traceback" not in shown.err and shown.out == ""
+    assert len(shown.err.strip().splitlines()) == 1
     assert not list(lab.glob("runs/*/spec.json"))
 
 
@@ -258,8 +263,10 @@ def test_collect_writes_page_and_csv(lab):
 
 
 def test_modes_and_models_are_tables(lab):
-    assert "simclr_scratch" in labkit(lab, "modes").stdout
-    assert re.search(r"lenet +[\d,]+ ", labkit(lab, "models", "lenet").stdout)
+    from click.testing import CliRunner
+
+    assert "simclr_scratch" in CliRunner().invoke(cli.labkit, ["modes"]).output
+    assert re.search(r"lenet +[\d,]+ ", CliRunner().invoke(cli.labkit, ["models", "lenet"]).output)
 
 
 @pytest.mark.integration
@@ -273,6 +280,30 @@ def test_a_run_in_the_foreground_shows_its_cells_and_its_exit_code_is_the_runs(l
     assert failed.returncode == 1 and "Choose a good mode." in failed.stderr
     assert "Traceback" not in failed.stderr + failed.stdout
     assert (lab / "runs" / "index.html").is_file()
+
+
+@pytest.mark.integration
+def test_notebooks_run_side_by_side_and_the_page_is_there_from_the_start(lab):
+    """Each of the two waits until the other has begun, and looks for the page."""
+    notebook = json.loads(json.dumps(NOTEBOOK))
+    notebook["cells"][2]["source"] = (
+        "import os, time\nfrom labkit.run_folder import current_run\n"
+        "one = current_run().path\n(one / 'here').touch()\n"
+        "end = time.monotonic() + 60\n"
+        "while not (len(list(one.parent.glob('*/here'))) == 2 and (one.parent / 'index.html').exists()):\n"
+        "    assert time.monotonic() < end, 'alone'\n    time.sleep(0.05)\n"
+        "print('threads', os.environ['OMP_NUM_THREADS'])"
+    )
+    for name in "ab":
+        (lab / f"{name}.ipynb").write_text(json.dumps(notebook))
+    done = labkit(lab, "run", "a.ipynb", "b.ipynb", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        (log,) = lab.glob(f"runs/{name}-*/logs/run.log")
+        assert f"threads {max(1, usable_cores() // 2)}" in log.read_text()
+        assert (
+            re.search(rf"^{name}-\S+  running", done.stdout, re.M) and f"{log.parent.parent.name}  done" in done.stdout
+        )
 
 
 @pytest.mark.integration

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,20 +151,123 @@ def test_a_full_disk_names_the_next_step(copy, tmp_path):
     assert "0 GB free" in one_sentence(result) and "free some space" in result.stderr
 
 
-def test_a_disk_that_fills_up_while_pip_works_is_told(copy):
-    log = copy / "pip.log"
+def test_a_disk_that_fills_up_during_the_installation_is_named(copy):
+    log = copy / "setup.log"
     log.write_text("Collecting torch\nERROR: Could not install: [Errno 28] No space left on device\n")
-    assert "disk is full" in one_sentence(bash(f"source scripts/environment.sh; explain_pip '{log}'", cwd=copy))
+    assert "disk is full" in one_sentence(bash(f"source scripts/environment.sh; explain '{log}'", cwd=copy))
 
 
 def test_a_second_set_up_does_nothing(copy):
     (copy / "requirements.txt").write_text("# nothing to install\n")
-    setup = 'source scripts/environment.sh; install() { say "pip $*"; }; prepare_environment requirements.txt'
+    setup = 'source scripts/environment.sh; install() { say "install $*"; }; prepare_environment requirements.txt'
     first, second = bash(setup, cwd=copy), bash(setup, cwd=copy)
-    assert "pip -r requirements.txt" in first.stdout and first.returncode == 0
+    assert "install 0 -r requirements.txt" in first.stdout and first.returncode == 0
     assert second.stdout == "" and second.returncode == 0
-    (copy / "requirements.txt").write_text("# changed pins\n")
-    assert "pip -r requirements.txt" in bash(setup, cwd=copy).stdout
+    (copy / "requirements.txt").write_text("a==1\nb==2 ; sys_platform == 'linux'\n# changed pins\n")
+    assert "install 2 -r requirements.txt" in bash(setup, cwd=copy).stdout
+
+
+INSTALL = "source scripts/environment.sh; PROGRESS_S=1; mkdir -p .cache .venv/bin; install 2 -r requirements.txt"
+
+
+def test_pip_installs_what_uv_could_not(copy, fake):
+    """Fake programs in .venv: uv fails, pip does its work slowly enough for two lines of progress."""
+    uv = "sleep 2; echo 'error: the wheel is odd' >&2; exit 2"
+    pip = '[ "$2" = pip ] || exit 0; echo \'Collecting a==1\'; echo "pip $*" >> done; sleep 2'
+    for name, body in (("uv", uv), ("python", pip)):
+        (copy / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy(fake(name, body), copy / ".venv" / "bin" / name)
+    result = bash(INSTALL, cwd=copy)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "-r requirements.txt" in (copy / "done").read_text()
+    assert "0 of 2 packages, 1 s" in result.stdout and "1 of 2 packages, 1 s" in result.stdout
+    assert "pip tries" in result.stdout and "odd" in (copy / ".cache" / "uv.log").read_text()
+
+
+def test_pip_is_not_tried_where_uv_filled_the_disk(copy, fake):
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(fake("uv", "echo 'No space left on device (os error 28)'; exit 2"), copy / ".venv" / "bin" / "uv")
+    shutil.copy(fake("python", '[ "$2" = pip ] && touch tried; true'), copy / ".venv" / "bin" / "python")
+    assert "disk is full" in one_sentence(bash(INSTALL, cwd=copy))
+    assert not (copy / "tried").exists()
+
+
+def uv_settings(tmp_path, config: str, **environment: str) -> subprocess.CompletedProcess:
+    """What uv gets of a pip.conf and PIP_ variables, with no other configuration of this machine's user."""
+    (tmp_path / "pip.conf").write_text(config)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    environment = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), **environment}
+    command = [sys.executable, str(ROOT / "scripts" / "uv_settings.py")]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True)
+
+
+def test_uv_takes_packages_from_where_pip_would(tmp_path):
+    config = "[global]\nindex-url = https://a/simple\nfind-links = /w one/x /y\n[install]\ntrusted-host = a b\n"
+    config += "[freeze]\ntimeout = 10\n"
+    lines = uv_settings(tmp_path, config, PIP_INDEX_URL="https://b/simple?x=1&y=2", PIP_RETRIES="0").stdout.splitlines()
+    assert "export UV_DEFAULT_INDEX='https://b/simple?x=1&y=2'" in lines, "variables go before files"
+    assert "export UV_FIND_LINKS='/w,one/x,/y'" in lines or "export UV_FIND_LINKS=/w,one/x,/y" in lines
+    assert "export UV_INSECURE_HOST='a b'" in lines and "export UV_HTTP_RETRIES=0" in lines
+    assert not any("TIMEOUT" in line and "10" in line for line in lines), "another command's timeout"
+    kept = uv_settings(tmp_path, config, UV_DEFAULT_INDEX="https://own").stdout
+    assert "UV_DEFAULT_INDEX" not in kept, "what was set for uv itself stays"
+
+
+def test_pip_keeps_the_work_where_uv_has_no_such_setting(tmp_path):
+    result = uv_settings(tmp_path, "[global]\nclient-cert = /c.pem\n")
+    assert result.returncode == 1 and "client-cert" in result.stderr and result.stdout == ""
+
+
+@pytest.fixture
+def lab(copy, fake):
+    """`lab(arguments, codes)`: run_lab.sh in a ready environment with a fake labkit; what it was called with."""
+    (copy / "notebooks").mkdir()
+    for name in ("01_a", "02_b", "03_c", "04_d"):
+        (copy / "notebooks" / f"{name}.ipynb").touch()
+
+    def run(arguments: str = "", body: str = "exit 0", gpu: int = 1):
+        fake("labkit", f'echo "$*" >> calls; {body}')
+        fake("nvidia-smi", f"exit {gpu}")
+        (copy / "calls").unlink(missing_ok=True)
+        setup = "prepare_environment() { keep_caches_inside; }; "
+        environment = (ROOT / "scripts" / "environment.sh").read_text() + "\n" + setup
+        (copy / "scripts" / "environment.sh").write_text(environment)
+        result = bash(f"bash scripts/run_lab.sh {arguments}", cwd=copy, PATH=fake.path)
+        return result, (copy / "calls").read_text().splitlines() if (copy / "calls").exists() else []
+
+    return run
+
+
+def test_the_first_lesson_runs_first_and_the_one_that_measures_alone(lab):
+    result, calls = lab("--jobs 2 --seed 1")
+    path = "notebooks/{}.ipynb".format
+    pair = f"{path('02_b')} {path('03_c')}"
+    assert calls == [f"run {what} --jobs 2 -p seed=1" for what in (path("01_a"), pair, path("04_d"))]
+    page = str(Path(result.stdout.splitlines()[-1]))
+    assert result.returncode == 0 and page.endswith("runs/index.html") and page in result.stdout.splitlines()[0]
+
+
+def test_notebooks_share_no_gpu_unless_asked(lab):
+    assert all("--jobs 1" in call for call in lab(gpu=0)[1])
+    assert all("--jobs 3" in call for call in lab("--jobs 3", gpu=0)[1])
+    assert "--jobs none" in one_sentence(lab("--jobs none")[0])
+
+
+@pytest.mark.parametrize(("code", "calls"), [(0, 3), (1, 3), (2, 1), (75, 1), (130, 1)])
+def test_the_exit_code_is_that_of_the_runs(lab, code, calls):
+    result, made = lab(body=f"exit {code}")
+    assert (result.returncode, len(made)) == (code, calls)
+    assert ("Not all of these are finished" in result.stdout) == (code == 1)
+    assert ("Stopped and saved" in result.stdout) == (code in (75, 130))
+
+
+def test_the_quick_choice_leaves_out_what_takes_long():
+    files = ["tests/test_benchmarks.py", "tests/notebooks", "tests/test_losses.py", "tests/labrun/test_runner.py"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--quick", "-p", "no:cacheprovider", *files]
+    chosen = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert all(f"tests/{name}.py::" in chosen for name in ("test_benchmarks", "notebooks/test_lint", "test_losses"))
+    assert "test_every_section_runs_in_its_short_form" not in chosen, "long by tests/durations.json"
+    assert "test_execute" not in chosen and "test_runner" not in chosen, "marked as integration"
 
 
 def test_the_pins_lie_in_the_ranges_of_pyproject():

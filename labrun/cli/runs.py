@@ -81,16 +81,18 @@ def place_of(options: dict[str, Any]) -> Place:
 
 
 @click.command()
-@click.argument("notebook")
+@click.argument("notebooks", metavar="NOTEBOOK", nargs=-1, required=True)
+@_JOBS
 @options(*_REQUEST)
-def run(notebook, parameters, background, **options):
-    """Execute NOTEBOOK in a folder of its own under runs/.
+def run(notebooks, parameters, jobs, background, name, threads, **options):
+    """Execute each NOTEBOOK in a folder of its own under runs/.
 
     NOTEBOOK is a path, a name or a number such as 01.
 
     \b
     Examples:
       labkit run 01
+      labkit run 02 03 --jobs 2                      (two at the same time)
       labkit run train -p lr=0.01 -p model=resnet18 --seed 1
       labkit run notebooks/03_simclr.ipynb -p preset=full --background
       labkit run 03 --site byu --time 02:00:00       (as a Slurm job)
@@ -101,14 +103,22 @@ def run(notebook, parameters, background, **options):
     from labrun.spec import assignments, freeze, make_spec
 
     place = place_of(options)
-    spec = make_spec(notebook, parameters=assignments(parameters), **options)
+    if name and len(notebooks) > 1:
+        raise click.UsageError("--name is the name of one run: give one notebook with it.")
+    if threads is None and not place.slurm and min(jobs, len(notebooks)) > 1:
+        from labkit.run_folder import usable_cores
+
+        threads = max(1, usable_cores() // min(jobs, len(notebooks)))
+    values = assignments(parameters)
+    specs = [make_spec(one, parameters=values, name=name, threads=threads, **options) for one in notebooks]
     if place.slurm:
         from labrun.slurm.submit import submit_new
 
-        sys.exit(submit_new([spec], place.executor(), after=place.after, dry_run=place.dry_run))
+        executor, chosen = place.executor(), {"after": place.after, "dry_run": place.dry_run}
+        sys.exit(max(submit_new([spec], executor, **chosen) for spec in specs))
     from labrun.launch import start
 
-    sys.exit(start([freeze(spec)], background=background))
+    sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
 
 
 @click.command()

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-OURS = {"labkit", "assignments", "autograder"}
+OURS = {"labkit", "labrun", "assignments", "autograder"}
 MAX_LINES, MAX_PARAMETERS = 25, {True: 8, False: 10}  # of a lesson; of a unit for sweeps
 CELLS, WORDS = range(40, 71), range(2000, 4001)  # of a numbered lesson
 

@@ -1,0 +1,74 @@
+"""What every test shares: one thread a process, the quick choice, and an order in which two workers end together."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the workers fill the cores themselves
+
+DURATIONS = Path(__file__).with_name("durations.json")  # test without its parameters -> seconds, where not quick
+QUICK_S = 0.5
+UNKNOWN_S = 5.0  # an integration test that was not recorded yet
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help=f"no integration, and nothing that takes {QUICK_S} s or more")
+    parser.addoption("--record-durations", action="store_true", help="write tests/durations.json after a whole run")
+
+
+def pytest_configure(config):
+    place = Path(tempfile.mkdtemp(prefix="labkit-tests-"))  # nothing is written into the source tree
+    config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
+    for name in ("LABKIT_CACHE", "LABKIT_DATA", "RUFF_CACHE_DIR"):
+        os.environ.setdefault(name, str(place / name.lower()))  # workers inherit those of the main process
+    if config.getoption("record_durations"):
+        config.pluginmanager.register(Recorder())
+
+
+def known_seconds() -> dict[str, float]:
+    return json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+
+
+def name_of(nodeid: str) -> str:
+    return nodeid.partition("[")[0]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Put the longest files first, so that no worker begins one when the others are done; make the quick choice."""
+    known, of_file = known_seconds(), defaultdict(float)
+
+    def seconds(item):
+        return known.get(name_of(item.nodeid), UNKNOWN_S if item.get_closest_marker("integration") else 0)
+
+    for item in items:
+        of_file[item.location[0]] += seconds(item)
+    items.sort(key=lambda item: -of_file[item.location[0]])
+    if config.getoption("quick"):
+        slow = {item for item in items if item.get_closest_marker("integration") or seconds(item) >= QUICK_S}
+        config.hook.pytest_deselected(items=list(slow))
+        items[:] = [item for item in items if item not in slow]
+
+
+class Recorder:
+    """Keeps the longest duration (with set-up) of each test function over its parameters."""
+
+    def __init__(self):
+        self.seconds = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] += report.duration
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workerinput"):
+            return  # the reports of all workers reach the main process
+        slowest = defaultdict(float)
+        for nodeid, seconds in self.seconds.items():
+            slowest[name_of(nodeid)] = max(slowest[name_of(nodeid)], seconds)
+        kept = {name: round(seconds, 1) for name, seconds in sorted(slowest.items()) if seconds >= QUICK_S}
+        DURATIONS.write_text(json.dumps(kept, indent=1) + "\n")
