@@ -25,7 +25,8 @@ def audit(names, jobs, seed, out):
     \b Example: python -m autograder audit --labs lab03
     """
     from autograder import audit as auditing
-    from autograder import diagnosis, labs
+    from autograder import labs
+    from autograder.classroom import diagnosis
 
     chosen = [labs.stem(name).partition("_")[0] for name in names.split(",")] if names else labs.names()
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autograder.sandbox import Limits
+from autograder.engine.worker import Limits
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def check(points: float, title: str, *, visible: bool = False) -> Callable:
     return mark
 
 
-class Unmet(AssertionError):
+class CheckFailed(AssertionError):
     """What was expected did not hold; the text is for the student; `keep` is the part of the points that
     stays.
     """
@@ -58,6 +58,6 @@ class Unmet(AssertionError):
 
 
 def expect(condition, sentence: str, *, keep: float = 0.0) -> None:
-    """Raise Unmet with a sentence for the student unless the condition holds (nan never does)."""
+    """Raise CheckFailed with a sentence for the student unless the condition holds (nan never does)."""
     if not bool(condition):
-        raise Unmet(sentence, keep)
+        raise CheckFailed(sentence, keep)

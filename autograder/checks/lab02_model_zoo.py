@@ -10,12 +10,12 @@ import statistics
 import torch
 from torch import Tensor
 
-from autograder import tracing
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.fake_device import FakeDevice, timed
-from autograder.models import run
-from autograder.pairing import fill, reach, share_weights, watched, weights_of, whole
+from autograder.measure import tracing
+from autograder.measure.fake_device import FakeDevice, timed
+from autograder.measure.models import run
+from autograder.measure.pairing import fill, reach, share_weights, watched, weights_of, whole
 from autograder.student import Student, named
 
 LAB = Lab(

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.models import arrives, run
+from autograder.measure.models import arrives, run
+from autograder.measure.views import DRAWS, areas, colours, drawn_views, is_gray, slopes
 from autograder.student import CPU, Student, named
-from autograder.views import DRAWS, areas, colours, drawn_views, is_gray, slopes
 
 LAB = Lab(
     title="SimCLR: model, loss, views",

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from autograder import ranks as group
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.ranks import near, network, numbers, setting, whole
+from autograder.measure import ranks as group
+from autograder.measure.ranks import near, network, numbers, setting, whole
 from autograder.student import Student
 
 LAB = Lab(

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder import trajectories as worlds
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
+from autograder.measure import trajectories as worlds
+from autograder.measure.trajectories import batches_of, near, parts, plain, recipe_of, same
 from autograder.student import Student
-from autograder.trajectories import batches_of, near, parts, plain, recipe_of, same
 
 LAB = Lab(
     title="Training: step, evaluation, loop, probe, resume",

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder.pairing import Layer
+from autograder.measure.pairing import Layer
 
 WIDTHS = (64, 64, 128, 256, 512)
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from autograder import classroom, gradebook, labs
-from autograder.feedback import to_html
+from autograder import labs
+from autograder.classroom import gradebook, records
+from autograder.classroom.feedback import to_html
 from autograder.grading import Report, Result
 from labkit.run_folder import LabError
 
@@ -21,7 +22,7 @@ def report(name, *scores, feedback=""):
 
 
 def test_a_report_names_the_known_mistake_it_resembles(tmp_path, monkeypatch):
-    from autograder import diagnosis
+    from autograder.classroom import diagnosis
 
     one, other = report("a", 2, 0, feedback="yours is 3.14"), report("b", 0, 0, feedback="yours is 2.71")
     case = type("Case", (), {"name": "m", "kind": "wrong", "says": "Sign.", "report": one})
@@ -59,7 +60,7 @@ def test_a_page_escapes_whatever_a_submission_says():
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(LabError, match="no submission"):
-        classroom.submissions(tmp_path)
+        records.submissions(tmp_path)
 
 
 def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
@@ -71,12 +72,12 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
     renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "colours")
     (folder / "copied.py").write_text("# my own work\n" + renamed)
     (folder / "empty.py").write_text("")
-    paths = classroom.submissions(folder)
+    paths = records.submissions(folder)
     tables, seen = [], []
-    for records in ("one", "two", "one"):
+    for kept in ("one", "two", "one"):
         seen.append([])
-        reports = classroom.grade_class(
-            "lab03", paths, tmp_path / records, seed=11, jobs=2, follow=lambda one: seen[-1].append(one.seconds)
+        reports = records.grade_class(
+            "lab03", paths, tmp_path / kept, seed=11, jobs=2, follow=lambda one: seen[-1].append(one.seconds)
         )
         tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
     assert tables[0] == tables[1] == tables[2]

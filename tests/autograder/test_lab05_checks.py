@@ -5,14 +5,13 @@ import random
 import pytest
 import torch
 
-from autograder import audit, labs, trajectories
-from autograder.sandbox import Zygote
+from autograder import audit, labs
+from autograder.measure import trajectories
 
 
 @pytest.fixture(scope="module")
-def cases(every):
-    with Zygote() as zygote:
-        return audit.run("lab05", zygote, jobs=4, every=every)
+def cases(server, every):
+    return audit.run("lab05", server, jobs=4, every=every)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("wrong", 80), ("correct", 9), ("attacks", 6)])

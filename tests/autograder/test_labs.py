@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from autograder import grading, labs
-from autograder.checking import Unmet, check, expect
+from autograder.checking import CheckFailed, check, expect
+from autograder.classroom.report import to_gradescope, to_text
 from autograder.draw import Draw
-from autograder.report import to_gradescope, to_text
 from autograder.student import StudentFault
 from labkit.run_folder import LabError
 
@@ -51,11 +51,11 @@ def lab96():
         shutil.rmtree(labs.MUTANTS / "lab96")
 
 
-def test_a_new_lab_needs_its_own_files_alone(zygote, lab96):
+def test_a_new_lab_needs_its_own_files_alone(server, lab96):
     from autograder import audit
 
     assert lab96 in labs.names() and labs.stem(lab96) == "lab96_double"
-    found = {case.name: case for case in audit.run(lab96, zygote, jobs=1)}
+    found = {case.name: case for case in audit.run(lab96, server, jobs=1)}
     assert found["adds"].report.score == 3 and found["triples"].report.score == 0.5
     assert all(case.as_it_should_be for case in found.values())
 
@@ -88,8 +88,8 @@ def fails(error):
 @pytest.mark.parametrize(
     ("error", "score", "status"),
     [
-        (Unmet("no", keep=0.5), 2.0, "failed"),
-        (Unmet("no", keep=5), 3.6, "failed"),
+        (CheckFailed("no", keep=0.5), 2.0, "failed"),
+        (CheckFailed("no", keep=5), 3.6, "failed"),
         (StudentFault("gone"), 0.0, "failed"),
         (pytest.skip.Exception("x"), 0.0, "error"),
         (ZeroDivisionError(), 0.0, "failed"),
@@ -103,7 +103,7 @@ def test_whatever_a_check_raises_is_a_verdict(error, score, status, capsys):
 
 
 def test_expect_never_lets_nan_through():
-    with pytest.raises(Unmet):
+    with pytest.raises(CheckFailed):
         expect(float("nan") < 1, "nan")
 
 
@@ -111,8 +111,8 @@ def test_draws_repeat_for_a_seed_and_differ_between_checks():
     assert Draw(1, "a").integer(0, 10**9) == Draw(1, "a").integer(0, 10**9) != Draw(1, "b").integer(0, 10**9)
 
 
-def test_a_report_has_gradescopes_fields_and_one_line_per_check(zygote):
-    report = grading.grade("lab03", labs.MUTANTS / "lab03" / "correct" / "big_main", zygote, seed=1)
+def test_a_report_has_gradescopes_fields_and_one_line_per_check(server):
+    report = grading.grade("lab03", labs.MUTANTS / "lab03" / "correct" / "big_main", server, seed=1)
     made = to_gradescope(report)
     assert made["score"] == sum(t["score"] for t in made["tests"]) == 20
     assert {t["visibility"] for t in made["tests"]} == {"visible", "after_due_date"}

@@ -6,17 +6,17 @@ import time
 
 import pytest
 
-from autograder import processes
-from autograder.sandbox import Limits, WorkerEnded
-from autograder.users import claim_users
+from autograder.engine import processes
+from autograder.engine.fork_server import claim_users
+from autograder.engine.worker import Limits, WorkerEnded
 
 QUICK = Limits(cpu_s=2, wall_s=4, memory_mb=512, disk_mb=16)
 
 
-def test_who_rests_is_stopped_long_before_who_computes(zygote):
+def test_who_rests_is_stopped_long_before_who_computes(server):
     patient = Limits(cpu_s=20, wall_s=40, idle_s=1)
     for body, stopped in (("time.sleep(30)", True), ("while time.process_time() < 3: pass", False)):
-        worker, start = zygote.start(patient), time.monotonic()
+        worker, start = server.start(patient), time.monotonic()
         source = f"""
             import time
             def f():
@@ -32,9 +32,9 @@ def test_who_rests_is_stopped_long_before_who_computes(zygote):
         worker.stop()
 
 
-def test_prints_without_end_are_stopped_and_many_prints_are_not(zygote):
+def test_prints_without_end_are_stopped_and_many_prints_are_not(server):
     for megabytes, stopped in ((1000, True), (16, False)):
-        worker = zygote.start(Limits(cpu_s=20, wall_s=40))
+        worker = server.start(Limits(cpu_s=20, wall_s=40))
         source = f"""
             def f():
                 for _ in range({megabytes}):
@@ -50,8 +50,8 @@ def test_prints_without_end_are_stopped_and_many_prints_are_not(zygote):
 
 
 @pytest.fixture
-def worker(zygote):
-    one = zygote.start(QUICK)
+def worker(server):
+    one = server.start(QUICK)
     yield one
     one.stop()
 
@@ -131,8 +131,8 @@ def test_the_environment_holds_nothing_of_ours(worker, monkeypatch):
     assert not {"PYTHONPATH", "VIRTUAL_ENV", "LABKIT_DATA"} & set(answer["value"].split())
 
 
-def test_a_daemon_dies_with_the_worker(zygote):
-    one = zygote.start(QUICK)
+def test_a_daemon_dies_with_the_worker(server):
+    one = server.start(QUICK)
     inside(
         one,
         """

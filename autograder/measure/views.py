@@ -63,7 +63,7 @@ def drawn_views(student: Student, pixels: Tensor, size: int, times: int) -> Tens
 
 
 def _checked(got, size: int, times: int) -> Tensor:
-    """Return the views in float64. Raises Unmet where they are no (times, 3, size, size) finite floats."""
+    """Return the views in float64. Raises CheckFailed where they are no (times, 3, size, size) finite floats."""
     got = got[0] if isinstance(got, list) and got else got
     expect(isinstance(got, Tensor), f"A view must be one tensor (3, size, size); yours is {named(got)}.")
     expect(

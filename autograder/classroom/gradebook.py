@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from statistics import mean, pstdev
 
-from autograder.diagnosis import closest
+from autograder.classroom.diagnosis import closest
 from autograder.grading import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

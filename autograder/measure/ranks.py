@@ -192,7 +192,7 @@ def near(got, wanted: Tensor, tolerance: float = 1e-4) -> bool:
 
 
 def whole(answers, count: int, parts: int | None = None, kind: type | None = None):
-    """Return a list of `count` answers, of so many parts each or of one kind, as it came, or raise Unmet."""
+    """Return a list of `count` answers, of so many parts each or of one kind, as it came, or raise CheckFailed."""
     kinds = (list, tuple)
     good = isinstance(answers, kinds) and len(answers) == count
     good = good and (parts is None or all(isinstance(one, kinds) and len(one) == parts for one in answers))

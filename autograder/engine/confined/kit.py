@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autograder.worker.fakes import FakeBackbone, FakeOutput, model_gradients
+from autograder.engine.confined.fakes import FakeBackbone, FakeOutput, model_gradients
 
 
 def gradients(function, *inputs: Tensor):

@@ -6,7 +6,7 @@ import ast
 import contextlib
 import zlib
 
-from autograder.worker import load
+from autograder.engine.confined import load
 
 LENGTH, KEPT = 14, 400
 

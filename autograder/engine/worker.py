@@ -1,15 +1,14 @@
-"""The trusted side's hold on workers: start the fork server, ask a worker, watch its limits, end it."""
+"""The trusted side's hold on one worker: send a request, watch the limits, end it."""
 
 import contextlib
 import os
 import select
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from autograder import processes
-from autograder.template import PRELOAD, Template
-from autograder.worker import wire
+from autograder.engine import processes
+from autograder.engine.confined import wire
 
 PRINTED_KEPT = 4000
 PRINTED_MOST = 32 << 20  # bytes: reading away what a submission prints without end would keep the grader busy
@@ -33,36 +32,6 @@ class Limits:
     memory_mb: int = 2048
     disk_mb: int = 64
     processes: int = 64
-
-
-class Zygote:
-    """A process that holds torch and forks confined workers. One serves a whole class, from many threads."""
-
-    def __init__(self, *, jail: bool = True, preload: list[str] = PRELOAD, template: Template | None = None):
-        """template: one that was started before, with its own `jail` and `preload`."""
-        self.template = template or Template(preload, jail=jail)
-        self.users, self.wait_until_ready = self.template.users, self.template.wait_until_ready
-
-    def start(self, limits: Limits) -> "Worker":
-        """Return a fresh worker."""
-        self.wait_until_ready()
-        requests, answers, prints = os.pipe(), os.pipe(), os.pipe()
-        life, theirs = socket.socketpair()
-        inside = [requests[0], answers[1], prints[1], theirs.fileno()]
-        self.template.fork(asdict(limits), inside)
-        theirs.close()
-        for descriptor in inside[:3]:
-            os.close(descriptor)
-        return Worker(requests[1], answers[0], prints[0], life, limits)
-
-    def close(self) -> None:
-        self.template.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 class Worker:
@@ -106,6 +75,14 @@ class Worker:
         finally:
             self.spent += clock.cpu()
         return answer, tensors
+
+    def value(self, header: dict):
+        """Return the plain value that answers a request of the grader's own. Raises WorkerEnded."""
+        answer, tensors = self.ask(header)
+        try:
+            return wire.decode(answer["value"], tensors, lambda *_: self.stop("The worker's answer cannot be read."))
+        except (KeyError, wire.BrokenProtocol):
+            self.stop(f"The worker did not answer ({answer.get('error')}).")
 
     def _send(self, message: memoryview, clock: "Clock") -> None:
         self.poll.register(self.requests, select.POLLOUT)
