@@ -8,6 +8,7 @@ from torch import Tensor
 from autograder.checking import expect
 from autograder.draw import Draw
 from autograder.measure import tracing
+from autograder.measure.compare import MODEL_GRADIENT
 from autograder.measure.tracing import Traced, drawn_values
 from autograder.student import Student
 
@@ -147,9 +148,9 @@ def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tens
     wanted, norms = gradients(right, weights_of(layers, draw.seed), images, weight)
     expect(isinstance(got, Tensor) and got.shape == wanted.shape, "No gradient reaches the images.")
     off = float((got - wanted).norm() / wanted.norm())
-    expect(off < 2e-2, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
+    expect(off < MODEL_GRADIENT, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
     mine, true = (sum(one**2 for one in lengths) ** 0.5 for lengths in (lengths, norms.values()))
     expect(
-        abs(mine - true) < 2e-2 * true,
+        abs(mine - true) < MODEL_GRADIENT * true,
         f"With the same weights all gradients together have the length {true:.4g}; yours {mine:.4g}.",
     )

@@ -176,7 +176,7 @@ def resnet18(w: dict, x: Tensor, *, train: bool = False, mistake: str = "") -> T
 RESNET_MISTAKES = BLOCK_MISTAKES | {
     "no stem norm": "the first convolution's BatchNorm has no effect",
     "no stem relu": "the ReLU after the first BatchNorm is missing",
-    "global max": "the last maps are averaged, not maximised",
+    "global max": "the last maps are averaged, not maximized",
     "relu last": "there is an activation after the last layer",
     "softmax last": "there is a softmax at the end; cross entropy applies its own",
     "log_softmax last": "there is a log_softmax at the end; cross entropy applies its own",

@@ -69,7 +69,7 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
     (folder / "grace").mkdir(parents=True)
     (folder / "ada.py").write_text(source)
     (folder / "grace" / "main.py").write_text(source.replace("/ self.temperature", ""))
-    renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "colours")
+    renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "shades")
     (folder / "copied.py").write_text("# my own work\n" + renamed)
     (folder / "empty.py").write_text("")
     paths = records.submissions(folder)
