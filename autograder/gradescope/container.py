@@ -18,7 +18,10 @@ LIGHT = ["torch", "torch._dynamo", "torchvision"]  # transformers would not leav
 
 
 def run(root: str | Path = "/autograder") -> dict:
-    """Grade the submission under `root` and write results.json; a failure of ours is said there as well."""
+    """Grade the submission under `root` and write results.json.
+
+    A failure of ours gives no score, one sentence there (the reason is in the log), and exit code 1.
+    """
     root = Path(root)
     try:
         for name in LIGHT:
@@ -29,7 +32,6 @@ def run(root: str | Path = "/autograder") -> dict:
     except Exception as error:
         traceback.print_exc()
         results = {
-            "score": 0,
             "output": f"The autograder failed ({type(error).__name__}); tell your teacher.",
             "visibility": "visible",
             "stdout_visibility": "hidden",
@@ -37,6 +39,8 @@ def run(root: str | Path = "/autograder") -> dict:
         }
     (root / "results").mkdir(parents=True, exist_ok=True)
     (root / "results" / "results.json").write_text(json.dumps(results, indent=1))
+    if "score" not in results:
+        raise SystemExit(1)
     return results
 
 

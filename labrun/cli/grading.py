@@ -17,7 +17,11 @@ def check(lab, path):
 
     That is the file in assignments/, or PATH.
 
-    Exit code 1 where a point is missing.
+    \b
+    Exit codes:
+      0  all points of the public checks
+      1  a point is missing
+      2  nothing was checked: no such lab or file, or this machine cannot grade (one sentence says why)
 
     \b
     Example:
@@ -45,6 +49,11 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
 
     All checks count, the hidden ones too. SUBMISSION is a folder, .py, .ipynb or .zip; with --out, a folder
     that holds one of these for each student.
+
+    \b
+    Exit codes:
+      0  graded, whatever the score
+      2  nothing was graded: no such lab or file, or this machine cannot grade (one sentence says why)
 
     \b
     Examples:
