@@ -1,6 +1,4 @@
-"""What a check file is written with: a lab's description, points for a check, and `expect` with its
-sentence.
-"""
+"""What a check file is written with: a lab, points for a check, and `expect` with its sentence."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ class Lab:
 
     files: how the student's file may be called, best first. names: what is looked for in a submission.
     helpers: classes and functions of the check file that the worker needs (their source is sent: they see
-    torch, nn, Tensor and autograder/worker/kit.py, and must return numbers, never a verdict).
+    torch, nn, Tensor and autograder/engine/confined/kit.py, and must return numbers, never a verdict).
     """
 
     title: str
@@ -48,9 +46,7 @@ def check(points: float, title: str, *, visible: bool = False) -> Callable:
 
 
 class CheckFailed(AssertionError):
-    """What was expected did not hold; the text is for the student; `keep` is the part of the points that
-    stays.
-    """
+    """An expectation failed; the text is for the student; `keep` is the part of the points that stays."""
 
     def __init__(self, sentence: str, keep: float = 0.0):
         super().__init__(sentence)

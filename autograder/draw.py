@@ -1,6 +1,4 @@
-"""Everything that a check draws at random, from the grading seed and the check's name: repeatable and never
-known.
-"""
+"""Everything that a check draws at random, from the grading seed and its name: repeatable, never known."""
 
 import hashlib
 import random

@@ -1,6 +1,4 @@
-"""Grade one submission: run every check against a confined worker; whatever happens, a whole report comes
-out.
-"""
+"""Grade one submission: run every check against a confined worker and always return a whole report."""
 
 import time
 import traceback

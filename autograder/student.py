@@ -21,9 +21,7 @@ def named(value) -> str:
 
 
 class StudentFault(AssertionError):
-    """The student's code failed as a whole: it raised, ended, or is not there. The text is for the
-    student.
-    """
+    """The student's code raised, ended, or is not there. The text is for the student."""
 
     def __init__(self, sentence: str, kind: str = "raised"):
         super().__init__(sentence)
@@ -47,7 +45,7 @@ class Student:
     """
 
     def __init__(self, lab: Lab, files: Files, server: ForkServer, limits: Limits | None = None):
-        self._lab, self._files, self._zygote = lab, files, server
+        self._lab, self._files, self._server = lab, files, server
         self._limits = self._patience = limits or lab.limits
         self._worker: Worker | None = None
         self._fault = StudentFault(files.problem, "unreadable") if files.problem else None
@@ -78,9 +76,7 @@ class Student:
         self._ask({"do": "forget"})
 
     def sketch(self, stub: str) -> list[int]:
-        """Return what tells how the submission is built (see worker/structure.py); [] where it cannot be
-        told.
-        """
+        """Return the sketch of the submission's structure (confined/structure.py), [] where there is none."""
         try:
             self.begin(0)
             found = self._ask({"do": "sketch", "stub": stub})
@@ -96,7 +92,7 @@ class Student:
     def _start(self) -> None:
         if self._ended >= ATTEMPTS:
             self._give_up(f"Not run: the submission had been stopped {ATTEMPTS} times.")
-        self._worker = self._zygote.start(self._limits)
+        self._worker = self._server.start(self._limits)
         names, contents = list(self._files.contents), list(self._files.contents.values())
         raw = [
             torch.frombuffer(bytearray(c), dtype=torch.uint8) if c else torch.empty(0, dtype=torch.uint8)

@@ -55,9 +55,7 @@ class Worker:
         self.base_memory = processes.private_memory(self.pid)
 
     def ask(self, header: dict, bodies=(), tables=(), *, wall_s=None, cpu_s=None):
-        """Return the answer's header and tensors. Raises WorkerEnded (time, memory, exit, broken
-        protocol).
-        """
+        """Return the answer's header and tensors. Raises WorkerEnded (time, memory, exit, protocol)."""
         if not self.alive:
             raise WorkerEnded("The submission's process had ended before.")
         self.count += 1

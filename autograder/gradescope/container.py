@@ -1,6 +1,4 @@
-"""What runs in Gradescope: /autograder/submission and its metadata -> /autograder/results/results.json,
-always.
-"""
+"""What runs in Gradescope: /autograder/submission -> /autograder/results/results.json, always."""
 
 import datetime
 import importlib

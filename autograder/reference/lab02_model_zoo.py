@@ -1,6 +1,4 @@
-"""Right answers of lab02: AlexNet, the residual block and ResNet18 as formulas of given weights, and what
-known mistakes compute instead.
-"""
+"""Right answers of lab02 as formulas of given weights, and what known mistakes compute instead."""
 
 from itertools import pairwise
 

@@ -54,9 +54,7 @@ def receive(control: socket.socket) -> tuple[dict, list[int]] | None:
 
 
 def supervise(limits: dict, descriptors: list[int], held: dict) -> None:
-    """Start the worker in namespaces of its own, wait for its end or the life line's, then kill all it
-    started.
-    """
+    """Start the worker in its own namespaces, wait for its end or the life line's, kill all it started."""
     from autograder.engine.confined import jail, kernel
 
     life = socket.socket(fileno=descriptors[3])

@@ -175,9 +175,7 @@ def plain_scratch(uid: int) -> str:
 
 
 def limit(limits: dict) -> None:
-    """Set the limits that the kernel keeps: processor time, file size, processes, open files, private
-    memory.
-    """
+    """Set the kernel's limits: processor time, file size, processes, open files, private memory."""
     used = next(
         int(line.split()[1]) << 10
         for line in Path("/proc/self/status").read_text().splitlines()
