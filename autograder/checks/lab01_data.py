@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.measure.compare import STATISTICS
+from autograder.measure.compare import STATISTICS, tensor
 from autograder.student import Student, named
 
 
@@ -49,12 +49,7 @@ LAB = Lab(
 
 def counts(student: Student, labels: Tensor, classes: int) -> list[int]:
     got, after = student.helper.with_arguments(student.class_counts, labels, classes)
-    expect(isinstance(got, Tensor), f"class_counts must return a tensor; yours returns {named(got)}.")
-    expect(
-        got.shape == (classes,),
-        f"With {classes} classes the counts have the shape ({classes},), also "
-        f"where a class has no label; yours have {tuple(got.shape)}.",
-    )
+    tensor(got, (classes,), f"class_counts of {classes} classes, with or without labels,")
     whole = not got.is_floating_point() and got.dtype != torch.bool
     expect(whole, f"Counts are whole numbers (int64); yours are {got.dtype}.", keep=0.5)
     expect(torch.equal(after, labels), "class_counts must leave the labels as they are.")
@@ -87,12 +82,8 @@ def statistics(student: Student, images: Tensor) -> tuple[Tensor, Tensor]:
     got, after = student.helper.with_arguments(student.channel_mean_std, images)
     pair = isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(one, Tensor) for one in got)
     expect(pair, f"channel_mean_std must return two tensors (mean, std); yours returns {named(got)}.")
-    channels = images.shape[1]
     for name, one in zip(("mean", "std"), got, strict=True):
-        expect(
-            one.shape == (channels,),
-            f"The {name} of {channels} channels has the shape ({channels},); yours has {tuple(one.shape)}.",
-        )
+        tensor(one, images.shape[1:2], f"The {name} of {images.shape[1]} channels")
         expect(one.is_floating_point() and one.isfinite().all(), f"The {name} must be finite floats.")
     expect(torch.equal(after, images), "channel_mean_std must leave the images as they are.")
     return got[0].double(), got[1].double()
@@ -251,14 +242,10 @@ def test_split_leaves_the_global_generator_alone(student, draw):
 def grid_of(student: Student, images: Tensor, columns: int, padding: int, value: float) -> Tensor:
     """Return the grid, checked for type, shape and dtype."""
     got, after = student.helper.with_arguments(student.image_grid, images, columns, padding, value)
-    expect(isinstance(got, Tensor), f"image_grid must return a tensor; yours returns {named(got)}.")
     number, channels, height, width = images.shape
     shape = (channels, -(-number // columns) * (height + padding) + padding, columns * (width + padding) + padding)
-    expect(
-        got.shape == shape,
-        f"{number} images {channels}x{height}x{width} in {columns} columns with "
-        f"{padding} px of padding make {shape}; yours is {tuple(got.shape)}.",
-    )
+    about = f"{number} images {channels}x{height}x{width} in {columns} columns, {padding} px of padding"
+    tensor(got, shape, f"The grid of {about}")
     expect(
         got.dtype == images.dtype,
         f"The grid of {images.dtype} images is {images.dtype}; yours is {got.dtype}.",

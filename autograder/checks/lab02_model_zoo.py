@@ -13,11 +13,11 @@ from torch import Tensor
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
 from autograder.measure import tracing
-from autograder.measure.compare import BLOCK, LOGITS, RESNET, THROUGHPUT, number
+from autograder.measure.compare import BLOCK, LOGITS, RESNET, THROUGHPUT, number, tensor
 from autograder.measure.fake_device import FakeDevice, timed
 from autograder.measure.models import run
 from autograder.measure.pairing import fill, reach, share_weights, watched, weights_of, whole
-from autograder.student import Student, named
+from autograder.student import Student
 
 LAB = Lab(
     title="Model zoo: AlexNet, ResNet18, throughput",
@@ -157,12 +157,8 @@ def test_block_shapes(student, draw):
         block, before, width, stride = block_of(student, draw, kind)
         size = 2 * draw.integer(3, 6)
         out = student.kit.forward(block, draw.normal(3, before, size, size))
-        expect(isinstance(out, Tensor), f"The block must return a tensor; it returns {named(out)}.")
         shape = (3, width, size // stride, size // stride)
-        expect(
-            out.shape == shape,
-            f"ResNetBlock({before}, {width}, {stride}) at {size} px must give {shape}; yours gives {tuple(out.shape)}.",
-        )
+        tensor(out, shape, f"The output of ResNetBlock({before}, {width}, {stride}) at {size} px")
         expect(out.isfinite().all() and out.min() >= 0, "The block ends in a ReLU; yours gives negative numbers.")
         expect((out - out[:1]).abs().max() > 1e-6, "The block gives the same for different images.")
 
@@ -178,10 +174,7 @@ def compare_blocks(student: Student, draw: Draw, *, train: bool) -> None:
         weights = share_weights(student, block, traced, layers, draw.seed + kind)
         got, after = student.helper.forward_and_input(block, images, train)
         true = right.no_gradients(right.block, weights, images, stride, train=train)
-        expect(
-            isinstance(got, Tensor) and got.shape == true.shape,
-            f"In {mode} mode the block's output must have the shape {tuple(true.shape)}.",
-        )
+        tensor(got, true.shape, f"In {mode} mode the block's output")
         off = right.far(got, true)
         if off > BLOCK:
             hint = right.no_gradients(right.diagnose_block, weights, images, got, stride, train)

@@ -44,6 +44,14 @@ def parts(answer, count: int, each: int | None = None, kind: type | None = None)
     return answer
 
 
+def tensor(value, shape, what: str) -> Tensor:
+    """Return a tensor of the given shape as it came, or raise CheckFailed."""
+    expect(isinstance(value, Tensor), f"{what} must be one tensor; yours is {named(value)}.")
+    good = tuple(value.shape) == tuple(shape)
+    expect(good, f"{what} must have the shape {tuple(shape)}; yours has {tuple(value.shape)}.")
+    return value
+
+
 def number(value, what: str) -> float:
     """Return one number as a float. A tensor of shape () or (1,) is as good as a float; a vector is not."""
     if isinstance(value, Tensor):

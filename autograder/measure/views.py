@@ -7,7 +7,8 @@ from torch import Tensor
 
 from autograder.checking import expect
 from autograder.draw import Draw
-from autograder.student import Student, image, named
+from autograder.measure.compare import tensor
+from autograder.student import Student, image
 
 DRAWS = 300
 
@@ -65,13 +66,7 @@ def drawn_views(student: Student, pixels: Tensor, size: int, times: int) -> Tens
 def _checked(got, size: int, times: int) -> Tensor:
     """Return the views in float64. Raises CheckFailed where they are no (times, 3, size, size) finite floats."""
     got = got[0] if isinstance(got, list) and got else got
-    expect(isinstance(got, Tensor), f"A view must be one tensor (3, size, size); yours is {named(got)}.")
-    expect(
-        got.shape == (times, 3, size, size),
-        f"get_simclr_transform({size}) must give views of shape "
-        f"(3, {size}, "
-        f"{size}), each time; yours are {tuple(got.shape[-3:])}.",
-    )
+    tensor(got, (times, 3, size, size), f"{times} views of get_simclr_transform({size})")
     expect(got.is_floating_point() and got.isfinite().all(), f"A view must be finite floats; yours is {got.dtype}.")
     return got.double()
 
