@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,18 +37,19 @@ def grade_class(
     jobs: int | None = None,
     seed: int | None = None,
     follow: Callable[[Report], None] = lambda report: None,
+    server: ForkServer | None = None,
 ) -> list[Report]:
     """Return the reports on all submissions, in order; those whose record is already there are not run again.
 
     records: a folder of one JSON per submission. A record counts if the submission's bytes, the lab and the
-    seed are the same; without a seed, that of the earlier grading goes on.
+    seed are the same; without a seed, that of the earlier grading goes on. server: one that is open already.
     """
     records.mkdir(parents=True, exist_ok=True)
-    seed = _class_seed(records, seed)
-    with ForkServer() as server, ThreadPoolExecutor(jobs or 2 * (os.cpu_count() or 1)) as pool:
+    seed, jobs = _class_seed(records, seed), jobs or 2 * (os.cpu_count() or 1)
+    with nullcontext(server) if server else ForkServer() as one_server, ThreadPoolExecutor(jobs) as pool:
 
         def one(path: Path) -> Report:
-            report = _graded(lab, path, records / f"{path.name}.json", seed, server)
+            report = _graded(lab, path, records / f"{path.name}.json", seed, one_server)
             follow(report)
             return report
 

@@ -63,7 +63,7 @@ def test_an_empty_folder_is_refused(tmp_path):
         records.submissions(tmp_path)
 
 
-def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
+def test_grading_twice_and_resuming_give_the_same_table(tmp_path, server):
     source = (labs.MUTANTS / "lab03" / "correct" / "big_main" / "main.py").read_text()
     folder = tmp_path / "in"
     (folder / "grace").mkdir(parents=True)
@@ -76,9 +76,8 @@ def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
     tables, seen = [], []
     for kept in ("one", "two", "one"):
         seen.append([])
-        reports = records.grade_class(
-            "lab03", paths, tmp_path / kept, seed=11, jobs=2, follow=lambda one: seen[-1].append(one.seconds)
-        )
+        follow = lambda one: seen[-1].append(one.seconds)  # noqa: E731
+        reports = records.grade_class("lab03", paths, tmp_path / kept, seed=11, jobs=2, follow=follow, server=server)
         tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
     assert tables[0] == tables[1] == tables[2]
     assert seen[2] and sorted(seen[2]) == sorted(seen[0])  # read from the records, not run again

@@ -9,7 +9,7 @@ from labkit.scaling import Link, predict_step_time
 
 @pytest.fixture(scope="module")
 def cases(server, every):
-    return audit.run("lab04", server, jobs=4, every=every)
+    return audit.run("lab04", server, jobs=4, brief=True, every=every)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("wrong", 60), ("correct", 11), ("attacks", 7)])
