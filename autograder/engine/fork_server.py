@@ -6,6 +6,7 @@ This file imports no torch itself, so that both processes can load theirs at the
 import gc
 import json
 import os
+import re
 import runpy
 import signal
 import socket
@@ -118,7 +119,7 @@ class ForkServer:
         logical = [*self.visible, *sys.path, sys.prefix, sys.base_prefix, str(COURSE), str(Path.home())]
         folders = {form for one in logical for form in (one, os.path.realpath(one)) if one not in ("", "/")}
         for folder in sorted(folders, key=len, reverse=True):
-            text = text.replace(folder + "/", "").replace(folder, "(a folder of the grader)")
+            text = re.sub(rf"(?<![\w.-]){re.escape(folder)}(/|(?![\w-]))", lambda m: "" if m[1] else "(a folder)", text)
         return text
 
     def close(self) -> None:

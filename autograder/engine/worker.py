@@ -42,7 +42,7 @@ class Worker:
         for descriptor in (requests, answers, prints):
             os.set_blocking(descriptor, False)
         self.printed, self.alive, self.count, self.pid = b"", True, 0, 0
-        self.started, self.spent, self.buffer, self.secret = (time.monotonic(), 0.0, bytearray(), os.urandom(8).hex())
+        self.spent, self.buffer, self.secret = 0.0, bytearray(), os.urandom(8).hex()
         self.poll = select.poll()
         for descriptor in (answers, prints):
             self.poll.register(descriptor, select.POLLIN)

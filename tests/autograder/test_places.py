@@ -231,6 +231,15 @@ def test_a_right_submission_gets_all_points_in_a_clone(place, read_only):
     assert bad[0] == 0 and str(Path(top).name) not in json.dumps(bad) and str(PACKAGES) not in json.dumps(bad)
 
 
+def test_feedback_names_no_folder_of_the_graders_machine(server):
+    text = (
+        f"cannot import 'x' from 'PIL' ({PACKAGES}/PIL/__init__.py), {sys.prefix}, {COURSE}/tests; square{Path.home()}"
+    )
+    told = server.scrub(text)
+    assert told.startswith("cannot import 'x' from 'PIL' (PIL/__init__.py), (a folder), tests; ")
+    assert told.endswith(f"square{Path.home()}") and server.scrub("as x/y is") == "as x/y is"
+
+
 @pytest.mark.integration
 def test_what_the_jail_hides_is_the_graders_error(server, monkeypatch):
     """No grade and one sentence, where a package that this Python has cannot be imported in there."""
