@@ -19,13 +19,17 @@ def main():
 @click.option("--seed", type=int, default=2026, show_default=True)
 @click.option("--out", default="docs/autograder_audit.md", show_default=True, help="Where the tables go.")
 def audit(names, jobs, seed, out):
-    """Grade every wrong, correct and hostile submission of autograder/mutants; exit code 1 if one gets
-    through.
+    """Grade every wrong, correct and hostile submission of autograder/mutants.
 
-    \b Example: python -m autograder audit --labs lab03
+    Exit code 0 where all is as it should be, 1 where a wrong or hostile one gets through or a right one loses.
+
+    \b
+    Example:
+      python -m autograder audit --labs lab03
     """
     from autograder import audit as auditing
-    from autograder import diagnosis, labs
+    from autograder import labs
+    from autograder.classroom import diagnosis
 
     chosen = [labs.stem(name).partition("_")[0] for name in names.split(",")] if names else labs.names()
 
@@ -58,6 +62,9 @@ def audit(names, jobs, seed, out):
 @click.option("--leaderboard", is_flag=True, default=None, help="Show points and seconds of everyone.")
 def make_zip(lab, out, **policy):
     """Build the zip that Gradescope takes as the autograder of LAB.
+
+    In Gradescope's container the grader ends with exit code 0 where it graded, whatever the score, and with 1
+    where it could not: then results.json has one sentence and no score.
 
     \b
     Example:

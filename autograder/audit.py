@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import files, labs, processes
+from autograder import labs
+from autograder.engine import files, processes
+from autograder.engine.fork_server import ForkServer
+from autograder.engine.worker import Limits
 from autograder.grading import Report, grade
-from autograder.sandbox import Limits, Zygote
 
 KINDS = {"wrong": "parts.py", "correct": "parts.py", "attacks": "zeros.py"}  # what is sent along with each
-IMPATIENT = Limits(cpu_s=2, wall_s=5, total_cpu_s=5, total_wall_s=8)
+SHORT_LIMITS = Limits(cpu_s=2, wall_s=5, total_cpu_s=5, total_wall_s=8)
 
 
 @dataclass
@@ -84,7 +86,7 @@ def handed_in(case: Case) -> files.Files:
 
 def run(
     lab: str,
-    zygote: Zygote,
+    server: ForkServer,
     *,
     jobs: int = 2,
     seed: int = 2026,
@@ -103,9 +105,9 @@ def run(
         case.report = grade(
             case.lab,
             handed_in(case),
-            zygote,
+            server,
             seed=seed,
-            limits=IMPATIENT if hostile else None,
+            limits=SHORT_LIMITS if hostile else None,
             brief=brief and not hostile,
         )
         follow(case)
@@ -148,13 +150,13 @@ class Summary:
 def audit(names: list[str], *, jobs: int = 2, seed: int = 2026, follow=lambda case: None) -> list[Summary]:
     """Return the audit of each lab."""
     summaries = []
-    with Zygote() as zygote:
+    with ForkServer() as server:
         for name in names:
             start = time.monotonic()
-            found = run(name, zygote, jobs=jobs, seed=seed, follow=follow)
+            found = run(name, server, jobs=jobs, seed=seed, follow=follow)
             time.sleep(0.2)
             summaries.append(
-                Summary(labs.stem(name), found, time.monotonic() - start, processes.owned_by(zygote.users))
+                Summary(labs.stem(name), found, time.monotonic() - start, processes.owned_by(server.users))
             )
     return summaries
 

@@ -1,12 +1,10 @@
-"""What a check file is written with: a lab's description, points for a check, and `expect` with its
-sentence.
-"""
+"""What a check file is written with: a lab, points for a check, and `expect` with its sentence."""
 
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autograder.sandbox import Limits
+from autograder.engine.worker import Limits
 
 
 @dataclass(frozen=True)
@@ -15,7 +13,7 @@ class Lab:
 
     files: how the student's file may be called, best first. names: what is looked for in a submission.
     helpers: classes and functions of the check file that the worker needs (their source is sent: they see
-    torch, nn, Tensor and autograder/worker/kit.py, and must return numbers, never a verdict).
+    torch, nn, Tensor and autograder/engine/confined/kit.py, and must return numbers, never a verdict).
     """
 
     title: str
@@ -47,10 +45,8 @@ def check(points: float, title: str, *, visible: bool = False) -> Callable:
     return mark
 
 
-class Unmet(AssertionError):
-    """What was expected did not hold; the text is for the student; `keep` is the part of the points that
-    stays.
-    """
+class CheckFailed(AssertionError):
+    """An expectation failed; the text is for the student; `keep` is the part of the points that stays."""
 
     def __init__(self, sentence: str, keep: float = 0.0):
         super().__init__(sentence)
@@ -58,6 +54,6 @@ class Unmet(AssertionError):
 
 
 def expect(condition, sentence: str, *, keep: float = 0.0) -> None:
-    """Raise Unmet with a sentence for the student unless the condition holds (nan never does)."""
+    """Raise CheckFailed with a sentence for the student unless the condition holds (nan never does)."""
     if not bool(condition):
-        raise Unmet(sentence, keep)
+        raise CheckFailed(sentence, keep)

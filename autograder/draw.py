@@ -1,6 +1,4 @@
-"""Everything that a check draws at random, from the grading seed and the check's name: repeatable and never
-known.
-"""
+"""Everything that a check draws at random, from the grading seed and its name: repeatable, never known."""
 
 import hashlib
 import random
@@ -42,7 +40,7 @@ class Draw:
         return torch.randperm(count, generator=self.generator)
 
     def noise_image(self, height: int, width: int, cell: int = 4) -> Tensor:
-        """Return an image (H, W, 3), uint8, of random coloured cells."""
+        """Return an image (H, W, 3), uint8, of random colored cells."""
         rows, columns = -(-height // cell), -(-width // cell)
         cells = torch.randint(0, 256, (rows, columns, 3), generator=self.generator, dtype=torch.uint8)
         return cells.repeat_interleave(cell, 0).repeat_interleave(cell, 1)[:height, :width].contiguous()

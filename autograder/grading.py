@@ -1,6 +1,4 @@
-"""Grade one submission: run every check against a confined worker; whatever happens, a whole report comes
-out.
-"""
+"""Grade one submission: run every check against a confined worker and always return a whole report."""
 
 import time
 import traceback
@@ -8,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder import files, labs
-from autograder.checking import Unmet
+from autograder import labs
+from autograder.checking import CheckFailed
 from autograder.draw import Draw, new_seed
-from autograder.sandbox import Limits, Zygote
+from autograder.engine import files
+from autograder.engine.fork_server import ForkServer
+from autograder.engine.worker import Limits
 from autograder.student import Student, StudentFault
 
-ODD = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+BAD_ANSWER = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Report:
 def grade(
     lab: str,
     submission: str | Path | files.Files,
-    zygote: Zygote,
+    server: ForkServer,
     *,
     seed: int | None = None,
     limits: Limits | None = None,
@@ -68,13 +68,17 @@ def grade(
 ) -> Report:
     """Return the report on a submission: a path (folder, .py, .ipynb, .zip) or its files, already read.
 
-    The same seed gives the same report. brief: nothing more is run once points are lost.
+    Raises LabError where the machine, not the submission, is at fault (see ForkServer.check_imports). The
+    same seed gives the same report. brief: nothing more is run once points are lost. visible_only: for the
+    student, who waits, so the machine is looked at only where points are lost.
     stub: the lab's stub, if the report shall tell how the submission differs from it in structure.
     """
     start, seed = time.monotonic(), new_seed() if seed is None else seed
     checked = labs.module(lab)
     handed_in = submission if isinstance(submission, files.Files) else files.read(submission)
-    student = Student(checked.LAB, handed_in, zygote, limits)
+    if not visible_only:
+        server.check_imports()
+    student = Student(checked.LAB, handed_in, server, limits)
     try:
         results = []
         for one in labs.checks(checked, visible_only=visible_only):
@@ -83,12 +87,16 @@ def grade(
         sketch = student.sketch(stub) if stub is not None else []
     finally:
         student.close()
+    if any(result.score < result.points and result.kind != "not implemented" for result in results):
+        server.check_imports()
+    for result in results:
+        result.feedback = server.scrub(result.feedback)
     return Report(
         labs.stem(lab),
         handed_in.name,
         seed,
         results,
-        student.notes,
+        [server.scrub(note) for note in student.notes],
         student.refused,
         student.printed,
         time.monotonic() - start,
@@ -104,11 +112,11 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
         student.begin(draw.seed)
         function(student, draw)
         score, status = about.points, "passed"
-    except Unmet as error:
+    except CheckFailed as error:
         score, feedback = about.points * max(0.0, min(0.9, error.keep)), str(error)
     except StudentFault as error:
         feedback, kind = str(error), error.kind
-    except ODD as error:  # a list where a tensor was asked for, a shape that does not fit
+    except BAD_ANSWER as error:  # a list where a tensor was asked for, a shape that does not fit
         kind = "odd answer"
         feedback = f"What your code returned cannot be used here ({type(error).__name__}: {str(error)[:200]})."
     except KeyboardInterrupt:

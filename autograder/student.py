@@ -6,9 +6,10 @@ from dataclasses import replace
 import torch
 
 from autograder.checking import Lab
-from autograder.files import Files
-from autograder.sandbox import Limits, Worker, WorkerEnded, Zygote
-from autograder.worker import wire
+from autograder.engine.confined import wire
+from autograder.engine.files import Files
+from autograder.engine.fork_server import ForkServer
+from autograder.engine.worker import Limits, Worker, WorkerEnded
 
 CPU = wire.Local("device", "cpu")
 ATTEMPTS = 3  # workers that one submission may wear out by taking too long
@@ -20,9 +21,7 @@ def named(value) -> str:
 
 
 class StudentFault(AssertionError):
-    """The student's code failed as a whole: it raised, ended, or is not there. The text is for the
-    student.
-    """
+    """The student's code raised, ended, or is not there. The text is for the student."""
 
     def __init__(self, sentence: str, kind: str = "raised"):
         super().__init__(sentence)
@@ -39,14 +38,14 @@ class Student:
     helper.
 
     Tensors, numbers, strings and lists of them come back as they are; every other result stays in the worker
-    and comes back as a `Thing` that can be called and has methods. Raises StudentFault.
+    and comes back as a `RemoteObject` that can be called and has methods. Raises StudentFault.
 
     A worker that took too long is followed by one whose calls get half of its time, so that a submission that
     hangs costs less than twice its limit. Loading gets the whole time: each worker has to do it again.
     """
 
-    def __init__(self, lab: Lab, files: Files, zygote: Zygote, limits: Limits | None = None):
-        self._lab, self._files, self._zygote = lab, files, zygote
+    def __init__(self, lab: Lab, files: Files, server: ForkServer, limits: Limits | None = None):
+        self._lab, self._files, self._server = lab, files, server
         self._limits = self._patience = limits or lab.limits
         self._worker: Worker | None = None
         self._fault = StudentFault(files.problem, "unreadable") if files.problem else None
@@ -55,7 +54,7 @@ class Student:
         self._seed = 0
         self.measured: dict = {}  # what one check has measured and another may use
         self.notes, self.refused, self.printed = list(files.left_out), [], ""
-        self.kit = self.helper = _Names(self, "prop")
+        self.kit = self.helper = Namespace(self, "prop")
 
     def __getattr__(self, name: str):
         if name.startswith("_"):
@@ -73,13 +72,11 @@ class Student:
             self.forget()
 
     def forget(self) -> None:
-        """Let the worker drop every Thing; what it takes of memory is free for the reference then."""
+        """Let the worker drop every RemoteObject; what it takes of memory is free for the reference then."""
         self._ask({"do": "forget"})
 
     def sketch(self, stub: str) -> list[int]:
-        """Return what tells how the submission is built (see worker/structure.py); [] where it cannot be
-        told.
-        """
+        """Return the sketch of the submission's structure (confined/structure.py), [] where there is none."""
         try:
             self.begin(0)
             found = self._ask({"do": "sketch", "stub": stub})
@@ -95,7 +92,7 @@ class Student:
     def _start(self) -> None:
         if self._ended >= ATTEMPTS:
             self._give_up(f"Not run: the submission had been stopped {ATTEMPTS} times.")
-        self._worker = self._zygote.start(self._limits)
+        self._worker = self._server.start(self._limits)
         names, contents = list(self._files.contents), list(self._files.contents.values())
         raw = [
             torch.frombuffer(bytearray(c), dtype=torch.uint8) if c else torch.empty(0, dtype=torch.uint8)
@@ -153,7 +150,7 @@ class Student:
     def _thing(self, key: str, inside, message: dict):
         if key != "remote" or type(inside) is not int:
             raise wire.BrokenProtocol("a value of no known kind")
-        return Thing(self, inside, str(message.get("kind", "object"))[:80])
+        return RemoteObject(self, inside, str(message.get("kind", "object"))[:80])
 
     def _call(self, function: tuple, path: list[str], args: tuple, kwargs: dict, *, keep: bool = False):
         bodies, tables = [], []
@@ -172,7 +169,7 @@ class Student:
 
 
 def _outward(value):
-    if isinstance(value, Thing):
+    if isinstance(value, RemoteObject):
         return wire.Remote(value.number)
     if isinstance(value, _Callable):
         return wire.Local(value.function[0], value.function[1])
@@ -196,7 +193,7 @@ def _fault(error) -> StudentFault:
     return StudentFault(f"Your code raised {name}{place}{': ' + text if text else '.'}")
 
 
-class _Names:
+class Namespace:
     def __init__(self, student: Student, kind: str):
         self._student, self._kind = student, kind
 
@@ -217,7 +214,7 @@ class _Callable:
         return self.student._call(self.function, list(self.path), args, kwargs, keep=True)
 
 
-class Thing:
+class RemoteObject:
     """An object that lives in the worker. Calling it or its methods travels there."""
 
     def __init__(self, student: Student, number: int, kind: str):

@@ -9,9 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from autograder import audit, classroom, gradebook, public
+from autograder import audit, public
+from autograder.classroom import gradebook, records
+from autograder.engine.fork_server import ForkServer
 from autograder.grading import grade
-from autograder.sandbox import Zygote
 
 
 def write_class(folder: Path, lab: str, count: int, seed: int = 0) -> None:
@@ -40,20 +41,18 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=None)
     options = parser.parse_args()
     right = audit.handed_in(next(c for c in audit.cases(options.lab, ["correct"]) if c.path.suffix == ".py"))
-    with Zygote() as zygote:
-        cold = seconds(zygote.wait_until_ready)[0]
-        warm = [seconds(lambda: grade(options.lab, right, zygote))[0] for _ in range(3)]
+    with ForkServer() as server:
+        cold = seconds(server.wait_until_ready)[0]
+        warm = [seconds(lambda: grade(options.lab, right, server))[0] for _ in range(3)]
     print(f"fork server ready {cold:.1f} s; one submission warm {min(warm):.2f} to {max(warm):.2f} s")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "in"
         write_class(folder, options.lab, options.count)
         tables = []
         for turn in ("first", "second"):
-            paths = classroom.submissions(folder)
+            paths = records.submissions(folder)
             spent, reports = seconds(
-                lambda t=turn, p=paths: classroom.grade_class(
-                    options.lab, p, Path(place) / t, seed=1, jobs=options.jobs
-                )
+                lambda t=turn, p=paths: records.grade_class(options.lab, p, Path(place) / t, seed=1, jobs=options.jobs)
             )
             tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
             print(f"{len(paths)} mixed submissions, {turn} time: {spent:.1f} s")

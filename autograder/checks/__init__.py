@@ -1,3 +1,1 @@
-"""One file per lab: plain pytest functions `test_*(student, draw)`, each with points; see
-autograder/README.md.
-"""
+"""One file per lab: functions `test_*(student, draw)`, each with points; see autograder/README.md."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from autograder import files
 from autograder.draw import Draw, new_seed
-from autograder.sandbox import Zygote
+from autograder.engine import files
+from autograder.engine.fork_server import ForkServer
 from autograder.student import Student
 
 
@@ -14,8 +14,8 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def zygote():
-    with Zygote() as server:
+def server():
+    with ForkServer() as server:
         yield server
 
 
@@ -26,11 +26,11 @@ def grading_seed(request) -> int:
 
 
 @pytest.fixture(scope="module")
-def submission(request, zygote):
+def submission(request, server):
     path = request.config.getoption("--submission")
     if path is None:
         raise pytest.UsageError("Say which submission: --submission PATH.")
-    one = Student(request.module.LAB, files.read(path), zygote)
+    one = Student(request.module.LAB, files.read(path), server)
     yield one
     one.close()
 

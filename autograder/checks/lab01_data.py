@@ -9,6 +9,7 @@ from torch import Tensor
 
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
+from autograder.measure.compare import STATISTICS, tensor
 from autograder.student import Student, named
 
 
@@ -48,12 +49,7 @@ LAB = Lab(
 
 def counts(student: Student, labels: Tensor, classes: int) -> list[int]:
     got, after = student.helper.with_arguments(student.class_counts, labels, classes)
-    expect(isinstance(got, Tensor), f"class_counts must return a tensor; yours returns {named(got)}.")
-    expect(
-        got.shape == (classes,),
-        f"With {classes} classes the counts have the shape ({classes},), also "
-        f"where a class has no label; yours have {tuple(got.shape)}.",
-    )
+    tensor(got, (classes,), f"class_counts of {classes} classes, with or without labels,")
     whole = not got.is_floating_point() and got.dtype != torch.bool
     expect(whole, f"Counts are whole numbers (int64); yours are {got.dtype}.", keep=0.5)
     expect(torch.equal(after, labels), "class_counts must leave the labels as they are.")
@@ -86,12 +82,8 @@ def statistics(student: Student, images: Tensor) -> tuple[Tensor, Tensor]:
     got, after = student.helper.with_arguments(student.channel_mean_std, images)
     pair = isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(one, Tensor) for one in got)
     expect(pair, f"channel_mean_std must return two tensors (mean, std); yours returns {named(got)}.")
-    channels = images.shape[1]
     for name, one in zip(("mean", "std"), got, strict=True):
-        expect(
-            one.shape == (channels,),
-            f"The {name} of {channels} channels has the shape ({channels},); yours has {tuple(one.shape)}.",
-        )
+        tensor(one, images.shape[1:2], f"The {name} of {images.shape[1]} channels")
         expect(one.is_floating_point() and one.isfinite().all(), f"The {name} must be finite floats.")
     expect(torch.equal(after, images), "channel_mean_std must leave the images as they are.")
     return got[0].double(), got[1].double()
@@ -106,7 +98,7 @@ def compare_statistics(student: Student, images: Tensor, what: str) -> None:
 
     got, wanted = statistics(student, images), right.channel_mean_std(images)
     for name, one, true in zip(("mean", "std"), got, wanted, strict=True):
-        if not torch.allclose(one, true, rtol=1e-3, atol=1e-7):
+        if not torch.allclose(one, true, rtol=STATISTICS, atol=1e-7):
             hint = right.diagnose_mean_std(images, *got)
             k = int((one - true).abs().argmax())
             expect(
@@ -118,7 +110,7 @@ def compare_statistics(student: Student, images: Tensor, what: str) -> None:
 
 @check(1, "channel_mean_std: black and white images", visible=True)
 def test_statistics_of_black_and_white(student, draw):
-    """Half of the pixels black, half white: mean 0.5, std 0.5. All grey: std 0."""
+    """Half of the pixels black, half white: mean 0.5, std 0.5. All gray: std 0."""
     half = torch.tensor([0, 255], dtype=torch.uint8).repeat(2 * 3 * 8 * 4)[draw.permutation(384)]
     images = half.view(4, 1, 12, 8).repeat(1, 3, 1, 1)
     images[:, 1] = level = draw.integer(20, 230)
@@ -151,7 +143,7 @@ def test_statistics_of_flat_images(student, draw):
 # The split
 
 
-def labelled(draw: Draw) -> Tensor:
+def labeled(draw: Draw) -> Tensor:
     """Return shuffled labels of classes of very different sizes."""
     sizes = [draw.integer(5, 8), draw.integer(11, 16), draw.integer(30, 45), draw.integer(60, 90)]
     labels = torch.cat([torch.full((size,), k) for k, size in enumerate(sizes)])
@@ -197,7 +189,7 @@ def shares(labels: Tensor, val: Tensor, fraction: float) -> None:
 @check(2, "stratified_split: each row once, each class in proportion", visible=True)
 def test_split(student, draw):
     for _ in range(3):
-        labels, fraction = labelled(draw), draw.choice([0.2, 0.25, 0.4, 0.5])
+        labels, fraction = labeled(draw), draw.choice([0.2, 0.25, 0.4, 0.5])
         _, val = split_of(student, labels, fraction, draw.integer(0, 999))
         shares(labels, val, fraction)
 
@@ -205,7 +197,7 @@ def test_split(student, draw):
 @check(2, "stratified_split: in proportion for sorted labels, gaps in the numbering, other fractions")
 def test_split_of_other_labels(student, draw):
     for fraction in (draw.real(0.12, 0.3), draw.real(0.3, 0.5), draw.real(0.6, 0.8)):
-        labels = labelled(draw)
+        labels = labeled(draw)
         for these in (labels.sort().values, 3 * labels + draw.integer(1, 5)):
             _, val = split_of(student, these, fraction, draw.integer(0, 999))
             shares(these, val, fraction)
@@ -213,7 +205,7 @@ def test_split_of_other_labels(student, draw):
 
 @check(2, "stratified_split: the seed decides, and every row gets its turn")
 def test_split_is_random(student, draw):
-    labels, fraction = labelled(draw), draw.choice([0.4, 0.5, 0.6])
+    labels, fraction = labeled(draw), draw.choice([0.4, 0.5, 0.6])
     seeds = [draw.integer(0, 10**6) for _ in range(60)]
     arguments = student.stratified_split, labels, fraction, seeds
     first, again = (student.helper.splits(*arguments) for _ in range(2))
@@ -232,7 +224,7 @@ def test_split_is_random(student, draw):
 
 @check(1, "stratified_split: torch's global random numbers are left alone")
 def test_split_leaves_the_global_generator_alone(student, draw):
-    labels, seed = labelled(draw), draw.integer(0, 999)
+    labels, seed = labeled(draw), draw.integer(0, 999)
     split_of(student, labels, 0.4, seed)
     after, plain = student.helper.random_numbers_after(student.stratified_split, labels, 0.4, seed)
     different = split_of(student, labels, 0.4, seed + 1)[1].sort().values
@@ -250,14 +242,10 @@ def test_split_leaves_the_global_generator_alone(student, draw):
 def grid_of(student: Student, images: Tensor, columns: int, padding: int, value: float) -> Tensor:
     """Return the grid, checked for type, shape and dtype."""
     got, after = student.helper.with_arguments(student.image_grid, images, columns, padding, value)
-    expect(isinstance(got, Tensor), f"image_grid must return a tensor; yours returns {named(got)}.")
     number, channels, height, width = images.shape
     shape = (channels, -(-number // columns) * (height + padding) + padding, columns * (width + padding) + padding)
-    expect(
-        got.shape == shape,
-        f"{number} images {channels}x{height}x{width} in {columns} columns with "
-        f"{padding} px of padding make {shape}; yours is {tuple(got.shape)}.",
-    )
+    about = f"{number} images {channels}x{height}x{width} in {columns} columns, {padding} px of padding"
+    tensor(got, shape, f"The grid of {about}")
     expect(
         got.dtype == images.dtype,
         f"The grid of {images.dtype} images is {images.dtype}; yours is {got.dtype}.",

@@ -10,13 +10,14 @@ import statistics
 import torch
 from torch import Tensor
 
-from autograder import tracing
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.fake_device import FakeDevice, timed
-from autograder.models import run
-from autograder.pairing import fill, reach, share_weights, watched, weights_of, whole
-from autograder.student import Student, named
+from autograder.measure import tracing
+from autograder.measure.compare import BLOCK, LOGITS, RESNET, THROUGHPUT, number, tensor
+from autograder.measure.fake_device import FakeDevice, timed
+from autograder.measure.models import run
+from autograder.measure.pairing import fill, reach, share_weights, watched, weights_of, whole
+from autograder.student import Student
 
 LAB = Lab(
     title="Model zoo: AlexNet, ResNet18, throughput",
@@ -91,9 +92,9 @@ def test_alexnet_values(student, draw):
     weights = weights_of(layers, draw.seed)
     for size, images, got in seen:
         off = right.far(got, right.no_gradients(right.alexnet, weights, images))
-        hint = right.no_gradients(right.diagnose_alexnet, weights, images, got) if off > 2e-3 else ""
+        hint = right.no_gradients(right.diagnose_alexnet, weights, images, got) if off > LOGITS else ""
         expect(
-            off < 2e-3,
+            off < LOGITS,
             f"At {size} px, with the same weights, your logits are off by {off:.2g} of the "
             f"largest{': ' + hint if hint else ''}.",
             keep=0.0 if size != 70 else 0.5,
@@ -156,12 +157,8 @@ def test_block_shapes(student, draw):
         block, before, width, stride = block_of(student, draw, kind)
         size = 2 * draw.integer(3, 6)
         out = student.kit.forward(block, draw.normal(3, before, size, size))
-        expect(isinstance(out, Tensor), f"The block must return a tensor; it returns {named(out)}.")
         shape = (3, width, size // stride, size // stride)
-        expect(
-            out.shape == shape,
-            f"ResNetBlock({before}, {width}, {stride}) at {size} px must give {shape}; yours gives {tuple(out.shape)}.",
-        )
+        tensor(out, shape, f"The output of ResNetBlock({before}, {width}, {stride}) at {size} px")
         expect(out.isfinite().all() and out.min() >= 0, "The block ends in a ReLU; yours gives negative numbers.")
         expect((out - out[:1]).abs().max() > 1e-6, "The block gives the same for different images.")
 
@@ -177,12 +174,9 @@ def compare_blocks(student: Student, draw: Draw, *, train: bool) -> None:
         weights = share_weights(student, block, traced, layers, draw.seed + kind)
         got, after = student.helper.forward_and_input(block, images, train)
         true = right.no_gradients(right.block, weights, images, stride, train=train)
-        expect(
-            isinstance(got, Tensor) and got.shape == true.shape,
-            f"In {mode} mode the block's output must have the shape {tuple(true.shape)}.",
-        )
+        tensor(got, true.shape, f"In {mode} mode the block's output")
         off = right.far(got, true)
-        if off > 1e-3:
+        if off > BLOCK:
             hint = right.no_gradients(right.diagnose_block, weights, images, got, stride, train)
             expect(
                 False,
@@ -256,9 +250,9 @@ def test_resnet_values(student, draw):
     for train in (False, True):  # eval first: a pass in train mode moves the statistics
         got = run(student, model, images, classes, train=train)
         off = right.far(got, right.no_gradients(right.resnet18, weights, images, train=train))
-        hint = right.no_gradients(right.diagnose_resnet, weights, images, got, train) if off > 5e-3 else ""
+        hint = right.no_gradients(right.diagnose_resnet, weights, images, got, train) if off > RESNET else ""
         expect(
-            off < 5e-3,
+            off < RESNET,
             f"In {'train' if train else 'eval'} mode, with the same weights, your logits are "
             f"off by {off:.2g} of the largest{': ' + hint if hint else ''}.",
             keep=0.5 * train,
@@ -278,14 +272,6 @@ def test_resnet_gradients(student, draw):
 # Throughput
 
 
-def positive(value) -> float:
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = float(value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    expect(number, f"The throughput is one number; yours is {named(value)}.")
-    return float(value)
-
-
 @check(1, "epoch_throughput: images per second of an epoch", visible=True)
 def test_epoch_throughput(student, draw):
     for drop_last in (False, True):
@@ -293,7 +279,7 @@ def test_epoch_throughput(student, draw):
         images = batch * steps + draw.integer(1, batch - 1)
         seconds = [draw.real(2, 9) + 20 * (i == 0) for i in range(draw.choice((4, 6, 8)))]
         for epochs in (seconds, seconds[1:2]):
-            got = positive(student.epoch_throughput(epochs, images, batch, drop_last))
+            got = number(student.epoch_throughput(epochs, images, batch, drop_last), "The throughput")
             median = statistics.median(epochs[1:] or epochs)
             true = (batch * steps if drop_last else images) / median
             known = {
@@ -304,7 +290,7 @@ def test_epoch_throughput(student, draw):
             }
             hint = next((text for value, text in known.items() if abs(got / value - 1) < 1e-4), "")
             expect(
-                abs(got - true) < 1e-4 * true,
+                abs(got - true) < THROUGHPUT * true,
                 f"{images} images, batch {batch}, drop_last {drop_last}, "
                 f"median epoch {median:.3f} s: {true:.3f} images per second; yours "
                 f"{got:.3f}{'; ' + hint if hint else ''}.",
@@ -316,7 +302,7 @@ def test_throughput_of_equal_steps(student, draw):
     batch, warmup, repeats, each = draw.integer(3, 300), 2, draw.integer(4, 9), draw.real(0.01, 0.2)
     got, steps = student.helper.timed(student.throughput, batch, warmup, repeats, [each], 0.001)
     expect(steps == warmup + repeats, f"step() must run warmup + repeats = {warmup + repeats} times, not {steps}.")
-    got = positive(got)
+    got = number(got, "The throughput")
     expect(
         got < 1.5 * batch / each,
         f"{got:.0f} images per second is more than the device can do "
@@ -338,9 +324,9 @@ def test_throughput_after_warmup(student, draw):
         slow = [draw.real(1, 5) for _ in range(warmup)]
         durations = slow + [draw.real(0.05, 0.3) for _ in range(repeats)]
         got, _ = student.helper.timed(student.throughput, batch, warmup, repeats, durations, launch)
-        true, hint = right.throughput(positive(got), batch, slow, durations[warmup:], launch)
+        true, hint = right.throughput(number(got, "The throughput"), batch, slow, durations[warmup:], launch)
         expect(
-            abs(got - true) < 1e-4 * true,
+            abs(got - true) < THROUGHPUT * true,
             f"After {warmup} slow steps, {repeats} steps of {batch} images "
             f"have a throughput of {true:.3f} images per second; yours is "
             f"{got:.3f}{': ' + hint if hint else ''}.",

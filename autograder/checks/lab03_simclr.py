@@ -1,7 +1,7 @@
 """Checks of lab03: the loss by value, gradient, behaviour; the model by what z follows; views by rates.
 
 False alarms: every rate is judged on DRAWS = 300 views, with bounds at least 5 standard deviations of a
-binomial from the paper's rate (flip .5 +- .15, grey .2 - .12 + .14, jitter .8 - .14 + .13): below 1e-6 each.
+binomial from the paper's rate (flip .5 +- .15, gray .2 - .12 + .14, jitter .8 - .14 + .13): below 1e-6 each.
 """
 
 import math
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.models import arrives, run
-from autograder.student import CPU, Student, named
-from autograder.views import DRAWS, areas, colours, drawn_views, is_gray, slopes
+from autograder.measure.compare import LOSS, LOSS_GRADIENT, close, number
+from autograder.measure.models import arrives, run
+from autograder.measure.views import DRAWS, areas, colors, drawn_views, is_gray, slopes
+from autograder.student import CPU, Student
 
 LAB = Lab(
     title="SimCLR: model, loss, views",
@@ -25,18 +26,8 @@ LAB = Lab(
 # The loss
 
 
-def number(value) -> float:
-    """Return a loss as a float. A shape of (1,) is as good as a scalar; a vector is not."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    expect(isinstance(value, Tensor), f"The loss must be a tensor with one number; it is {named(value)}.")
-    shape = tuple(value.shape)
-    expect(value.numel() == 1, f"The loss must be one number; it has the shape {shape}. Take the mean.")
-    return float(value)
-
-
-def close(got: float, wanted: float, tolerance: float = 2e-4) -> bool:
-    return abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+def value_of(loss) -> float:
+    return number(loss, "The loss")
 
 
 def pairs(draw: Draw, batch: int, width: int) -> tuple[Tensor, Tensor]:
@@ -56,10 +47,10 @@ def compare(student: Student, cases) -> None:
 
     measured, wrong = [], None
     for z_i, z_j, batch, temperature in cases:
-        got = number(loss_of(student, batch, temperature)(z_i, z_j))
+        got = value_of(loss_of(student, batch, temperature)(z_i, z_j))
         wanted = float(right.nt_xent(z_i, z_j, temperature))
         measured.append((z_i, z_j, temperature, got))
-        if wrong is None and not close(got, wanted):
+        if wrong is None and not close(got, wanted, LOSS):
             wrong = f"N = {len(z_i)}, T = {temperature:.3g}: the loss is {wanted:.5f}, yours {got:.5f}"
     if wrong:
         hint = right.diagnose(measured)[1]
@@ -72,9 +63,9 @@ def test_loss_of_equal_rows(student, draw):
     for batch in (2, draw.integer(3, 9), draw.integer(10, 24)):
         loss, wanted = loss_of(student, batch, draw.real(0.1, 1.0)), math.log(2 * batch - 1)
         row = draw.normal(1, 16).expand(batch, 16).contiguous()
-        got = number(loss(row, 3 * row))
+        got = value_of(loss(row, 3 * row))
         expect(
-            close(got, wanted, 1e-3),
+            close(got, wanted, 5 * LOSS),
             f"With {batch} equal pairs the loss is log(2*{batch} - 1) = {wanted:.4f}; yours is {got:.4f}.",
         )
 
@@ -86,13 +77,13 @@ def test_loss_behaves(student, draw):
     loss = loss_of(student, batch, draw.real(0.2, 0.7))
     z_i = draw.normal(batch, width)
     z_j = z_i + 0.3 * draw.normal(batch, width)
-    true, strangers = number(loss(z_i, z_j)), number(loss(z_i, z_j.roll(1, 0)))
+    true, strangers = value_of(loss(z_i, z_j)), value_of(loss(z_i, z_j.roll(1, 0)))
     expect(strangers > true + 0.2, f"True pairs must cost less ({true:.4f}) than wrong ones ({strangers:.4f}).")
-    swapped = number(loss(z_j, z_i))
-    expect(close(swapped, true), f"Swapping the views changes your loss from {true:.4f} to {swapped:.4f}.")
-    scaled = number(loss(z_i * (0.1 + 5 * draw.uniform(batch, 1)), z_j))
+    swapped = value_of(loss(z_j, z_i))
+    expect(close(swapped, true, LOSS), f"Swapping the views changes your loss from {true:.4f} to {swapped:.4f}.")
+    scaled = value_of(loss(z_i * (0.1 + 5 * draw.uniform(batch, 1)), z_j))
     expect(
-        close(scaled, true),
+        close(scaled, true, LOSS),
         f"Longer rows of z change your loss from {true:.4f} to {scaled:.4f}; cosine similarity ignores length.",
     )
 
@@ -121,7 +112,7 @@ def test_loss_of_ragged_batches(student, draw):
     compare(student, [(*pairs(draw, size, 12), announced, temperature) for size in sizes])
     z_i, z_j = pairs(draw, 1, 12)
     for pair, small in (((z_i, z_j), temperature), ((z_i, -z_i), 0.05)):
-        single = number(loss_of(student, announced, small)(*pair))
+        single = value_of(loss_of(student, announced, small)(*pair))
         expect(
             abs(single) < 1e-4,
             f"With one pair there is one candidate, so the loss is 0, for opposite views too; yours is {single:.4f}.",
@@ -136,7 +127,7 @@ def test_loss_gradients(student, draw):
         batch, width = draw.integer(4, 9), draw.integer(6, 24)
         z_i, z_j = pairs(draw, batch, width)
         value, grads = student.kit.gradients(loss_of(student, batch, temperature), z_i, z_j)
-        number(value)
+        value_of(value)
         wanted = right.gradients(z_i, z_j, temperature)[1:]
         for name, got, true in zip(("z_i", "z_j"), grads, wanted, strict=True):
             expect(
@@ -147,7 +138,7 @@ def test_loss_gradients(student, draw):
             off = float((got.double() - true).norm() / true.norm())
             ratio = float((got.double() * true).sum() / (true * true).sum())
             expect(
-                off < 2e-3,
+                off < LOSS_GRADIENT,
                 f"At T = {temperature:.3g} the gradient of {name} is off by {off:.1%} of its "
                 f"length (along the right direction it is {ratio:.3f} of what it should be).",
             )
@@ -255,7 +246,7 @@ def test_model_is_deterministic(student, draw):
 
 @check(1, "Views: a float tensor (3, size, size) in a sensible range, for any size", visible=True)
 def test_views_have_type_size_and_range(student, draw):
-    """Pixels in [0, 1], or normalised by some mean and standard deviation."""
+    """Pixels in [0, 1], or normalized by some mean and standard deviation."""
     for size in (32, 2 * draw.integer(20, 50), 224):
         got = drawn_views(student, draw.noise_image(draw.integer(40, 160), draw.integer(40, 160)), size, 6)
         low, high = float(got.min()), float(got.max())
@@ -269,7 +260,7 @@ def test_views_are_random(student, draw):
     got = drawn_views(student, draw.noise_image(80, 80), 2 * draw.integer(16, 30), 12).flatten(1)
     far = torch.cdist(got, got, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(math.inf).min()
     expect(far > 1e-3, "Two of twelve views of one image are equal.")
-    expect((got.std(1) > 1e-4).all(), "A view is one flat colour although its image is not.")
+    expect((got.std(1) > 1e-4).all(), "A view is one flat color although its image is not.")
 
 
 @check(1, "Views: a random crop of 8 % to 100 % of the image, resized")
@@ -297,21 +288,21 @@ def test_views_flip(student, draw):
     expect(0.35 < flipped < 0.65, f"{flipped:.0%} of the views are mirrored left to right; it should be 50 %.")
 
 
-@check(1, "Views: grey one time in five")
+@check(1, "Views: gray one time in five")
 def test_views_gray(student, draw):
-    rate = float(is_gray(colours(student, draw)[0]).double().mean())
-    expect(0.08 < rate < 0.34, f"{rate:.0%} of the views are grey; the paper says 20 %.")
+    rate = float(is_gray(colors(student, draw)[0]).double().mean())
+    expect(0.08 < rate < 0.34, f"{rate:.0%} of the views are gray; the paper says 20 %.")
 
 
-@check(1, "Views: colours are jittered four times in five, in brightness and hue")
+@check(1, "Views: colors are jittered four times in five, in brightness and hue")
 def test_views_jitter(student, draw):
-    got, clean = colours(student, draw)
-    coloured = got[~is_gray(got)]
-    expect(len(coloured) > DRAWS / 4, "Hardly any view keeps its colours.")
-    same = (coloured - clean).abs().amax(1) < 4e-3
+    got, clean = colors(student, draw)
+    colored = got[~is_gray(got)]
+    expect(len(colored) > DRAWS / 4, "Hardly any view keeps its colors.")
+    same = (colored - clean).abs().amax(1) < 4e-3
     rate = 1 - float(same.double().mean())
-    expect(0.66 < rate < 0.93, f"Colours change in {rate:.0%} of the views that are not grey; the paper says 80 %.")
-    r, g, b = coloured[~same].unbind(1)
+    expect(0.66 < rate < 0.93, f"Colors change in {rate:.0%} of the views that are not gray; the paper says 80 %.")
+    r, g, b = colored[~same].unbind(1)
     light = ((r + g + b) / 3).clamp_min(1e-3).log().std()
     expect(light > 0.17, "The jitter hardly changes the brightness; the paper's strength is 0.8 s, s = 0.5 or 1.")
     hue = torch.atan2(3**0.5 * (g - b), 2 * r - g - b) / (2 * math.pi)

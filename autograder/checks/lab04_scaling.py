@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from autograder import ranks as group
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
-from autograder.ranks import near, network, numbers, setting, whole
+from autograder.measure import ranks as group
+from autograder.measure.compare import RANKS, TABLE, TIMES, close, parts
+from autograder.measure.ranks import network, numbers, setting
 from autograder.student import Student
 
 LAB = Lab(
@@ -40,10 +41,10 @@ LAB = Lab(
 
 def asked(student: Student, indices, world_size: int, epochs: list[int]):
     """Return the three lists of `shards` after what every answer must pass."""
-    answers, again, quiet = whole(student.helper.shards(student.shard, indices, world_size, epochs), 3)
+    answers, again, quiet = parts(student.helper.shards(student.shard, indices, world_size, epochs), 3)
     given, each = [int(one) for one in indices], len(indices) // world_size
-    for ranks in [*whole(answers, len(epochs)), *whole(again, len(epochs))]:
-        sizes = [len(whole(one, len(one), kind=int)) for one in whole(ranks, world_size, kind=list)]
+    for ranks in [*parts(answers, len(epochs)), *parts(again, len(epochs))]:
+        sizes = [len(parts(one, len(one), kind=int)) for one in parts(ranks, world_size, kind=list)]
         expect(
             sizes == [each] * world_size,
             f"{len(given)} indices on {world_size} ranks are {each} each; yours have {sizes}.",
@@ -51,7 +52,7 @@ def asked(student: Student, indices, world_size: int, epochs: list[int]):
         everyone = [one for rank in ranks for one in rank]
         expect(set(everyone) <= set(given), "A shard holds numbers that are not among the indices.")
         expect(len(set(everyone)) == len(everyone), "An index is given out twice; ranks must not overlap.")
-    return answers, again, whole(quiet, 2 * len(epochs) * world_size, 2)
+    return answers, again, parts(quiet, 2 * len(epochs) * world_size, 2)
 
 
 @check(1, "shard: equal and disjoint shares of the indices", visible=True)
@@ -114,9 +115,9 @@ def test_shards_have_no_side_effects(student, draw):
 def test_gather_alone(student, draw):
     """Without a process group the rows come back, with their gradient."""
     rows = draw.normal(draw.integer(3, 6), draw.integer(2, 5))
-    value, grads = whole(student.kit.gradients(student.all_gather_with_grad, rows), 2)
-    expect(near(value, rows), "Without a process group the result must be the rows themselves.")
-    good = near(whole(grads, 1)[0], torch.ones_like(rows))
+    value, grads = parts(student.kit.gradients(student.all_gather_with_grad, rows), 2)
+    expect(close(value, rows, RANKS), "Without a process group the result must be the rows themselves.")
+    good = close(parts(grads, 1)[0], torch.ones_like(rows), RANKS)
     expect(good, "The gradient of the sum of the gathered rows must be 1.")
 
 
@@ -128,9 +129,9 @@ def test_gather_values(student, draw):
         weights = [draw.normal(world_size * shape[0], *shape[1:]) for _ in rows]
         cases.append((rows, weights, "transposed"))
     answers = student.helper.gathered(student.all_gather_with_grad, cases)
-    for rank, answer in enumerate(whole(answers, world_size, len(cases))):
-        for (value, *_), (rows, *_) in zip(whole(answer, len(cases), 3), cases, strict=True):
-            expect(near(value, torch.cat(rows)), f"Rank {rank} does not get the rows of all ranks in order.")
+    for rank, answer in enumerate(parts(answers, world_size, len(cases))):
+        for (value, *_), (rows, *_) in zip(parts(answer, len(cases), 3), cases, strict=True):
+            expect(close(value, torch.cat(rows), RANKS), f"Rank {rank} does not get the rows of all ranks in order.")
 
 
 @check(2, "all_gather_with_grad: gradients from all ranks, summed")
@@ -143,17 +144,17 @@ def test_gather_gradients(student, draw):
         cases.append((rows, [draw.normal(world_size * batch, width) for _ in rows], mode))
     answers = student.helper.gathered(student.all_gather_with_grad, cases)
     wanted = [right.gather_gradients(*case) for case in cases]
-    for rank, answer in enumerate(whole(answers, world_size, len(cases))):
-        for case, (_, grad, bias) in enumerate(whole(answer, len(cases), 3)):
+    for rank, answer in enumerate(parts(answers, world_size, len(cases))):
+        for case, (_, grad, bias) in enumerate(parts(answer, len(cases), 3)):
             true, weights = wanted[case][rank], cases[case][1]
             expect(isinstance(grad, Tensor), f"No gradient reaches the rows of rank {rank}.")
             expect(
-                near(grad, true),
+                close(grad, true, RANKS),
                 f"Rank {rank} of {world_size}: the gradient is not the sum of what all "
                 f"ranks' losses say about its rows{right.factor(grad, true)}.",
             )
             expect(
-                cases[case][2] != "shared" or near(bias, weights[rank]),
+                cases[case][2] != "shared" or close(bias, weights[rank], RANKS),
                 "Your backward pass changes the gradient that it is given; another branch of the graph uses it too.",
             )
 
@@ -169,17 +170,18 @@ def compare(student: Student, draw: Draw, sizes: list[list[int]], *, stale=0.0, 
     recipe, ranks = (widths, values, momentum, stale, frozen), len(sizes[0])
     together = [tuple(torch.cat(part) for part in zip(*one, strict=True)) for one in batches]
     losses, weights = right.trajectory(*network(*recipe), together)
-    answers = whole(student.helper.steps(student.train_step_ddp, ranks, recipe, batches), ranks, 2)
+    answers = parts(student.helper.steps(student.train_step_ddp, ranks, recipe, batches), ranks, 2)
     about = f"{len(sizes)} steps with {' + '.join(map(str, sizes[0]))} images"
     for rank, (_, got) in enumerate(answers):
-        got = whole(got, len(weights))
-        expect(all(map(near, got, answers[0][1])), f"After {about} ranks 0 and {rank} differ.")
+        got = parts(got, len(weights))
+        alike = all(close(a, b, RANKS) for a, b in zip(got, answers[0][1], strict=True))
+        expect(alike, f"After {about} ranks 0 and {rank} differ.")
         expect(
-            all(map(near, got, weights)),
+            all(close(a, b, RANKS) for a, b in zip(got, weights, strict=True)),
             f"After {about} the weights of rank {rank} are not those of one process with all images in one batch.",
         )
     for rank, (got, _) in enumerate(answers):
-        whole(got, len(losses), kind=float)
+        parts(got, len(losses), kind=float)
         worst = max((abs(a - b), a, b) for a, b in zip(got, losses, strict=True))
         expect(
             worst[0] < 1e-3,
@@ -196,10 +198,10 @@ def test_step_from_zero(student, draw):
     recipe = ([width, classes], [torch.zeros(classes, width), torch.zeros(classes)], 0.0, 0.0, False)
     x, y = (torch.cat(part) for part in zip(*batches[0], strict=True))
     wanted = 0.3 * (one_hot(y, classes) - 1 / classes).T @ x / len(x)
-    for losses, weights in whole(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
-        whole(losses, 1, kind=float)
+    for losses, weights in parts(student.helper.steps(student.train_step_ddp, 2, recipe, batches), 2, 2):
+        parts(losses, 1, kind=float)
         expect(
-            near(whole(weights, 2)[0], wanted, 1e-5),
+            close(parts(weights, 2)[0], wanted, RANKS / 10),
             "After one step from zero, the weights are not those of one process with the images of both ranks.",
         )
         expect(
@@ -234,13 +236,13 @@ COLUMNS = ("ranks", "step_s", "images_per_second", "speedup", "efficiency")
 
 
 def same_table(got: list, wanted: list, kind: str) -> None:
-    mine = [whole(row, len(COLUMNS), kind=float)[0] for row in whole(got, len(wanted), kind=list)]
+    mine = [parts(row, len(COLUMNS), kind=float)[0] for row in parts(got, len(wanted), kind=list)]
     right = [row[0] for row in wanted]
     expect(mine == right, f"The rows must be those of {right} ranks, in this order; yours are of {mine}.")
     for mine, right in zip(got, wanted, strict=True):
         for name, a, b in zip(COLUMNS, mine, right, strict=True):
             expect(
-                abs(a - b) <= 1e-6 * abs(b), f"{kind} scaling, {right[0]} ranks: {name} is {b:.4g}; yours is {a:.4g}."
+                close(a, b, TABLE, least=0), f"{kind} scaling, {right[0]} ranks: {name} is {b:.4g}; yours is {a:.4g}."
             )
 
 
@@ -298,17 +300,13 @@ def times(draw: Draw, *, slow: bool, count: int) -> dict:
     }
 
 
-def close(got, wanted: float) -> bool:
-    return isinstance(got, float) and abs(got - wanted) <= 1e-5 * wanted
-
-
 @check(1, "predict_step_time: one rank", visible=True)
 def test_prediction_of_one_rank(student, draw):
     """Nothing is sent, so the four parts add up."""
     given = times(draw, slow=True, count=3) | {"world_size": 1}
     wanted = sum(given[name] for name in ("input_s", "forward_s", "backward_s", "optimizer_s"))
     got = student.helper.as_number(student.predict_step_time, given)
-    expect(close(got, wanted), f"One rank's parts add up to {wanted:.4f} s; you predict {got} s.")
+    expect(close(got, wanted, TIMES, least=0), f"One rank's parts add up to {wanted:.4f} s; you predict {got} s.")
 
 
 @check(2, "predict_step_time: hidden and exposed communication")
@@ -322,7 +320,7 @@ def test_prediction(student, draw):
         wanted = right.predict_step_time(**given)
         got = student.helper.as_number(student.predict_step_time, given)
         expect(
-            close(got, wanted),
+            close(got, wanted, TIMES, least=0),
             f"{given['world_size']} ranks, {count} bucket(s), "
             f"{'slow' if slow else 'fast'} network: the step takes {wanted:.5f} s; you predict {got} s.",
         )

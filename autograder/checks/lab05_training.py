@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder import trajectories as worlds
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
+from autograder.measure import trajectories as worlds
+from autograder.measure.compare import TABLE, TRAJECTORY, all_close, close, parts
+from autograder.measure.trajectories import batches_of, plain, recipe_of
 from autograder.student import Student
-from autograder.trajectories import batches_of, near, parts, plain, recipe_of, same
 
 LAB = Lab(
     title="Training: step, evaluation, loop, probe, resume",
@@ -40,10 +41,14 @@ LAB = Lab(
 NAMED = {True: "train", False: "eval"}
 
 
+def same_weights(got, wanted: dict, names=None) -> bool:
+    return all_close(got, wanted, TRAJECTORY, names)
+
+
 def moved(got, start: dict, names: list[str]) -> bool:
     """Say whether the named tensors are all there and finite, and not all where they started."""
     there = isinstance(got, dict) and all(isinstance(got.get(name), Tensor) for name in names)
-    return there and all(bool(got[name].isfinite().all()) for name in names) and not same(got, start, names)
+    return there and all(bool(got[name].isfinite().all()) for name in names) and not same_weights(got, start, names)
 
 
 # train_step
@@ -56,16 +61,16 @@ def compare_steps(student: Student, recipe, groups, *, clip=None, scale=None, st
     given = (recipe, groups, clip, scale, stale)
     losses, weights, end = parts(student.helper.steps(student.train_step, *given), 3)
     wanted_losses, wanted, wanted_end = worlds.alone(worlds.steps, right.train_step, *given)
-    if not same(weights, wanted):
-        hint = right.diagnose(lambda step: same(weights, worlds.alone(worlds.steps, step, *given)[1]))
+    if not same_weights(weights, wanted):
+        hint = right.diagnose(lambda step: same_weights(weights, worlds.alone(worlds.steps, step, *given)[1]))
         trained = [name for name in wanted if "running" not in name and "num_" not in name]
-        if same(weights, wanted, trained):
+        if same_weights(weights, wanted, trained):
             hint = hint or ": the weights are right, but BatchNorm's statistics are not"
         expect(False, f"After {len(groups)} updates the weights are not where right weights are{hint}.")
-    expect(near(end, wanted_end), f"The scaler's scale is {end}, it should be {wanted_end:g}.")
+    expect(close(end, wanted_end, TRAJECTORY), f"The scaler's scale is {end}, it should be {wanted_end:g}.")
     for got, true in zip(parts(losses, len(groups)), wanted_losses, strict=True):
         got = plain(got, "The loss returned")
-        expect(near(got, true[0]), f"The loss returned is {got:.4f}; the images' mean is {true[0]:.4f}.")
+        expect(close(got, true[0], TRAJECTORY), f"The loss returned is {got:.4f}; the images' mean is {true[0]:.4f}.")
 
 
 @check(1, "train_step: one update of a linear layer from zero", visible=True)
@@ -75,10 +80,12 @@ def test_step_from_zero(student, draw):
     images, labels = draw.normal(count, width), (classes * draw.uniform(count)).long()
     loss, weight = parts(student.helper.linear_step(student.train_step, images, labels, classes, lr), 2)
     wanted = lr * (F.one_hot(labels, classes) - 1 / classes).T @ images / count
-    good = same({"w": weight}, {"w": wanted})
+    good = same_weights({"w": weight}, {"w": wanted})
     expect(good, "After one step of SGD the weights are not -lr times the gradient.")
     loss = plain(loss, "The loss returned")
-    expect(near(loss, math.log(classes)), f"The loss of equal logits is log {classes}; yours is {loss:.4f}.")
+    expect(
+        close(loss, math.log(classes), TRAJECTORY), f"The loss of equal logits is log {classes}; yours is {loss:.4f}."
+    )
 
 
 @check(2, "train_step: several updates, from eval mode and with old gradients")
@@ -138,8 +145,10 @@ def test_evaluate_constant(student, draw):
 
 def judge(loss, accuracy, wanted: tuple[float, float]) -> None:
     loss, accuracy = plain(loss, "The loss"), plain(accuracy, "The accuracy")
-    expect(near(loss, wanted[0]), f"The mean loss over all images is {wanted[0]:.4f}; yours is {loss:.4f}.")
-    expect(near(accuracy, wanted[1]), f"{wanted[1]:.2%} of all images are recognised, not {accuracy:.2%}.")
+    expect(
+        close(loss, wanted[0], TRAJECTORY), f"The mean loss over all images is {wanted[0]:.4f}; yours is {loss:.4f}."
+    )
+    expect(close(accuracy, wanted[1], TRAJECTORY), f"{wanted[1]:.2%} of all images are recognized, not {accuracy:.2%}.")
 
 
 def evaluated(student: Student, draw: Draw, *, train: bool):
@@ -164,7 +173,7 @@ def test_evaluate_leaves_no_trace(student, draw):
     for train in (True, False):
         mode, before, after, grads, others = evaluated(student, draw, train=train)
         expect(mode is train, f"The model came in {NAMED[train]} mode and leaves in the other.")
-        expect(isinstance(before, dict) and same(after, before), "evaluate changes weights or buffers.")
+        expect(isinstance(before, dict) and same_weights(after, before), "evaluate changes weights or buffers.")
         ones = [isinstance(g, Tensor) and bool((g == 1).all()) for g in parts(grads, 6)]
         expect(all(ones), "evaluate changes the parameters' gradients.")
         thawed, drawn = parts(others, 2)
@@ -186,9 +195,9 @@ def test_fit_once(student, draw):
     loss, before = F.cross_entropy(model(batch[0][0]), batch[0][1]).item(), worlds.snapshot(model)
     expect(isinstance(rows, list) and len(rows) == 1, "One epoch gives one row.")
     got = plain(parts(rows[0], 3)[0], "train_loss")
-    expect(near(got, loss), f"The train_loss of one update is {loss:.4f}; yours is {got:.4f}.")
+    expect(close(got, loss, TRAJECTORY), f"The train_loss of one update is {loss:.4f}; yours is {got:.4f}.")
     expect(moved(weights, before, ["0.weight"]), "The weights have not moved.")
-    expect(near(rate, 0.3 * given[-1][1], 1e-6), "After one update the scheduler has not counted one.")
+    expect(close(rate, 0.3 * given[-1][1], TABLE), "After one update the scheduler has not counted one.")
 
 
 def schooling(draw: Draw, *, val: bool):
@@ -212,10 +221,10 @@ def test_fit_trajectory(student, draw):
         about = f"{len(given[1])} epochs of {len(given[1][0])} batches, {given[3]} for an update"
         about += ", with validation" if val else ""
         expect(
-            near(rate, wanted_rate, 1e-6),
+            close(rate, wanted_rate, TABLE),
             f"After {about}, the learning rate is not the schedule's: step it once per update.",
         )
-        expect(same(weights, wanted), f"After {about}, the weights are not where right weights are.")
+        expect(same_weights(weights, wanted), f"After {about}, the weights are not where right weights are.")
 
 
 @check(1, "fit: the rows")
@@ -228,7 +237,7 @@ def test_fit_rows(student, draw):
     for epoch, (mine, true) in enumerate(zip(parts(rows, len(wanted)), wanted, strict=True)):
         for name, a, b in zip(("train_loss", "val_loss", "val_accuracy"), parts(mine, 3), true, strict=True):
             got = plain(a, name)
-            expect(near(got, b[0]), f"{name} of epoch {epoch} is {b[0]:.4f}; yours is {got:.4f}.")
+            expect(close(got, b[0], TRAJECTORY), f"{name} of epoch {epoch} is {b[0]:.4f}; yours is {got:.4f}.")
 
 
 # train_probe
@@ -254,13 +263,13 @@ def test_probe_leaves_the_backbone(student, draw):
         answer = student.helper.probed(student.train_probe, recipe, recipe[3], batches, train)
         _, head, before, after, mode, trainable, grads = parts(answer, 7)
         start = worlds.alone(worlds.probed, lambda *_: 0.0, recipe, recipe[3], batches, train)[1]
-        expect(moved(head, start, list(start)), "The head has not learnt.")
+        expect(moved(head, start, list(start)), "The head has not changed.")
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             expect(
-                same(after, before, [f"1.{name}"]),
+                same_weights(after, before, [f"1.{name}"]),
                 f"BatchNorm's {name} has changed: the backbone belongs in eval mode.",
             )
-        expect(same(after, before), "The backbone's weights have changed.")
+        expect(same_weights(after, before), "The backbone's weights have changed.")
         expect(mode is train, f"The backbone came in {NAMED[train]} mode and leaves in the other.")
         expect(all(one is True for one in parts(trainable, 6)), "The backbone's parameters are left frozen.")
         clean = all(one is False for one in parts(grads, 6))
@@ -271,9 +280,9 @@ def test_probe_leaves_the_backbone(student, draw):
 def test_probe_trajectory(student, draw):
     for train in (True, False):
         got, wanted = probe(student, draw, train=train)
-        expect(same(got[1], wanted[1]), "After the probe, the head's weights are not where right ones are.")
+        expect(same_weights(got[1], wanted[1]), "After the probe, the head's weights are not where right ones are.")
         loss, true = plain(got[0], "The loss"), wanted[0][0]
-        expect(near(loss, true), f"The mean loss over the images is {true:.4f}; yours is {loss:.4f}.")
+        expect(close(loss, true, TRAJECTORY), f"The mean loss over the images is {true:.4f}; yours is {loss:.4f}.")
 
 
 # Resume
@@ -298,20 +307,20 @@ def test_state_comes_back(student, draw):
     step = plain(step, "The step")
     expect(step == before, f"Saved after step {before}, loaded as step {step:g}.")
     expect(
-        same(loaded, wanted),
+        same_weights(loaded, wanted),
         "The loaded weights (or buffers) are not those of the time "
         "of saving: missing, or changed by the training that went on.",
     )
-    expect(near(rate, 0.05 * 0.9**before, 1e-6), "The learning rate is not that of the time of saving.")
+    expect(close(rate, 0.05 * 0.9**before, TABLE), "The learning rate is not that of the time of saving.")
 
 
 @check(2, "resume: as if there had been no break")
 def test_resume_is_seamless(student, draw):
     for _ in range(2):
         got, wanted = broken_off(student, draw)
-        expect(same(got[1], wanted[1]), "The loaded weights are not those of the time of saving.")
+        expect(same_weights(got[1], wanted[1]), "The loaded weights are not those of the time of saving.")
         expect(
-            same(got[3], wanted[3]),
+            same_weights(got[3], wanted[3]),
             "After the break, training goes another way: the optimizer's "
             "moments, the schedule, or a random generator (torch, random, numpy) is not as it was.",
         )

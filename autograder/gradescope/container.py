@@ -1,6 +1,4 @@
-"""What runs in Gradescope: /autograder/submission and its metadata -> /autograder/results/results.json,
-always.
-"""
+"""What runs in Gradescope: /autograder/submission -> /autograder/results/results.json, always."""
 
 import datetime
 import importlib
@@ -8,28 +6,30 @@ import json
 import traceback
 from pathlib import Path
 
+from autograder.classroom.report import to_gradescope
+from autograder.engine.fork_server import ForkServer
+from autograder.engine.worker import Limits
 from autograder.grading import grade
-from autograder.report import to_gradescope
-from autograder.sandbox import Limits, Zygote
-from autograder.template import Template
 
 LIMITS = Limits(cpu_s=20, wall_s=60, total_cpu_s=120, total_wall_s=400, memory_mb=400)  # half a CPU, 768 MB
 LIGHT = ["torch", "torch._dynamo", "torchvision"]  # transformers would not leave room for a submission
 
 
 def run(root: str | Path = "/autograder") -> dict:
-    """Grade the submission under `root` and write results.json; a failure of ours is said there as well."""
+    """Grade the submission under `root` and write results.json.
+
+    A failure of ours gives no score, one sentence there (the reason is in the log), and exit code 1.
+    """
     root = Path(root)
     try:
         for name in LIGHT:
             importlib.import_module(name)
-        template = Template(LIGHT, shared=True)  # before this process holds what no worker may see
+        server = ForkServer(LIGHT, shared=True)  # before this process holds what no worker may see
         chosen = json.loads((root / "source" / "lab.json").read_text())
-        results = _graded(root, chosen, template)
+        results = _graded(root, chosen, server)
     except Exception as error:
         traceback.print_exc()
         results = {
-            "score": 0,
             "output": f"The autograder failed ({type(error).__name__}); tell your teacher.",
             "visibility": "visible",
             "stdout_visibility": "hidden",
@@ -37,13 +37,15 @@ def run(root: str | Path = "/autograder") -> dict:
         }
     (root / "results").mkdir(parents=True, exist_ok=True)
     (root / "results" / "results.json").write_text(json.dumps(results, indent=1))
+    if "score" not in results:
+        raise SystemExit(1)
     return results
 
 
-def _graded(root: Path, chosen: dict, template: Template) -> dict:
+def _graded(root: Path, chosen: dict, server: ForkServer) -> dict:
     metadata = _metadata(root / "submission_metadata.json")
-    with Zygote(template=template) as zygote:
-        report = grade(chosen["lab"], root / "submission", zygote, limits=LIMITS, seed=chosen.get("seed"))
+    with server:
+        report = grade(chosen["lab"], root / "submission", server, limits=LIMITS, seed=chosen.get("seed"))
     results = to_gradescope(report)
     late = hours_late(metadata)
     factor = late_factor(late, chosen.get("late_per_day", 0.0), chosen.get("grace_hours", 0.0))

@@ -9,7 +9,9 @@ from autograder import labs
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = [
     "autograder/*.py",
-    "autograder/worker/*.py",
+    "autograder/engine/**/*.py",
+    "autograder/measure/*.py",
+    "autograder/classroom/*.py",
     "autograder/gradescope/*.py",
     "autograder/checks/__init__.py",
     "autograder/reference/__init__.py",

@@ -1,6 +1,4 @@
-"""Right answers of lab02: AlexNet, the residual block and ResNet18 as formulas of given weights, and what
-known mistakes compute instead.
-"""
+"""Right answers of lab02 as formulas of given weights, and what known mistakes compute instead."""
 
 from itertools import pairwise
 
@@ -8,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder.pairing import Layer
+from autograder.measure.pairing import Layer
 
 WIDTHS = (64, 64, 128, 256, 512)
 
@@ -176,7 +174,7 @@ def resnet18(w: dict, x: Tensor, *, train: bool = False, mistake: str = "") -> T
 RESNET_MISTAKES = BLOCK_MISTAKES | {
     "no stem norm": "the first convolution's BatchNorm has no effect",
     "no stem relu": "the ReLU after the first BatchNorm is missing",
-    "global max": "the last maps are averaged, not maximised",
+    "global max": "the last maps are averaged, not maximized",
     "relu last": "there is an activation after the last layer",
     "softmax last": "there is a softmax at the end; cross entropy applies its own",
     "log_softmax last": "there is a log_softmax at the end; cross entropy applies its own",

@@ -31,9 +31,9 @@ def gradients(z_i: Tensor, z_j: Tensor, temperature: float) -> tuple[Tensor, Ten
     return loss.detach(), *torch.autograd.grad(loss, (a, b))
 
 
-def _parts(z_i: Tensor, z_j: Tensor, temperature: float, *, normalise=True, dim=1):
+def _parts(z_i: Tensor, z_j: Tensor, temperature: float, *, normalize=True, dim=1):
     z = torch.cat([z_i, z_j]).double()
-    z = F.normalize(z, dim=dim) if normalise else z
+    z = F.normalize(z, dim=dim) if normalize else z
     logits = z @ z.T / temperature
     partner = torch.arange(len(z)).roll(len(z_i))
     return z, logits, partner, torch.eye(len(z), dtype=torch.bool)
@@ -95,8 +95,8 @@ def _double_softmax(z_i, z_j, temperature):
 
 
 MISTAKES = {  # what a value equals -> what to tell the student
-    "no normalisation": (_changed(normalise=False), "it looks as if z is not scaled to unit length first"),
-    "wrong axis": (_changed(dim=0), "it looks as if z is normalised over the batch instead of its features"),
+    "no normalization": (_changed(normalize=False), "it looks as if z is not scaled to unit length first"),
+    "wrong axis": (_changed(dim=0), "it looks as if z is normalized over the batch instead of its features"),
     "temperature multiplied": (lambda a, b, t: nt_xent(a, b, 1 / t), "the similarities must be divided by T"),
     "temperature ignored": (_fixed(1.0), "the temperature has no effect"),
     "temperature fixed at 0.5": (_fixed(0.5), "the temperature is always 0.5"),
@@ -104,7 +104,7 @@ MISTAKES = {  # what a value equals -> what to tell the student
     "temperature fixed at 0.07": (_fixed(0.07), "the temperature is always 0.07"),
     "self term kept": (_self_kept, "the denominator must leave out each view's similarity with itself"),
     "positive missing": (_positive_missing, "the denominator must hold the positive pair as well"),
-    "adjacent positives": (_adjacent, "partners are N rows apart when the views are stacked, not neighbours"),
+    "adjacent positives": (_adjacent, "partners are N rows apart when the views are stacked, not neighbors"),
     "one direction": (_one_way, "only the rows of z_i are scored; the mean runs over all 2N rows"),
     "across views": (lambda a, b, t: _across(a, b, t, both=False), "the negatives within the same view are missing"),
     "across views, both ways": (

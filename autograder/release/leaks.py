@@ -16,7 +16,7 @@ from autograder.release.stubs import FUNCTIONS
 
 LEAST = 25  # nodes of a body; shorter ones are written twice by chance
 FENCED = re.compile(r"^ *```(?:python|py)?[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-Runs = dict[tuple, dict[str, str]]  # (type and size of each statement) -> normalised text -> whose body it is
+Runs = dict[tuple, dict[str, str]]  # (type and size of each statement) -> normalized text -> whose body it is
 
 
 class _Bare(ast.NodeTransformer):

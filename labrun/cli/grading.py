@@ -17,7 +17,11 @@ def check(lab, path):
 
     That is the file in assignments/, or PATH.
 
-    Exit code 1 where a point is missing.
+    \b
+    Exit codes:
+      0  all points of the public checks
+      1  a point is missing
+      2  nothing was checked: no such lab or file, or this machine cannot grade (one sentence says why)
 
     \b
     Example:
@@ -26,7 +30,7 @@ def check(lab, path):
     from autograder import public
 
     report = public.report(lab, path)
-    from autograder.report import to_text  # imports torch: not before the fork server has begun to
+    from autograder.classroom.report import to_text  # imports torch: not before the fork server has begun to
 
     click.echo(to_text(report))
     sys.exit(0 if report.score == report.points else 1)
@@ -47,6 +51,11 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
     that holds one of these for each student.
 
     \b
+    Exit codes:
+      0  graded, whatever the score
+      2  nothing was graded: no such lab or file, or this machine cannot grade (one sentence says why)
+
+    \b
     Examples:
       labkit grade lab03 handed_in/ada.zip
       labkit grade lab03 handed_in/ada.zip --json > ada.json
@@ -56,13 +65,13 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
         raise LabError(f"There is no {submission}, so nothing was graded: give the path of the submission.")
     if out:
         return _grade_class(lab, submission, out, jobs, seed)
+    from autograder.classroom.report import to_gradescope, to_text
+    from autograder.engine.fork_server import ForkServer
     from autograder.grading import grade as grade_one
-    from autograder.report import to_gradescope, to_text
-    from autograder.sandbox import Zygote
     from labkit.run_folder import atomic_write
 
-    with Zygote() as zygote:
-        report = grade_one(lab, submission, zygote, seed=seed)
+    with ForkServer() as server:
+        report = grade_one(lab, submission, server, seed=seed)
     text = json.dumps(to_gradescope(report), indent=1)
     if gradescope:
         atomic_write(gradescope, text)
@@ -72,17 +81,17 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
 def _grade_class(lab, folder, out, jobs, seed):
     from tqdm import tqdm
 
-    from autograder import classroom, gradebook
-    from autograder.feedback import to_html
+    from autograder.classroom import gradebook, records
+    from autograder.classroom.feedback import to_html
     from labkit.run_folder import atomic_write
 
     if not Path(folder).is_dir():
         raise LabError(f"{folder} is no folder of submissions; without --out, one submission is graded.")
     out = Path(out)
     pages = out.with_name(f"{out.stem}_feedback")
-    paths = classroom.submissions(Path(folder))
+    paths = records.submissions(Path(folder))
     with tqdm(total=len(paths), unit="submission", file=sys.stderr) as bar:
-        reports = classroom.grade_class(
+        reports = records.grade_class(
             lab, paths, pages / "records", jobs=jobs, seed=seed, follow=lambda report: bar.update()
         )
     for report in reports:

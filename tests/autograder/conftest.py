@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from autograder.sandbox import Zygote
+from autograder.engine.fork_server import ForkServer
 
-EVERY = 1 if os.environ.get("LABKIT_AUDIT") == "full" else 6
+EVERY = 1 if os.environ.get("LABKIT_AUDIT") == "full" else 8
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,6 @@ def every():
 
 
 @pytest.fixture(scope="session")
-def zygote():
-    with Zygote(preload=["torch", "numpy", "PIL.Image", "torchvision"]) as server:
-        yield server
+def server():
+    with ForkServer() as one:
+        yield one

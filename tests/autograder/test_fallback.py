@@ -19,14 +19,16 @@ pytestmark = pytest.mark.integration
 
 GRADE = """
 import json, sys
-from autograder.worker import kernel
+from autograder.engine.confined import kernel
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS)
 kernel.filter_calls()  # unshare, mount, pivot_root, ... are refused from here on
-from autograder import grading, report, sandbox, template
-with sandbox.Zygote(preload=template.LIGHT) as zygote:
-    graded = [grading.grade("lab01", path, zygote, seed=1) for path in sys.argv[1:]]
+from autograder import grading
+from autograder.classroom import report
+from autograder.engine.fork_server import LIGHT, ForkServer
+with ForkServer(LIGHT) as server:
+    graded = [grading.grade("lab01", path, server, seed=1) for path in sys.argv[1:]]
 told = [report.to_gradescope(one) | {"text": report.to_text(one)} for one in graded]
-print(json.dumps([told, zygote.template.process.returncode]))
+print(json.dumps([told, server.process.returncode]))
 """
 ATTACK = '''"""Tries the world outside: files beside the grader's, its processes, a connection; tells all."""
 import os, signal, socket

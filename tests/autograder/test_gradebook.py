@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from autograder import classroom, gradebook, labs
-from autograder.feedback import to_html
+from autograder import labs
+from autograder.classroom import gradebook, records
+from autograder.classroom.feedback import to_html
 from autograder.grading import Report, Result
 from labkit.run_folder import LabError
 
@@ -21,7 +22,7 @@ def report(name, *scores, feedback=""):
 
 
 def test_a_report_names_the_known_mistake_it_resembles(tmp_path, monkeypatch):
-    from autograder import diagnosis
+    from autograder.classroom import diagnosis
 
     one, other = report("a", 2, 0, feedback="yours is 3.14"), report("b", 0, 0, feedback="yours is 2.71")
     case = type("Case", (), {"name": "m", "kind": "wrong", "says": "Sign.", "report": one})
@@ -59,25 +60,24 @@ def test_a_page_escapes_whatever_a_submission_says():
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(LabError, match="no submission"):
-        classroom.submissions(tmp_path)
+        records.submissions(tmp_path)
 
 
-def test_grading_twice_and_resuming_give_the_same_table(tmp_path):
+def test_grading_twice_and_resuming_give_the_same_table(tmp_path, server):
     source = (labs.MUTANTS / "lab03" / "correct" / "big_main" / "main.py").read_text()
     folder = tmp_path / "in"
     (folder / "grace").mkdir(parents=True)
     (folder / "ada.py").write_text(source)
     (folder / "grace" / "main.py").write_text(source.replace("/ self.temperature", ""))
-    renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "colours")
+    renamed = source.replace("backbone", "net").replace("z_i", "first").replace("jitter", "shades")
     (folder / "copied.py").write_text("# my own work\n" + renamed)
     (folder / "empty.py").write_text("")
-    paths = classroom.submissions(folder)
+    paths = records.submissions(folder)
     tables, seen = [], []
-    for records in ("one", "two", "one"):
+    for kept in ("one", "two", "one"):
         seen.append([])
-        reports = classroom.grade_class(
-            "lab03", paths, tmp_path / records, seed=11, jobs=2, follow=lambda one: seen[-1].append(one.seconds)
-        )
+        follow = lambda one: seen[-1].append(one.seconds)  # noqa: E731
+        reports = records.grade_class("lab03", paths, tmp_path / kept, seed=11, jobs=2, follow=follow, server=server)
         tables.append(gradebook.to_csv(gradebook.gradebook(reports)))
     assert tables[0] == tables[1] == tables[2]
     assert seen[2] and sorted(seen[2]) == sorted(seen[0])  # read from the records, not run again

@@ -12,6 +12,7 @@ import pytest
 
 from autograder import labs
 from autograder.gradescope import container, package
+from labkit.run_folder import LabError
 
 VISIBILITY = {"enum": ["hidden", "after_due_date", "after_published", "visible"]}
 FORMAT = {"enum": ["text", "html", "simple_format", "md", "ansi"]}
@@ -75,6 +76,19 @@ def test_a_date_that_is_missing_or_odd_is_not_late():
     due = {"assignment": {"due_date": "2026-11-20T10:00:00.0-07:00"}, "created_at": "2026-11-20T20:00:00.0+00:00"}
     assert container.hours_late(due) == 3
     assert container.hours_late({}) == container.hours_late(due | {"created_at": "soon"}) == 0
+
+
+def test_a_failure_of_the_grader_is_no_grade(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise LabError("The grader's jail hides a part of Python")
+
+    monkeypatch.setattr(container, "ForkServer", refuse)
+    with pytest.raises(SystemExit) as ended:
+        container.run(tmp_path)
+    results = json.loads((tmp_path / "results" / "results.json").read_text())
+    jsonschema.validate(results, SCHEMA)
+    assert ended.value.code == 1 and "score" not in results and not results["tests"]
+    assert "autograder failed" in results["output"] and str(tmp_path) not in json.dumps(results)
 
 
 @pytest.mark.integration

@@ -8,8 +8,8 @@ from autograder.reference import lab01_data as right
 
 
 @pytest.mark.parametrize(("kind", "least"), [("correct", 7), ("wrong", 40), ("attacks", 6)])
-def test_no_known_submission_is_misjudged(zygote, every, kind, least):
-    those = audit.run("lab01", zygote, jobs=4, kinds=[kind], every=every)
+def test_no_known_submission_is_misjudged(server, every, kind, least):
+    those = audit.run("lab01", server, jobs=4, kinds=[kind], brief=True, every=every)
     assert len(audit.cases("lab01", [kind])) >= least and those
     assert not {one.name: (one.report.score, one.verdict) for one in those if not one.as_it_should_be}
     assert all(one.report.points == 20 and len(one.says) > 8 for one in those)

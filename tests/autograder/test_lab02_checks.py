@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from autograder import audit
-from autograder.pairing import weights_of
+from autograder.measure.pairing import weights_of
 from autograder.reference import lab02_model_zoo as right
 from labkit.models import build
 
 
 @pytest.mark.parametrize(("kind", "least"), [("correct", 14), ("wrong", 80), ("attacks", 10)])
-def test_no_known_submission_is_misjudged(zygote, every, kind, least):
-    those = audit.run("lab02", zygote, jobs=4, kinds=[kind], every=every)
+def test_no_known_submission_is_misjudged(server, every, kind, least):
+    those = audit.run("lab02", server, jobs=4, kinds=[kind], brief=True, every=every)
     assert len(audit.cases("lab02", [kind])) >= least and those
     assert not {one.name: (one.report.score, one.verdict) for one in those if not one.as_it_should_be}
     assert all(one.report.points == 20 and len(one.says) > 8 for one in those)

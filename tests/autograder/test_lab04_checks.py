@@ -4,14 +4,12 @@ import pytest
 
 from autograder import audit, labs
 from autograder.reference import lab04_scaling as right
-from autograder.sandbox import Zygote
 from labkit.scaling import Link, predict_step_time
 
 
 @pytest.fixture(scope="module")
-def cases(every):
-    with Zygote() as zygote:
-        return audit.run("lab04", zygote, jobs=4, every=every)
+def cases(server, every):
+    return audit.run("lab04", server, jobs=4, brief=True, every=every)
 
 
 @pytest.mark.parametrize(("kind", "least"), [("wrong", 60), ("correct", 11), ("attacks", 7)])

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from autograder import grading, labs
-from autograder.checking import Unmet, check, expect
+from autograder import audit, grading, labs
+from autograder.checking import CheckFailed, check, expect
+from autograder.classroom.report import to_gradescope, to_text
 from autograder.draw import Draw
-from autograder.report import to_gradescope, to_text
 from autograder.student import StudentFault
 from labkit.run_folder import LabError
 
@@ -51,11 +51,9 @@ def lab96():
         shutil.rmtree(labs.MUTANTS / "lab96")
 
 
-def test_a_new_lab_needs_its_own_files_alone(zygote, lab96):
-    from autograder import audit
-
+def test_a_new_lab_needs_its_own_files_alone(server, lab96):
     assert lab96 in labs.names() and labs.stem(lab96) == "lab96_double"
-    found = {case.name: case for case in audit.run(lab96, zygote, jobs=1)}
+    found = {case.name: case for case in audit.run(lab96, server, jobs=1)}
     assert found["adds"].report.score == 3 and found["triples"].report.score == 0.5
     assert all(case.as_it_should_be for case in found.values())
 
@@ -88,8 +86,8 @@ def fails(error):
 @pytest.mark.parametrize(
     ("error", "score", "status"),
     [
-        (Unmet("no", keep=0.5), 2.0, "failed"),
-        (Unmet("no", keep=5), 3.6, "failed"),
+        (CheckFailed("no", keep=0.5), 2.0, "failed"),
+        (CheckFailed("no", keep=5), 3.6, "failed"),
         (StudentFault("gone"), 0.0, "failed"),
         (pytest.skip.Exception("x"), 0.0, "error"),
         (ZeroDivisionError(), 0.0, "failed"),
@@ -103,7 +101,7 @@ def test_whatever_a_check_raises_is_a_verdict(error, score, status, capsys):
 
 
 def test_expect_never_lets_nan_through():
-    with pytest.raises(Unmet):
+    with pytest.raises(CheckFailed):
         expect(float("nan") < 1, "nan")
 
 
@@ -111,8 +109,8 @@ def test_draws_repeat_for_a_seed_and_differ_between_checks():
     assert Draw(1, "a").integer(0, 10**9) == Draw(1, "a").integer(0, 10**9) != Draw(1, "b").integer(0, 10**9)
 
 
-def test_a_report_has_gradescopes_fields_and_one_line_per_check(zygote):
-    report = grading.grade("lab03", labs.MUTANTS / "lab03" / "correct" / "big_main", zygote, seed=1)
+def test_a_report_has_gradescopes_fields_and_one_line_per_check(server):
+    report = grading.grade("lab03", labs.MUTANTS / "lab03" / "correct" / "big_main", server, seed=1)
     made = to_gradescope(report)
     assert made["score"] == sum(t["score"] for t in made["tests"]) == 20
     assert {t["visibility"] for t in made["tests"]} == {"visible", "after_due_date"}
@@ -121,21 +119,17 @@ def test_a_report_has_gradescopes_fields_and_one_line_per_check(zygote):
 
 @pytest.mark.integration
 def test_a_check_file_runs_as_plain_pytest(tmp_path):
-    good = labs.MUTANTS / "lab03" / "correct" / "big_main" / "main.py"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        str(labs.CHECKS / "lab03_simclr.py"),
-        "--grading-seed",
-        "3",
-        "--submission",
+    course = labs.CHECKS.parents[1]
+    right = audit.handed_in(next(one for one in audit.cases("lab01", ["correct"]) if one.name == "pure_python"))
+    for name, raw in right.contents.items():
+        (tmp_path / name).write_bytes(raw)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--grading-seed", "3"]
+    command += [str(labs.CHECKS / "lab01_data.py"), "--submission"]
+    running = [
+        subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE, text=True, cwd=course)
+        for path in (tmp_path, course / "assignments" / "lab01_data")
     ]
-    done = subprocess.run([*command, str(good)], capture_output=True, text=True, cwd=labs.CHECKS.parents[1])
-    assert done.returncode == 0, done.stdout[-2000:]
-    stub = labs.CHECKS.parents[1] / "assignments" / "lab03_simclr"
-    done = subprocess.run([*command, str(stub)], capture_output=True, text=True, cwd=labs.CHECKS.parents[1])
-    assert done.returncode == 1 and "17 failed" in done.stdout
+    (good, _), (stub, _) = (one.communicate(timeout=200) for one in running)
+    checks = len(labs.checks(labs.module("lab01")))
+    assert running[0].returncode == 0 and f"{checks} passed" in good, good[-2000:]
+    assert running[1].returncode == 1 and f"{checks} failed" in stub, stub[-2000:]

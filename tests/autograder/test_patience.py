@@ -3,8 +3,8 @@
 import pytest
 
 from autograder.checking import Lab
-from autograder.files import Files
-from autograder.sandbox import Limits, Worker
+from autograder.engine.files import Files
+from autograder.engine.worker import Limits, Worker
 from autograder.student import Student, StudentFault
 
 LIMITS = Limits(cpu_s=0.8, wall_s=8)
@@ -41,9 +41,9 @@ def asked(monkeypatch):
 
 
 @pytest.fixture
-def student(zygote):
+def student(server):
     lab = Lab("Patience", ["work.py"], ["hang", "leave", "slow"])
-    one = Student(lab, Files({"work.py": SOURCE}), zygote, LIMITS)
+    one = Student(lab, Files({"work.py": SOURCE}), server, LIMITS)
     yield one
     one.close()
 

@@ -16,7 +16,7 @@ from autograder.release.cut import cut
 
 pytestmark = pytest.mark.integration
 NOTEBOOKS = ["01_data_visualization", "02_alexnet_resnet", "03_simclr", "04_scaling"]
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 WRITTEN = re.compile(r"NotImplementedError: lab0\d: write \w+ yourself")
 WITHHELD = re.compile(r"LabError: labkit\.\S+ answers lab0\d and is withheld while that lab is open: .*")
 
@@ -54,7 +54,7 @@ def test_notebooks_run_to_their_first_exercise_and_say_so_in_one_sentence(studen
     where = student.course / "notebooks"
     running = [student.start(*convert, f"{name}.ipynb", cwd=where) for name in NOTEBOOKS]
     for name, one in zip(NOTEBOOKS, running, strict=True):
-        told = COLOUR.sub("", one.communicate(timeout=280)[1]).rstrip().splitlines()
+        told = COLOR.sub("", one.communicate(timeout=280)[1]).rstrip().splitlines()
         assert one.returncode == 1, f"{name} ran to its end"
         assert WRITTEN.fullmatch(told[-1]) or WITHHELD.fullmatch(told[-1]), (name, told[-30:])
         assert "import seed_everything" not in "".join(told), f"{name} stops at its imports"

@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 
-from autograder.worker import wire
+from autograder.engine.confined import wire
 
 
 def send(value):

@@ -278,8 +278,8 @@ DEFECTS = [
     (images_have_alt_text, add(new_markdown_cell, '<img src="picture.png" alt="">')),
     (imports_from_known_places, rewrite(3, "import my_functions")),
     (imports_from_known_places, rewrite(3, "from .local import thing")),
-    (imports_from_known_places, rewrite(3, "from autograder.sandbox import Sandbox")),
-    (imports_from_known_places, rewrite(3, "from autograder import sandbox")),
+    (imports_from_known_places, rewrite(3, "from autograder.engine.worker import Worker")),
+    (imports_from_known_places, rewrite(3, "from autograder import engine")),
 ]
 
 

@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from statistics import mean, pstdev
 
-from autograder.diagnosis import closest
+from autograder.classroom.diagnosis import closest
 from autograder.grading import Report
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -102,9 +102,7 @@ def items(reports: list[Report]) -> list[dict]:
 
 
 def similar(reports: list[Report], *, least: float = 0.6) -> list[dict]:
-    """Return the pairs of submissions that are built alike, most alike first. A reason to look, not a
-    proof.
-    """
+    """Return the pairs that are built alike, most alike first: a reason to look, not a proof."""
     rows = []
     for i, one in enumerate(reports):
         for other in reports[i + 1 :]:

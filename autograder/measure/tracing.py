@@ -173,7 +173,7 @@ class Traced(NamedTuple):
 
 
 def read(watched) -> Traced:
-    """Return what a model ran. Raises Unmet for what is no model of the student's own."""
+    """Return what a model ran. Raises CheckFailed for what is no model of the student's own."""
     expect(isinstance(watched, tuple | list) and len(watched) == 4, "The model could not be watched.")
     output, operations, own, foreign = watched
     expect(not foreign, f"{', '.join(foreign)} comes from torchvision.models; write the layers yourself.")

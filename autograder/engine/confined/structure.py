@@ -1,20 +1,16 @@
-"""A sketch of how a submission is built, so that two can be compared without reading either: names do not
-matter.
-"""
+"""A sketch of a submission's structure, to compare two without reading them; names do not matter."""
 
 import ast
 import contextlib
 import zlib
 
-from autograder.worker import load
+from autograder.engine.confined import load
 
 LENGTH, KEPT = 14, 400
 
 
 def sketch(scratch: str, stub: str) -> list[int]:
-    """Return the KEPT smallest hashes of LENGTH successive kinds of syntax in all files, the stub's taken
-    away.
-    """
+    """Return the KEPT smallest hashes of LENGTH successive kinds of syntax, without those of the stub."""
     own = set()
     for path in load._sources(scratch):
         tree = load.Source(scratch, path).tree

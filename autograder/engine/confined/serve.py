@@ -8,7 +8,7 @@ import traceback
 import numpy
 import torch
 
-from autograder.worker import kit, load, structure, wire
+from autograder.engine.confined import environment, kit, load, structure, wire
 
 _read, _write, _exit = os.read, os.write, os._exit
 
@@ -19,16 +19,16 @@ def forget_ourselves() -> None:
         del sys.modules[name]
 
 
-def serve(requests: int, answers: int, scratch: str, refused: list[str]) -> None:
+def serve(requests: int, answers: int, scratch: str, refused: list[str], importable: dict) -> None:
     """Answer requests until the pipe closes. Any exception of a student's becomes an answer."""
     torch.set_num_threads(1)
-    shop = Shop(scratch, refused)
+    handler = RequestHandler(scratch, refused, importable)
     while True:
         sizes = wire.lengths(_exactly(requests, wire.PREFIX.size))
         header, tensors = wire.unpack(*(_exactly(requests, size) for size in sizes))
         bodies, tables = [], []
         try:
-            reply = {"value": wire.encode(shop.do(header, tensors), bodies, tables, shop.keep)}
+            reply = {"value": wire.encode(handler.do(header, tensors), bodies, tables, handler.keep)}
             message = wire.pack(reply | {"id": header["id"]}, bodies, tables)
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a student's as well
             message = wire.pack({"id": header["id"], "error": describe(error, scratch)}, [], [])
@@ -64,17 +64,18 @@ def describe(error: BaseException, scratch: str) -> dict:
     except BaseException:
         pass
     name = next((k.__name__ for k in type(error).__mro__ if k in KNOWN), "Exception")
+    text = text.replace(scratch + "/", "")
     return {"type": str(type(error).__name__)[:60], "base": name, "text": text, "place": str(place)[:100]}
 
 
 KNOWN = {NotImplementedError, load.NoSuchName, load.Unloadable, MemoryError, SystemExit, SyntaxError, TypeError}
 
 
-class Shop:
+class RequestHandler:
     """What one submission has: its names, our props, and the objects that the grader holds by number."""
 
-    def __init__(self, scratch: str, refused: list[str]):
-        self.scratch, self.refused = scratch, refused
+    def __init__(self, scratch: str, refused: list[str], importable: dict):
+        self.scratch, self.refused, self.importable = scratch, refused, importable
         self.objects, self.props, self.names = {}, dict(vars(kit)), None
 
     def do(self, header: dict, tensors: list[torch.Tensor]):
@@ -82,6 +83,9 @@ class Shop:
 
     def do_hello(self, header, tensors):
         return {"refused": self.refused}
+
+    def do_imports(self, header, tensors):
+        return environment.failures(self.importable)
 
     def do_files(self, header, tensors):
         load.write_files(self.scratch, header["names"], tensors)

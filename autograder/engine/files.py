@@ -1,6 +1,4 @@
-"""A submission's bytes, read without trusting them: regular files only, capped, never followed, never
-parsed.
-"""
+"""A submission's bytes, read without trusting them: regular files, capped, never followed or parsed."""
 
 import os
 import stat

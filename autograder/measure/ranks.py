@@ -1,6 +1,6 @@
 """What lab04's checks send to the worker: real gloo ranks in processes of their own, and errands on them.
 
-`numbers` and `setting` draw what is sent; `near` and `whole` read on the trusted side what came back.
+`numbers` and `setting` draw what is sent, on the trusted side.
 """
 
 import itertools
@@ -8,7 +8,6 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from autograder.checking import expect
 from autograder.draw import Draw
 
 
@@ -164,7 +163,7 @@ def as_number(function, arguments):
 
 
 def numbers(draw: Draw, count: int) -> list[int]:
-    """Return `count` different numbers in increasing order, no two of them neighbours."""
+    """Return `count` different numbers in increasing order, no two of them neighbors."""
     start = draw.integer(100, 900)
     return [start + 3 * i for i in range(count)]
 
@@ -181,21 +180,3 @@ def setting(draw: Draw, sizes: list[list[int]]):
         [(2 * draw.normal(n, widths[0]), (widths[-1] * draw.uniform(n)).long()) for n in ranks] for ranks in sizes
     ]
     return widths, values, batches
-
-
-def near(got, wanted: Tensor, tolerance: float = 1e-4) -> bool:
-    """Say whether a tensor has the shape and the values that are wanted."""
-    if not isinstance(got, Tensor) or got.shape != wanted.shape:
-        return False
-    bound = tolerance * max(1.0, float(wanted.abs().max()))
-    return bool((got.double() - wanted.double()).abs().max() <= bound)
-
-
-def whole(answers, count: int, parts: int | None = None, kind: type | None = None):
-    """Return a list of `count` answers, of so many parts each or of one kind, as it came, or raise Unmet."""
-    kinds = (list, tuple)
-    good = isinstance(answers, kinds) and len(answers) == count
-    good = good and (parts is None or all(isinstance(one, kinds) and len(one) == parts for one in answers))
-    good = good and (kind is None or all(type(one) is kind for one in answers))
-    expect(good, "The answers of the ranks cannot be read.")
-    return answers

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autograder.worker.fakes import FakeBackbone, FakeOutput, model_gradients
+from autograder.engine.confined.fakes import FakeBackbone, FakeOutput, model_gradients
 
 
 def gradients(function, *inputs: Tensor):
@@ -34,11 +34,6 @@ def shapes(module: nn.Module) -> list:
     return [[name, list(one.shape), bool(one.requires_grad)] for name, one in module.named_parameters()]
 
 
-def buffers(module: nn.Module) -> dict:
-    """Return every buffer by name, detached."""
-    return {name: one.detach() for name, one in module.named_buffers()}
-
-
 def set_weights(module: nn.Module, values: dict) -> None:
     """Write values into parameters and buffers, by name."""
     own = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -52,22 +47,6 @@ def forward(module, argument: Tensor, *, train: bool = False):
     module.train(train)
     with torch.no_grad():
         return module(argument)
-
-
-def parameter_gradients(module, argument: Tensor, weight: Tensor, *, train: bool = True) -> dict:
-    """Return d sum(weight * module(argument)) / d parameter by name; None where it never arrives."""
-    module.train(train)
-    for one in module.parameters():
-        one.grad = None
-    result = module(argument)
-    if result.requires_grad:
-        (result * weight).sum().backward()
-    return {name: one.grad for name, one in module.named_parameters()}
-
-
-def attribute(thing, name: str):
-    """Return thing.name."""
-    return getattr(thing, name)
 
 
 __all__ = ["F", "FakeBackbone", "FakeOutput", "Tensor", "model_gradients", "nn", "torch"]

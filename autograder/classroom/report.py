@@ -1,6 +1,6 @@
 """One report in the forms that people and programs read: a table, Gradescope's results.json, a row."""
 
-from autograder.diagnosis import closest
+from autograder.classroom.diagnosis import closest
 from autograder.grading import Report, Result
 
 VISIBILITY = {True: "visible", False: "after_due_date"}

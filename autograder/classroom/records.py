@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from autograder import files, labs
+from autograder import labs
 from autograder.draw import new_seed
+from autograder.engine import files
+from autograder.engine.fork_server import ForkServer
 from autograder.grading import Report, Result, grade
-from autograder.sandbox import Zygote
 from labkit.run_folder import LabError, atomic_write
 
 
@@ -35,18 +37,19 @@ def grade_class(
     jobs: int | None = None,
     seed: int | None = None,
     follow: Callable[[Report], None] = lambda report: None,
+    server: ForkServer | None = None,
 ) -> list[Report]:
     """Return the reports on all submissions, in order; those whose record is already there are not run again.
 
     records: a folder of one JSON per submission. A record counts if the submission's bytes, the lab and the
-    seed are the same; without a seed, that of the earlier grading goes on.
+    seed are the same; without a seed, that of the earlier grading goes on. server: one that is open already.
     """
     records.mkdir(parents=True, exist_ok=True)
-    seed = _class_seed(records, seed)
-    with Zygote() as zygote, ThreadPoolExecutor(jobs or 2 * (os.cpu_count() or 1)) as pool:
+    seed, jobs = _class_seed(records, seed), jobs or 2 * (os.cpu_count() or 1)
+    with nullcontext(server) if server else ForkServer() as one_server, ThreadPoolExecutor(jobs) as pool:
 
         def one(path: Path) -> Report:
-            report = _graded(lab, path, records / f"{path.name}.json", seed, zygote)
+            report = _graded(lab, path, records / f"{path.name}.json", seed, one_server)
             follow(report)
             return report
 
@@ -64,7 +67,7 @@ def _class_seed(records: Path, seed: int | None) -> int:
     return seed
 
 
-def _graded(lab: str, path: Path, record: Path, seed: int, zygote: Zygote) -> Report:
+def _graded(lab: str, path: Path, record: Path, seed: int, server: ForkServer) -> Report:
     handed_in = files.read(path)
     print_of = {"seed": seed, "lab": lab, "bytes": fingerprint(handed_in)}
     try:
@@ -73,7 +76,7 @@ def _graded(lab: str, path: Path, record: Path, seed: int, zygote: Zygote) -> Re
             return from_record(kept["report"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    report = grade(lab, handed_in, zygote, seed=seed, stub=labs.stub(lab))
+    report = grade(lab, handed_in, server, seed=seed, stub=labs.stub(lab))
     atomic_write(record, json.dumps({"of": print_of, "report": asdict(report)}, indent=1))
     return report
 

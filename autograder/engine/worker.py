@@ -1,15 +1,14 @@
-"""The trusted side's hold on workers: start the fork server, ask a worker, watch its limits, end it."""
+"""The trusted side's hold on one worker: send a request, watch the limits, end it."""
 
 import contextlib
 import os
 import select
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from autograder import processes
-from autograder.template import PRELOAD, Template
-from autograder.worker import wire
+from autograder.engine import processes
+from autograder.engine.confined import wire
 
 PRINTED_KEPT = 4000
 PRINTED_MOST = 32 << 20  # bytes: reading away what a submission prints without end would keep the grader busy
@@ -35,36 +34,6 @@ class Limits:
     processes: int = 64
 
 
-class Zygote:
-    """A process that holds torch and forks confined workers. One serves a whole class, from many threads."""
-
-    def __init__(self, *, jail: bool = True, preload: list[str] = PRELOAD, template: Template | None = None):
-        """template: one that was started before, with its own `jail` and `preload`."""
-        self.template = template or Template(preload, jail=jail)
-        self.users, self.wait_until_ready = self.template.users, self.template.wait_until_ready
-
-    def start(self, limits: Limits) -> "Worker":
-        """Return a fresh worker."""
-        self.wait_until_ready()
-        requests, answers, prints = os.pipe(), os.pipe(), os.pipe()
-        life, theirs = socket.socketpair()
-        inside = [requests[0], answers[1], prints[1], theirs.fileno()]
-        self.template.fork(asdict(limits), inside)
-        theirs.close()
-        for descriptor in inside[:3]:
-            os.close(descriptor)
-        return Worker(requests[1], answers[0], prints[0], life, limits)
-
-    def close(self) -> None:
-        self.template.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
 class Worker:
     """One confined process. `ask` sends a message and returns the answer, or raises WorkerEnded."""
 
@@ -73,7 +42,7 @@ class Worker:
         for descriptor in (requests, answers, prints):
             os.set_blocking(descriptor, False)
         self.printed, self.alive, self.count, self.pid = b"", True, 0, 0
-        self.started, self.spent, self.buffer, self.secret = (time.monotonic(), 0.0, bytearray(), os.urandom(8).hex())
+        self.spent, self.buffer, self.secret = 0.0, bytearray(), os.urandom(8).hex()
         self.poll = select.poll()
         for descriptor in (answers, prints):
             self.poll.register(descriptor, select.POLLIN)
@@ -86,9 +55,7 @@ class Worker:
         self.base_memory = processes.private_memory(self.pid)
 
     def ask(self, header: dict, bodies=(), tables=(), *, wall_s=None, cpu_s=None):
-        """Return the answer's header and tensors. Raises WorkerEnded (time, memory, exit, broken
-        protocol).
-        """
+        """Return the answer's header and tensors. Raises WorkerEnded (time, memory, exit, protocol)."""
         if not self.alive:
             raise WorkerEnded("The submission's process had ended before.")
         self.count += 1
@@ -106,6 +73,14 @@ class Worker:
         finally:
             self.spent += clock.cpu()
         return answer, tensors
+
+    def value(self, header: dict):
+        """Return the plain value that answers a request of the grader's own. Raises WorkerEnded."""
+        answer, tensors = self.ask(header)
+        try:
+            return wire.decode(answer["value"], tensors, lambda *_: self.stop("The worker's answer cannot be read."))
+        except (KeyError, wire.BrokenProtocol):
+            self.stop(f"The worker did not answer ({answer.get('error')}).")
 
     def _send(self, message: memoryview, clock: "Clock") -> None:
         self.poll.register(self.requests, select.POLLOUT)

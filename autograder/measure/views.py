@@ -1,4 +1,4 @@
-"""Measuring what a random image transform did, from its outputs alone; channels may be normalised anyhow."""
+"""Measuring what a random image transform did, from its outputs alone; channels may be normalized anyhow."""
 
 import itertools
 
@@ -7,7 +7,8 @@ from torch import Tensor
 
 from autograder.checking import expect
 from autograder.draw import Draw
-from autograder.student import Student, image, named
+from autograder.measure.compare import tensor
+from autograder.student import Student, image
 
 DRAWS = 300
 
@@ -46,13 +47,13 @@ def slopes(views: Tensor) -> tuple[Tensor, Tensor]:
     return (gray.mean(2) * place).sum(1), (gray.mean(1) * place).sum(1)
 
 
-def calibrate(colours: Tensor, black: Tensor, white: Tensor) -> Tensor:
-    """Return colours (N, 3) with normalisation undone: `black`, `white` (M, 3) are what those two became.
+def calibrate(colors: Tensor, black: Tensor, white: Tensor) -> Tensor:
+    """Return colors (N, 3) with normalization undone: `black`, `white` (M, 3) are what those two became.
 
     Jitter leaves black alone and darkens white at most, so black's median and white's maximum are exact.
     """
     low, high = black.median(0).values, white.amax(0)
-    return (colours - low) / (high - low).clamp_min(1e-9)
+    return (colors - low) / (high - low).clamp_min(1e-9)
 
 
 def drawn_views(student: Student, pixels: Tensor, size: int, times: int) -> Tensor:
@@ -63,29 +64,23 @@ def drawn_views(student: Student, pixels: Tensor, size: int, times: int) -> Tens
 
 
 def _checked(got, size: int, times: int) -> Tensor:
-    """Return the views in float64. Raises Unmet where they are no (times, 3, size, size) finite floats."""
+    """Return the views in float64. Raises CheckFailed where they are no (times, 3, size, size) finite floats."""
     got = got[0] if isinstance(got, list) and got else got
-    expect(isinstance(got, Tensor), f"A view must be one tensor (3, size, size); yours is {named(got)}.")
-    expect(
-        got.shape == (times, 3, size, size),
-        f"get_simclr_transform({size}) must give views of shape "
-        f"(3, {size}, "
-        f"{size}), each time; yours are {tuple(got.shape[-3:])}.",
-    )
+    tensor(got, (times, 3, size, size), f"{times} views of get_simclr_transform({size})")
     expect(got.is_floating_point() and got.isfinite().all(), f"A view must be finite floats; yours is {got.dtype}.")
     return got.double()
 
 
-def colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Return the colour (DRAWS, 3) that each view gives one flat colour, 0 black and 1 white; and that
-    colour. Drawn once for a submission: two checks look at the same views.
+def colors(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Return the color (DRAWS, 3) that each view gives one flat color, 0 black and 1 white; and that
+    color. Drawn once for a submission: two checks look at the same views.
     """
-    if "colours" not in student.measured:
-        student.measured["colours"] = _colours(student, draw)
-    return student.measured["colours"]
+    if "colors" not in student.measured:
+        student.measured["colors"] = _colors(student, draw)
+    return student.measured["colors"]
 
 
-def _colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
+def _colors(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
     def middle(pixels: Tensor, times: int) -> Tensor:
         return drawn_views(student, pixels, 12, times).flatten(2).median(2).values
 
@@ -95,5 +90,5 @@ def _colours(student: Student, draw: Draw) -> tuple[Tensor, Tensor]:
     return calibrate(got, black, white), flat.double() / 255
 
 
-def is_gray(colour: Tensor) -> Tensor:
-    return colour.amax(1) - colour.amin(1) < 1.5e-3
+def is_gray(color: Tensor) -> Tensor:
+    return color.amax(1) - color.amin(1) < 1.5e-3

@@ -106,9 +106,7 @@ def encode(value, bodies: list, tables: list, keep=None, depth: int = 0):
 
 
 def decode(value, tensors: list, resolve, depth: int = 0):
-    """Return the value that `encode` wrote; `resolve(key, inside, message)` turns every other key into a
-    thing.
-    """
+    """Return the value that `encode` wrote; `resolve(key, inside, message)` makes an object of other keys."""
     if depth > 12:
         raise BrokenProtocol("a value nested too deeply")
     if value is None or isinstance(value, bool | int | float | str):

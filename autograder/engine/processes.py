@@ -1,4 +1,8 @@
-"""What a process and all its descendants use, read from /proc."""
+"""What a process and all its descendants use.
+
+Read from /proc and not with psutil, which looks at every process of the machine to find one's children, and at
+every mapping to tell private memory: ten to a hundred times slower, and a worker is looked at every 30 ms.
+"""
 
 import os
 from pathlib import Path
@@ -45,11 +49,6 @@ def usage(pid: int) -> tuple[float, int, int]:
 
 def owned_by(users: range) -> list[int]:
     """Return the processes of these users: what a submission has left behind, where workers have users."""
-    found = []
-    for entry in os.scandir("/proc"):
-        try:
-            if entry.name.isdigit() and entry.stat().st_uid in users:
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
+    import psutil  # not in Gradescope's image, where nobody asks this
+
+    return [one.pid for one in psutil.process_iter(["uids"]) if one.info["uids"] and one.info["uids"].real in users]

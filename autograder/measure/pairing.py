@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from autograder import tracing
 from autograder.checking import expect
 from autograder.draw import Draw
+from autograder.measure import tracing
+from autograder.measure.compare import MODEL_GRADIENT
+from autograder.measure.tracing import Traced, drawn_values
 from autograder.student import Student
-from autograder.tracing import Traced, drawn_values
 
 
 class Layer(NamedTuple):
@@ -36,7 +37,7 @@ class Layer(NamedTuple):
 def pair(traced: Traced, wanted: list[Layer]) -> list:
     """Return `fill`'s places: each layer of the reference with the model's next one of that shape.
 
-    Raises Unmet where the model lacks a layer. What the reference lacks (a bias before BatchNorm) becomes 0.
+    Raises CheckFailed where the model lacks a layer. What the reference lacks (a bias before BatchNorm) becomes 0.
     """
     left, places, slot = list(traced.layers), [], 0
     for layer in wanted:
@@ -81,14 +82,14 @@ def watched(student: Student, model, images: Tensor, *, train: bool = False) -> 
 def share_weights(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> dict:
     """Give model and reference the same drawn weights; return the reference's.
 
-    Raises Unmet where a layer is missing or a BatchNorm is shared.
+    Raises CheckFailed where a layer is missing or a BatchNorm is shared.
     """
     fill(student, model, traced, wanted, seed)
     return weights_of(wanted, seed)
 
 
 def fill(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> None:
-    """Give the model the weights that `weights_of` returns for the same seed. Raises Unmet likewise."""
+    """Give the model the weights that `weights_of` returns for the same seed. Raises CheckFailed likewise."""
     expect(not traced.shared_norms, "One BatchNorm serves two places; each convolution has its own.")
     student.helper.fill(model, pair(traced, wanted), seed)
 
@@ -147,9 +148,9 @@ def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tens
     wanted, norms = gradients(right, weights_of(layers, draw.seed), images, weight)
     expect(isinstance(got, Tensor) and got.shape == wanted.shape, "No gradient reaches the images.")
     off = float((got - wanted).norm() / wanted.norm())
-    expect(off < 2e-2, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
+    expect(off < MODEL_GRADIENT, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
     mine, true = (sum(one**2 for one in lengths) ** 0.5 for lengths in (lengths, norms.values()))
     expect(
-        abs(mine - true) < 2e-2 * true,
+        abs(mine - true) < MODEL_GRADIENT * true,
         f"With the same weights all gradients together have the length {true:.4g}; yours {mine:.4g}.",
     )

@@ -1,6 +1,4 @@
-"""Stand-ins that a check hands to a student's code: a vision model in miniature whose insides the grader
-knows.
-"""
+"""Stand-ins for a student's code: a vision model in miniature whose insides the grader knows."""
 
 from types import SimpleNamespace
 
@@ -49,9 +47,7 @@ class FakeBackbone(nn.Module):
 
 
 def model_gradients(model, backbone, images, weight):
-    """Return d sum(weight * z): the backbone's class layer's, all others' by name, and the names of frozen
-    ones.
-    """
+    """Return d sum(weight * z): the class layer's, all others' by name, and the names of frozen ones."""
     model.train()
     model.zero_grad()
     (model(images) * weight).sum().backward()

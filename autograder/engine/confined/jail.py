@@ -7,31 +7,27 @@ import contextlib
 import os
 import resource
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
-from autograder.worker import kernel
+from autograder.engine.confined import kernel
+from autograder.engine.confined.environment import SYSTEM, inside
 
-SCRATCH = "/scratch"
-SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt"]
 OTHERS = kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWNS
 DEVICES = ["null", "zero", "full", "random", "urandom"]
+SCRATCH, SPARE_SCRATCH = "/scratch", "/scratch_of_worker"  # the second where packages lie below the first
 
 
-def enter_root(root: str, python_folders: list[str], hidden: list[str]) -> list[str]:
+def enter_root(root: str, visible: list[str], hidden: list[str]) -> list[str]:
     """Move this process under `root`, which will hold the system and Python alone; return what was refused.
 
-    Course, home folders, hidden checks and other submissions do not exist there; `hidden` names folders to
-    cover where they lie inside what is shown. Needs root, or a kernel that lets everyone make user
-    namespaces.
+    Course, home folders, hidden checks and other submissions do not exist there: `visible` is all that is
+    shown, read-only, and `hidden` names folders to cover where they lie inside of that. Needs root, or a
+    kernel that lets everyone make user namespaces.
     """
     try:
         _own_namespaces()
-    except OSError as error:
-        return [f"an own file system ({error})"]
-    try:
-        _build_and_enter(root, python_folders, hidden)
+        _build_and_enter(root, visible, hidden)
     except OSError as error:
         return [f"an own file system ({error})"]
     return []
@@ -47,16 +43,18 @@ def _own_namespaces() -> None:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
 
 
-def _build_and_enter(root: str, python_folders: list[str], hidden: list[str]) -> None:
+def _build_and_enter(root: str, visible: list[str], hidden: list[str]) -> None:
     kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "size=8m,mode=755")
-    for folder in SYSTEM:
-        _show(folder, root)
-    _cover(hidden, root)
-    for folder in sorted(python_folders, key=len):
-        _show(folder, root)
-    _cover([f for f in hidden if not any(p.startswith(f + "/") for p in python_folders)], root)
-    for folder in ("proc", "dev", "scratch", "tmp", "dev/shm"):
+    links, shown = {}, set()
+    for path in [*SYSTEM, *visible]:
+        if os.path.exists(path):
+            passed, real = trace(path)
+            links |= passed
+            shown.add(real)
+    _show_and_cover(shown - set(hidden), set(hidden), root)
+    for folder in ("proc", "dev/shm", "tmp", scratch_for(shown).strip("/")):
         os.makedirs(f"{root}/{folder}", exist_ok=True)
+    _link(links, root)
     for name in DEVICES:
         Path(f"{root}/dev/{name}").touch()
         kernel.mount(f"/dev/{name}", f"{root}/dev/{name}", None, kernel.MS_BIND)
@@ -69,24 +67,53 @@ def _build_and_enter(root: str, python_folders: list[str], hidden: list[str]) ->
         kernel.mount("none", "/", None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY)
 
 
-def _show(folder: str, root: str) -> None:
-    """Make `folder` readable at the same place under `root`."""
-    target = root + folder
-    if os.path.islink(folder):
+def trace(path: str) -> tuple[dict[str, str], str]:
+    """Return the links on the way to a path, each with its target, and the real path."""
+    links, at, waiting = {}, "", path.split("/")
+    while waiting:
+        name = waiting.pop(0)
+        step = os.path.dirname(at) if name == ".." else f"{at}/{name}"
+        if name in ("", "."):
+            continue
+        if name != ".." and os.path.islink(step):
+            links[step] = os.readlink(step)
+            at = "" if links[step].startswith("/") else at
+            waiting[:0] = links[step].split("/")
+        else:
+            at = step.rstrip("/")
+    return links, at or "/"
+
+
+def _show_and_cover(shown: set[str], hidden: set[str], root: str) -> None:
+    """Mount what is shown and cover what is hidden, outer folders first, so that the innermost word counts."""
+    state = {}
+    for path in sorted(shown | hidden, key=len):
+        outer = max((one for one in state if inside(path, [one])), key=len, default="")
+        state[path] = path in shown
+        if state[path] and not state.get(outer, False):
+            _show(path, root + path)
+        elif not state[path] and state.get(outer, False) and os.path.isdir(root + path):
+            kernel.mount("tmpfs", root + path, "tmpfs", kernel.MS_NOSUID, "size=1m,mode=755")
+
+
+def _show(source: str, target: str) -> None:
+    """Make a folder or file readable, and no more, at another place."""
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.lexists(target):
-            os.symlink(os.readlink(folder), target)
-    elif os.path.isdir(folder) and not os.path.isdir(target):
-        os.makedirs(target)
-        kernel.mount(folder, target, None, kernel.MS_BIND | kernel.MS_REC)
-        flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
-        kernel.mount("none", target, None, flags)
+        Path(target).touch()
+    kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    kept = os.statvfs(target).f_flag & (kernel.MS_NODEV | kernel.MS_NOEXEC)  # a plain user may not drop these
+    flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID
+    kernel.mount("none", target, None, flags | kept)
 
 
-def _cover(folders: list[str], root: str) -> None:
-    for folder in folders:
-        if os.path.isdir(root + folder) and os.listdir(root + folder):
-            kernel.mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID, "size=1m,mode=755")
+def _link(links: dict[str, str], root: str) -> None:
+    for link, target in links.items():
+        if not os.path.lexists(root + link):
+            os.makedirs(os.path.dirname(root + link), exist_ok=True)
+            os.symlink(target, root + link)
 
 
 def own_processes() -> list[str]:
@@ -108,15 +135,35 @@ def own_processes() -> list[str]:
     return refused
 
 
-def own_scratch(uid: int, megabytes: int) -> str:
-    """Return an empty folder of this submission alone, a small memory disk. Only within the jail."""
+def scratch_for(visible) -> str:
+    """Return the scratch folder's place: one below which no package lies, since all that is there is read."""
+    return SPARE_SCRATCH if any(inside(path, [SCRATCH]) for path in visible) else SCRATCH
+
+
+def own_scratch(uid: int, megabytes: int, visible: list[str]) -> str:
+    """Return an empty folder of this submission alone, a small memory disk. Only within the jail.
+
+    /tmp and /dev/shm are such disks as well; packages that lie below them are shown again on top.
+    """
     owner = f"uid={uid},gid={uid}" if os.getuid() == 0 and uid else ""
     options = ",".join(filter(None, [f"size={megabytes}m,mode=700,nr_inodes=20000", owner]))
-    for place in (SCRATCH, "/tmp", "/dev/shm"):
+    scratch = scratch_for(visible)
+    for place in (scratch, "/tmp", "/dev/shm"):
+        links, reals = {}, set()
+        for path in visible:
+            passed, real = trace(path)
+            links |= {link: target for link, target in passed.items() if inside(link, [place])}
+            reals |= {real} if inside(real, [place]) else set()
+        below = {real: os.open(real, os.O_PATH) for real in sorted(reals)}
         kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+        for real, descriptor in below.items():
+            if not os.path.exists(real):  # else it lies in a folder that is shown already
+                _show(f"/proc/self/fd/{descriptor}", real)
+            os.close(descriptor)
+        _link(links, "")
     with contextlib.suppress(OSError):
         kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
-    return SCRATCH
+    return scratch
 
 
 def plain_scratch(uid: int) -> str:
@@ -128,9 +175,7 @@ def plain_scratch(uid: int) -> str:
 
 
 def limit(limits: dict) -> None:
-    """Set the limits that the kernel keeps: processor time, file size, processes, open files, private
-    memory.
-    """
+    """Set the kernel's limits: processor time, file size, processes, open files, private memory."""
     used = next(
         int(line.split()[1]) << 10
         for line in Path("/proc/self/status").read_text().splitlines()
@@ -155,7 +200,7 @@ def drop_privileges(uid: int) -> list[str]:
     """Become an unprivileged user with no capability, and refuse the calls that only attacks need."""
     refused = []
     for what, step in (
-        ("another user", lambda: _become(uid)),
+        ("another user", lambda: become(uid)),
         ("no capabilities", kernel.drop_capabilities),
         ("no new privileges", lambda: kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS)),
         ("a filter of system calls", kernel.filter_calls),
@@ -167,14 +212,8 @@ def drop_privileges(uid: int) -> list[str]:
     return refused
 
 
-def _become(uid: int) -> None:
+def become(uid: int) -> None:
     if os.getuid() == 0 and uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-
-
-def python_folders() -> list[str]:
-    """Return where this Python and its packages lie."""
-    candidates = {sys.prefix, sys.base_prefix, *(p for p in sys.path if "packages" in p)}
-    return [folder for folder in candidates if folder not in ("/usr", "/") and os.path.isdir(folder)]

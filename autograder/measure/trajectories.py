@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from autograder.checking import expect
 from autograder.draw import Draw
+from autograder.measure.compare import parts
 
 ONE_AT_A_TIME = threading.Lock()  # the grader's threads share the global random generators
 
@@ -189,34 +190,12 @@ def resumed(save_state, load_state, recipe, before, after):
     return number(step), loaded, rate, snapshot(second[0])
 
 
-def parts(answer, count: int) -> list:
-    """Return a list of `count` things as it came."""
-    expect(isinstance(answer, list | tuple) and len(answer) == count, "The answer cannot be read.")
-    return answer
-
-
 def plain(answer, what: str) -> float:
     """Return a number that came with the news whether it drags a graph along."""
     value, graph = parts(answer, 2)
     expect(type(value) is float, f"{what} is not a number.")
     expect(graph is False, f"{what} still has its graph: every step's memory is kept. Use .item() or detach.")
     return value
-
-
-def near(got, wanted: float, tolerance: float = 1e-3) -> bool:
-    return isinstance(got, float) and abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
-
-
-def same(got, wanted: dict, names=None) -> bool:
-    """Say whether all tensors of `wanted` (or those named) are there with their values."""
-    if not isinstance(got, dict) or not all(isinstance(got.get(name), Tensor) for name in wanted):
-        return False
-    if any(got[name].shape != wanted[name].shape for name in wanted):
-        return False
-    return all(
-        bool((got[name] - wanted[name]).abs().max() <= 1e-3 * max(1.0, float(wanted[name].abs().max())))
-        for name in (names or wanted)
-    )
 
 
 def recipe_of(draw: Draw, *, dropout: float = 0.0, gain: float = 1.0) -> list:

@@ -1,7 +1,7 @@
 """The fork server: imports torch once, goes to jail, then forks one confined worker per submission on
 request.
 
-Started by autograder.sandbox as `python -s -P zygote.py SOCKET_FD SETTINGS_JSON`. A request is one JSON
+Started by autograder.sandbox as `python -s -P server.py SOCKET_FD SETTINGS_JSON`. A request is one JSON
 datagram with four descriptors: the worker's input, its output, where prints go, and a life line. The worker
 ends when the life line closes, and with it every process it started.
 """
@@ -23,8 +23,8 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
 def become_a_package() -> None:
-    """Let `autograder.worker.*` be importable, and nothing else of the autograder."""
-    for name, path in (("autograder", []), ("autograder.worker", [PACKAGE])):
+    """Let `autograder.engine.confined.*` be importable, and nothing else of the autograder."""
+    for name, path in (("autograder", []), ("autograder.engine.confined", [PACKAGE])):
         module = types.ModuleType(name)
         module.__path__ = path
         sys.modules[name] = module
@@ -53,24 +53,22 @@ def receive(control: socket.socket) -> tuple[dict, list[int]] | None:
     return (json.loads(data), list(descriptors)) if data else None
 
 
-def supervise(limits: dict, descriptors: list[int], refused: list[str], *, jailed: bool) -> None:
-    """Start the worker in namespaces of its own, wait for its end or the life line's, then kill all it
-    started.
-    """
-    from autograder.worker import jail, kernel
+def supervise(limits: dict, descriptors: list[int], held: dict) -> None:
+    """Start the worker in its own namespaces, wait for its end or the life line's, kill all it started."""
+    from autograder.engine.confined import jail, kernel
 
     life = socket.socket(fileno=descriptors[3])
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    refused = refused + jail.own_processes()
+    folder = jail.plain_scratch(limits["uid"]) if held["refused"] else None
+    held = held | {"refused": held["refused"] + jail.own_processes()}
     with contextlib.suppress(OSError):
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER)
-    folder = None if jailed else jail.plain_scratch(limits["uid"])
     worker = os.fork()
     if worker == 0:
         with contextlib.suppress(OSError):
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-        confined(limits, descriptors, refused, folder)
+        confined(limits, descriptors, held, folder)
     for descriptor in descriptors[:3]:
         os.close(descriptor)
     life.sendall(f"pid {worker}\n".encode())
@@ -116,13 +114,16 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def confined(limits: dict, descriptors: list[int], refused: list[str], folder: str | None) -> None:
-    """Give up everything, then serve. Never returns."""
-    from autograder.worker import jail, kernel, serve
+def confined(limits: dict, descriptors: list[int], held: dict, folder: str | None) -> None:
+    """Give up everything, then serve. Never returns.
+
+    held: what the jail has refused so far, what it shows, and what can be imported outside of it.
+    """
+    from autograder.engine.confined import jail, kernel, serve
 
     try:
         os.setsid()
-        scratch = folder or jail.own_scratch(limits["uid"], limits["disk_mb"])
+        scratch = folder or jail.own_scratch(limits["uid"], limits["disk_mb"], held["visible"])
         requests, answers, prints = (os.dup2(fd, 200 + i) for i, fd in enumerate(descriptors[:3]))
         nothing = os.open("/dev/null", os.O_RDONLY)
         for source, target in ((nothing, 0), (prints, 1), (prints, 2)):
@@ -133,12 +134,12 @@ def confined(limits: dict, descriptors: list[int], refused: list[str], folder: s
         os.environ.update(HOME=scratch, TMPDIR=scratch)
         sys.argv[:] = ["submission"]
         jail.limit(limits)
-        refused = refused + jail.drop_privileges(limits["uid"])
+        refused = held["refused"] + jail.drop_privileges(limits["uid"])
         if not os.access(os.__file__, os.R_OK):  # without the jail, a Python in root's home is out of reach
             refused.append("imports that come late (the worker's user cannot read Python's folder)")
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a new user has cleared it
         serve.forget_ourselves()
-        serve.serve(requests, answers, scratch, refused)
+        serve.serve(requests, answers, scratch, refused, held["importable"])
     finally:
         os._exit(0)
 
@@ -148,25 +149,28 @@ def main() -> None:
     settings = json.loads(sys.argv[2])
     gc.disable()  # importing makes hundreds of thousands of objects that stay: a third of the time
     become_a_package()
-    from autograder.worker import jail, kit, serve  # noqa: F401  (before the jail closes)
+    sys.path[:] = settings["path"]
+    from autograder.engine.confined import environment, jail, kit, serve  # noqa: F401  (before the jail closes)
 
-    root = os.getuid() == 0
+    root, hidden, visible = os.getuid() == 0, settings["hidden"], []
     preload(settings["preload"])
-    refused = ["an own file system (switched off)"]
+    refused, importable = ["an own file system (switched off)"], environment.importable(hidden)
     if settings["jail"]:
-        refused = jail.enter_root(settings["root"], jail.python_folders(), settings["hidden"])
+        visible = environment.visible(settings["preload"], hidden)
+        refused = jail.enter_root(settings["root"], visible, hidden)
+    held = {"refused": refused, "visible": visible, "importable": importable}
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # and nothing of it is looked at, or copied, again
     gc.enable()
-    control.sendall(b"ready")
+    control.sendall(json.dumps(visible).encode())
     while (request := receive(control)) is not None:
         limits, descriptors = request
         limits["uid"] = limits["uid"] if root else 0
         if os.fork() == 0:
             control.close()
             try:
-                supervise(limits, descriptors, refused, jailed=not refused)
+                supervise(limits, descriptors, held)
             finally:
                 os._exit(1)
         for descriptor in descriptors:

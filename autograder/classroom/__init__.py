@@ -1,0 +1,1 @@
+"""A submission or a whole class: reports, tables, feedback pages."""

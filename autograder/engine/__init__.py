@@ -1,0 +1,1 @@
+"""Fork server, jail, workers: what runs a submission and what holds it."""

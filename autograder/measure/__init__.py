@@ -1,0 +1,1 @@
+"""What checks measure with, in the worker and on the trusted side."""
