@@ -7,6 +7,7 @@ import torch
 
 from autograder import audit, labs
 from autograder.engine import processes
+from autograder.measure.views import slopes
 from autograder.reference import lab03_simclr as right
 
 
@@ -54,3 +55,11 @@ def test_known_mistakes_are_told_apart(name):
         z_i, z_j = 3 * torch.randn(6, 8), torch.randn(6, 8)
         cases.append((z_i, z_j, temperature, float(right.MISTAKES[name][0](z_i, z_j, temperature))))
     assert right.diagnose(cases)[0] == name
+
+
+def test_a_flat_view_is_neither_mirrored_nor_upside_down():
+    """Strong jitter makes one view in fifty all white; rounding once gave these a direction, and a right one lost."""
+    ramp = torch.linspace(0, 1, 20, dtype=torch.float64).expand(3, 20, 20)
+    white = torch.full((3, 20, 20), 0.1, dtype=torch.float64) / 0.3
+    down, across = slopes(torch.stack([ramp, ramp.flip(-1), ramp.mT, white, 3 * white, white / 7]))
+    assert across.sign().tolist() == [1, -1, 0, 0, 0, 0] and down.sign().tolist() == [0, 0, 1, 0, 0, 0]
