@@ -37,7 +37,13 @@ def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.devi
     Outside torchrun nothing is started. Raises LabError when the others have not joined within `timeout_s`; the
     same limit holds for every later collective, so that a lost rank ends a run and does not hang it.
     """
-    device = _device()
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if device.index >= torch.cuda.device_count():
+            found = f"{torch.cuda.device_count()} GPUs"
+            raise LabError(f"Local rank {device.index} finds {found}; start one rank per GPU.")
+        torch.cuda.set_device(device)
     if "WORLD_SIZE" not in os.environ or in_group():
         return device
     backend = backend or ("nccl" if device.type == "cuda" else "gloo")
@@ -57,16 +63,6 @@ def cleanup() -> None:
     """Leave the group; harmless without one."""
     if in_group():
         dist.destroy_process_group()
-
-
-def _device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    if device.index >= torch.cuda.device_count():
-        raise LabError(f"Local rank {device.index} finds {torch.cuda.device_count()} GPUs; start one rank per GPU.")
-    torch.cuda.set_device(device)
-    return device
 
 
 class _Gather(torch.autograd.Function):

@@ -41,15 +41,10 @@ def rng_state() -> dict[str, Any]:
     """Return the state of every generator, in values that `torch.load(weights_only=True)` accepts."""
     version, words, gauss = random.getstate()
     numpy = np.random.get_state(legacy=False)
+    key, pos = torch.from_numpy(numpy["state"]["key"].astype(np.int64)), int(numpy["state"]["pos"])
     return {
         "python": [version, list(words), gauss],
-        "numpy": numpy
-        | {
-            "state": {
-                "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
-                "pos": int(numpy["state"]["pos"]),
-            }
-        },
+        "numpy": numpy | {"state": {"key": key, "pos": pos}},
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -314,7 +314,22 @@ def run_mode(
         if main:
             own = {"mean": downstream_set.mean, "std": downstream_set.std}
             finetuned = evaluate.evaluate(task.model, data.Batches.evaluation(downstream_set.test, 256, **own))
-    results = _results(history, probes, finetuned) | {
+    results: dict[str, Any] = {
+        "steps": history.step if history else 0,
+        "images_seen": history.images * distributed.world_size() if history else 0,
+    }
+    if probes is not None:
+        linear, knn_result = probes.linear, probes.knn
+        results |= {
+            "linear": linear.accuracy,
+            "l2": linear.l2,
+            "knn": knn_result.accuracy,
+            "k": knn_result.k,
+            "test_images": len(probes.features["test"][0]),
+            "main": "accuracy",
+            "accuracy": finetuned.accuracy if finetuned else linear.accuracy,
+        }
+    results |= {
         "mode": name,
         "model": settings.model,
         "pretrain_dataset": pretrain_set.name,
@@ -323,17 +338,3 @@ def run_mode(
         "seed": seed,
     }
     return ModeRun(net, history, probes, finetuned, results)
-
-
-def _results(history: History | None, probes: ProbeEvaluation | None, finetuned: Evaluation | None) -> dict[str, Any]:
-    """Return what a mode cost and, where it was evaluated, its accuracies; `main` names the mode's own."""
-    from labkit import distributed
-
-    images = history.images * distributed.world_size() if history else 0
-    cost = {"steps": history.step if history else 0, "images_seen": images}
-    if probes is None:
-        return cost
-    linear, knn = probes.linear, probes.knn
-    frozen = {"linear": linear.accuracy, "l2": linear.l2, "knn": knn.accuracy, "k": knn.k}
-    own = finetuned.accuracy if finetuned else linear.accuracy
-    return cost | frozen | {"test_images": len(probes.features["test"][0]), "main": "accuracy", "accuracy": own}

@@ -108,7 +108,6 @@ def test_frozen_parameters_are_left_out(name):
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adagrad", "adam", "adamw"])
 def test_fused_kernels_are_the_default(name):
     assert optimizers.build(name, small_model(), lr=0.1).defaults["fused"]
-    assert not optimizers.build(name, small_model(), lr=0.1, fused=False).defaults["fused"]
 
 
 def test_unknown_name_and_frozen_model_are_refused():
@@ -116,8 +115,6 @@ def test_unknown_name_and_frozen_model_are_refused():
         optimizers.build("adamv", small_model(), lr=0.1)
     with pytest.raises(LabError, match="Nothing to optimize"):
         optimizers.build("sgd", small_model().requires_grad_(False), lr=0.1)
-    with pytest.raises(LabError, match="no fused lars"):
-        optimizers.build("lars", small_model(), lr=0.1, fused=True)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ def _accuracy(fit: dict[str, Tensor], features: Tensor, labels: Tensor) -> float
     return metrics.accuracy(ProbeResult(0.0, 0.0, {}, **fit).predict(features), labels).item()
 
 
+@torch.no_grad()
 def _fit_probe(features, labels, l2, start, *, num_classes, max_iter, tolerance) -> dict[str, Tensor]:
+    """The gradient by hand: autograd keeps copies; CHUNK rows at a time: their logits stay in a core's cache."""
     mean = features.mean(0, dtype=torch.float32)
     x = features.float() - mean
     std = torch.linalg.vector_norm(x, dim=0) / len(x) ** 0.5
@@ -132,14 +134,6 @@ def _fit_probe(features, labels, l2, start, *, num_classes, max_iter, tolerance)
     x /= std
     weight = start["weight"].clone() if start else x.new_zeros(x.shape[1], num_classes)
     bias = start["bias"].clone() if start else x.new_zeros(num_classes)
-    _minimize(x, labels, weight, bias, l2=l2, max_iter=max_iter, tolerance=tolerance)
-    return {"weight": weight, "bias": bias, "mean": mean, "std": std}
-
-
-@torch.no_grad()
-def _minimize(x, labels, weight, bias, *, l2: float, max_iter: int, tolerance: float) -> None:
-    """Move weight (D, K) and bias (K,) to the least cost, in place. The gradient by hand: autograd keeps
-    copies; CHUNK rows at a time: their logits stay in a core's cache."""
     count, step = len(x), CHUNK if x.device.type == "cpu" else len(x)
     parts = list(zip(x.split(step), labels.split(step), strict=True))
     places = torch.arange(step, device=x.device)
@@ -161,6 +155,7 @@ def _minimize(x, labels, weight, bias, *, l2: float, max_iter: int, tolerance: f
         return value
 
     solver.step(cost)
+    return {"weight": weight, "bias": bias, "mean": mean, "std": std}
 
 
 def _require_labels(**labels: Tensor | None) -> None:

@@ -67,9 +67,6 @@ class History:
     def load_state_dict(self, state: dict) -> None:
         self.__dict__.update(state)
 
-    def start_clock(self) -> None:
-        self.clock = time.perf_counter()
-
     def stop_clock(self) -> None:
         """Count the time since the clock was last looked at; the device must have been waited for."""
         now = time.perf_counter()
@@ -79,11 +76,6 @@ class History:
         """Return a row of the record about the running epoch."""
         place = {"fit": self.name, "kind": kind, "step": self.step, "epoch": self.epoch + 1}
         return place | means | {"lr": lr}
-
-    def finish_epoch(self, row: dict) -> None:
-        self.epochs.append(row)
-        self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
-        self.epoch, self.batch = self.epoch + 1, 0
 
 
 def fit(
@@ -121,7 +113,12 @@ def fit(
     history, metrics = History(name, best_by, learner.precision), MetricAccumulator(learner.device)
     parts = {"learner": learner, "history": history, "metrics": metrics}
     checkpointer = Checkpointer(run, name, parts=parts, setup=_setup(config, train, step, loss))
-    _begin(checkpointer, history, run, resume)
+    if not resume:
+        checkpointer.forget()
+    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
+        checkpointer.repair_best(history.epoch)
+    if is_main():
+        run.truncate_metrics(name, history.step)  # rows after the checkpoint come again
     if history.stopped_because:
         learner.model.eval()
         print_finished(name, history.step, show=progress)
@@ -132,7 +129,7 @@ def fit(
     with tracker, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
         while not history.stopped_because:
             learner.forward.train()
-            history.start_clock()
+            history.clock = time.perf_counter()
             batches = train.epoch(history.epoch, start=history.batch)
             for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
                 stop = interrupt.reason(history.step)
@@ -164,9 +161,17 @@ def fit(
                 row |= validate(learner, val, step, val_loss)
             if monitor is not None:
                 row |= {key: float(value) for key, value in monitor(learner.model.eval()).items()}
-            _require_choice(best_by, row, evaluated)
-            history.finish_epoch(row)
-            history.stopped_because = _why_finished(history, config, last)
+            key = best_by.removeprefix("-")
+            if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
+                raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
+            history.epochs.append(row)
+            history.epoch_seconds.append(history.seconds - sum(history.epoch_seconds))
+            history.epoch, history.batch = history.epoch + 1, 0
+            recent, target = history.column("val_accuracy")[-config.patience :], config.target_accuracy
+            if target is not None and len(recent) == config.patience and min(recent) >= target:
+                history.stopped_because = "target"
+            elif last:
+                history.stopped_because = "epochs" if history.epoch == config.epochs else "max_steps"
             tracker.log(row)
             display.epoch(row, history.epoch_seconds[-1])
             is_best = history.best_epoch == history.epoch
@@ -174,7 +179,10 @@ def fit(
                 checkpointer.save(best_epoch=history.epoch if is_best else None)
 
     learner.model.eval()
-    _record_speed(run, history)
+    if is_main():
+        seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
+        timings: dict[str, Any] = {f"{name}_seconds": seconds, f"{name}_images_per_second": speed}
+        run.record_timings(**timings)
     return history
 
 
@@ -222,56 +230,16 @@ def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
     ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
-    return (
-        config.model_dump(exclude=free)
-        | data
-        | {"processes": world_size()}
-        | {name: describe_callable(way) for name, way in ways.items()}
-    )
-
-
-def _begin(checkpointer: Checkpointer, history: History, run: RunFolder, resume: bool) -> None:
-    """Go on from the last checkpoint or start anew; rows after that point are dropped and come again."""
-    if not resume:
-        checkpointer.forget()
-    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
-        checkpointer.repair_best(history.epoch)
-    if is_main():
-        run.truncate_metrics(history.name, history.step)
+    described = {name: describe_callable(way) for name, way in ways.items()}
+    return config.model_dump(exclude=free) | data | {"processes": world_size()} | described
 
 
 def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:
     """Raise LabError, naming the step, where a loss was not finite; the checkpoints stay as they are."""
-    step = metrics.first_bad_step()
+    step, last = metrics.first_bad_step(), checkpointer.last
     if step is not None:
-        kept = (
-            f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
-        )
+        kept = f"{last} keeps the last good state" if last.exists() else "Nothing was saved yet"
         raise LabError(
             f"The loss is not finite at step {step}; training stops. {kept}. Lower lr (now "
             f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
         )
-
-
-def _require_choice(best_by: str, row: dict, evaluated: bool) -> None:
-    """Raise LabError where the number that was to choose the best epoch is not measured."""
-    key = best_by.removeprefix("-")
-    if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
-        raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
-
-
-def _why_finished(history: History, config: TrainConfig, last: bool) -> str:
-    """Return why training ends now, or "" where it goes on."""
-    recent, target = history.column("val_accuracy")[-config.patience :], config.target_accuracy
-    if target is not None and len(recent) == config.patience and min(recent) >= target:
-        return "target"
-    if not last:
-        return ""
-    return "epochs" if history.epoch == config.epochs else "max_steps"
-
-
-def _record_speed(run: RunFolder, history: History) -> None:
-    if is_main():
-        seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
-        timings: dict[str, Any] = {f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed}
-        run.record_timings(**timings)

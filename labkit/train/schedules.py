@@ -22,7 +22,9 @@ def step(total_steps: int, *, step_size: int | None = None, gamma: float = 0.1) 
 
 def multistep(total_steps: int, *, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> Schedule:
     """Multiply by `gamma` at each milestone: a step number, or a fraction of the run below 1. MultiStepLR."""
-    marks = [_milestone(m, total_steps) for m in milestones]
+    if min(milestones, default=1) <= 0:
+        raise LabError(f"Milestone {min(milestones)} is not positive; give step numbers, or fractions of the run.")
+    marks = [round(m * total_steps) if m < 1 else int(m) for m in milestones]
     return lambda step: gamma ** sum(step >= mark for mark in marks)
 
 
@@ -48,9 +50,10 @@ def one_cycle(
     fall = max(total_steps - 1 - peak, 1)
 
     def multiplier(step: int) -> float:
-        if step < peak:
-            return 1 + (start_factor - 1) * _half_cosine(step / peak)
-        return min_factor + (1 - min_factor) * _half_cosine((step - peak) / fall)
+        rising = step < peak
+        low, fraction = (start_factor, step / peak) if rising else (min_factor, min((step - peak) / fall, 1.0))
+        share = (1 + math.cos(math.pi * fraction)) / 2  # 1 where the piece begins, 0 at its end
+        return 1 + (low - 1) * share if rising else low + (1 - low) * share
 
     return multiplier
 
@@ -68,12 +71,7 @@ def warmup(schedule: Schedule, warmup_steps: int) -> Schedule:
 
 
 REGISTRY: dict[str, Callable[..., Schedule]] = {
-    "constant": constant,
-    "step": step,
-    "multistep": multistep,
-    "cosine": cosine,
-    "linear": linear,
-    "one_cycle": one_cycle,
+    schedule.__name__: schedule for schedule in (constant, step, multistep, cosine, linear, one_cycle)
 }
 
 
@@ -107,14 +105,3 @@ def build(
     }
     schedule = REGISTRY[name](max(1, total_steps - warmup_steps), **options.get(name, {}))
     return warmup(schedule, warmup_steps)
-
-
-def _half_cosine(fraction: float) -> float:
-    """Return 1 at fraction 0 and 0 at fraction 1."""
-    return (1 + math.cos(math.pi * min(fraction, 1.0))) / 2
-
-
-def _milestone(mark: float, total_steps: int) -> int:
-    if mark <= 0:
-        raise LabError(f"Milestone {mark} is not positive; give step numbers, or fractions of the run.")
-    return round(mark * total_steps) if mark < 1 else int(mark)

@@ -11,12 +11,13 @@ import secrets
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TextIO
 
 from labkit import distributed
-from labkit.run_folder import RunFolder, atomic_write
+from labkit.run_folder import RunFolder, atomic_write, make_folder, read_json
 from labkit.run_folder.wandb_run import Mode, start_wandb
 
 
@@ -39,11 +40,8 @@ class Tracker:
         """Open the mirrors of one fit that goes on after `step`; use as a context."""
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(partial(self._open, kind, fit, step, settings))
+                self._guarded(lambda kind=kind: self._mirrors.append(kind(self.run, fit, step, settings)))
         return self
-
-    def _open(self, kind: Callable, *details: Any) -> None:
-        self._mirrors.append(kind(self.run, *details))
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row of plain numbers; "step" is its place and "kind" the family of its curves."""
@@ -103,7 +101,12 @@ class WeightsAndBiases:
     """One W&B run per attempt, grouped by run folder: segments of one id would overwrite each other."""
 
     def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Mode):
-        group, attempt = _next_segment(run, fit)
+        path = run.logs / "wandb.json"  # keeps the run's id at W&B, and how often each fit was attempted
+        known: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}} | read_json(path)
+        attempt = known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
+        make_folder(run.logs)
+        atomic_write(path, json.dumps(known))
+        group = re.sub("[^A-Za-z0-9_-]", "-", known["id"])
         self.run = start_wandb(
             run.logs,
             f"{run.id} {fit} #{attempt}",
@@ -120,17 +123,6 @@ class WeightsAndBiases:
         self.run.finish()
 
 
-def _next_segment(run: RunFolder, fit: str) -> tuple[str, int]:
-    """Return the run folder's W&B id and the number of this attempt at `fit`; both are kept in the folder."""
-    path = run.logs / "wandb.json"
-    fresh: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
-    known = json.loads(path.read_text()) if path.exists() else fresh
-    known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
-    run.logs.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, json.dumps(known))
-    return re.sub("[^A-Za-z0-9_-]", "-", known["id"]), known["attempts"][fit]
-
-
 class Progress:
     """Progress of a fit: a bar in a terminal or a notebook, else one line per epoch.
 
@@ -138,9 +130,17 @@ class Progress:
     """
 
     def __init__(self, name: str, total_steps: int, *, step: int = 0, show: bool | None = None):
-        self.name, self.total = name, total_steps
+        self.name, self.total, self.bar = name, total_steps, None
         self.silent = show is False or not distributed.is_main()
-        self.bar = _bar(name, total_steps, step) if not self.silent and (show or _someone_watches()) else None
+        recorded = os.environ.get("LABKIT_QUIET") or os.environ.get("LABKIT_RUN_DIR")  # nobody watches a bar there
+        if self.silent or not (show or (not recorded and (_in_jupyter() or sys.stderr.isatty()))):
+            return
+        with suppress(ImportError), warnings.catch_warnings():
+            from tqdm.auto import tqdm
+
+            warnings.simplefilter("ignore")  # tqdm warns of a missing ipywidgets at each bar
+            bar = {"total": total_steps, "initial": step, "desc": name, "unit": "step"}
+            self.bar = tqdm(**bar, dynamic_ncols=True, mininterval=0.2)
 
     def advance(self, row: dict[str, Any]) -> None:
         """Move the bar to the row's step and show its loss (nothing is read from the device for it)."""
@@ -151,13 +151,13 @@ class Progress:
     def epoch(self, row: dict[str, Any], seconds: float) -> None:
         """Print an epoch's numbers in one line."""
         place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
-        line = f"{place}: {_numbers(row)} ({seconds:.1f} s)"
-        stream = sys.stdout if _in_jupyter() else sys.stderr  # a notebook colors stderr like an error
+        numbers = {k: v for k, v in row.items() if isinstance(v, float | int) and k not in ("epoch", "step", "lr")}
+        line = f"{place}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items())} ({seconds:.1f} s)"
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
-            self.bar.write(line, file=stream)
+            self.bar.write(line, file=_stream())
         elif not self.silent:
-            print(line, file=stream, flush=True)
+            print(line, file=_stream(), flush=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -170,40 +170,15 @@ class Progress:
 def print_finished(name: str, step: int, *, show: bool | None = None) -> None:
     """Print that a fit was finished before, so that nobody takes its old record for a new training."""
     if show is not False and distributed.is_main():
-        stream = sys.stdout if _in_jupyter() else sys.stderr
-        print(
-            f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)",
-            file=stream,
-            flush=True,
-        )
+        line = f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)"
+        print(line, file=_stream(), flush=True)
 
 
-def _numbers(row: dict[str, Any]) -> str:
-    """Return the numbers of an epoch's row as text."""
-    skipped = ("epoch", "step", "lr")
-    pairs = [(k, v) for k, v in row.items() if isinstance(v, float | int) and k not in skipped]
-    return ", ".join(f"{key} {value:.4g}" for key, value in pairs)
-
-
-def _someone_watches() -> bool:
-    """Return whether a moving bar reaches a person: not in a log, not in a notebook that a runner executes."""
-    if os.environ.get("LABKIT_QUIET") or os.environ.get("LABKIT_RUN_DIR"):
-        return False
-    return _in_jupyter() or sys.stderr.isatty()
+def _stream() -> TextIO:
+    return sys.stdout if _in_jupyter() else sys.stderr  # a notebook colors stderr like an error
 
 
 def _in_jupyter() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return getattr(shell, "kernel", None) is not None
-
-
-def _bar(name: str, total: int, step: int):
-    """Return a tqdm bar that suits the place, or None without tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm warns of a missing ipywidgets at each bar
-        return tqdm(total=total, initial=step, desc=name, unit="step", dynamic_ncols=True, mininterval=0.2)
