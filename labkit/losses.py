@@ -113,14 +113,50 @@ class NTXentLoss(nn.Module):
 
 
 class SupervisedLoss(nn.Module):
-    """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch."""
+    """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch.
+
+    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and
+    `num_classes`) or one number per class. Raises LabError for options out of range, for focal with
+    smoothing and for an empty class.
+    """
 
     weight: Tensor | None
 
     def __init__(
-        self, *, weight: Tensor | None, label_smoothing: float, focal_gamma: float | None, hard_fraction: float | None
+        self,
+        *,
+        class_weights: str | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float | None = None,
+        hard_fraction: float | None = None,
+        labels: Tensor | None = None,
+        num_classes: int | None = None,
     ):
         super().__init__()
+        if focal_gamma is not None and label_smoothing:
+            raise LabError("focal_gamma and label_smoothing pull in opposite directions; set one of them.")
+        for name, value, top in [("label_smoothing", label_smoothing, 1), ("focal_gamma", focal_gamma, math.inf)]:
+            if value is not None and not 0 <= value < top:
+                raise LabError(f"{name} is {value}; it must be at least 0 and below {top}.")
+        if hard_fraction is not None and not 0 < hard_fraction <= 1:
+            raise LabError(f"hard_fraction is {hard_fraction}; it must be above 0 and at most 1.")
+        weight = None
+        if isinstance(class_weights, str):
+            if class_weights != "balanced" or labels is None or num_classes is None:
+                raise LabError(
+                    f'class_weights={class_weights!r}: give "balanced" with labels and num_classes, or a list.'
+                )
+            counts = torch.bincount(labels.cpu(), minlength=num_classes)
+            if (counts == 0).any():
+                empty = ", ".join(str(k) for k in (counts == 0).nonzero()[:, 0].tolist())
+                raise LabError(f"Balanced class weights need samples of every class; there are none of class {empty}.")
+            weight = len(labels) / (num_classes * counts.float())
+        elif class_weights is not None:
+            if num_classes is not None and len(class_weights) != num_classes:
+                raise LabError(
+                    f"{len(class_weights)} class weights for {num_classes} classes; give one number per class."
+                )
+            weight = torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("weight", weight)
         self.label_smoothing, self.focal_gamma, self.hard_fraction = label_smoothing, focal_gamma, hard_fraction
 
@@ -143,43 +179,3 @@ class SupervisedLoss(nn.Module):
             keep = each.topk(max(1, math.ceil(self.hard_fraction * len(each)))).indices
             each, labels = each[keep], labels[keep]
         return each.mean() if self.weight is None else each.sum() / self.weight[labels].sum()
-
-
-def supervised_loss(
-    *,
-    class_weights: str | Sequence[float] | None = None,
-    label_smoothing: float = 0.0,
-    focal_gamma: float | None = None,
-    hard_fraction: float | None = None,
-    labels: Tensor | None = None,
-    num_classes: int | None = None,
-) -> SupervisedLoss:
-    """Return the loss (logits (B, K), labels (B,)) -> scalar that these options describe.
-
-    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and
-    `num_classes`) or one number per class. Raises LabError for options out of range, for focal with
-    smoothing and for an empty class.
-    """
-    if focal_gamma is not None and label_smoothing:
-        raise LabError("focal_gamma and label_smoothing pull in opposite directions; set one of them.")
-    for name, value, top in [("label_smoothing", label_smoothing, 1), ("focal_gamma", focal_gamma, math.inf)]:
-        if value is not None and not 0 <= value < top:
-            raise LabError(f"{name} is {value}; it must be at least 0 and below {top}.")
-    if hard_fraction is not None and not 0 < hard_fraction <= 1:
-        raise LabError(f"hard_fraction is {hard_fraction}; it must be above 0 and at most 1.")
-    weight = None
-    if isinstance(class_weights, str):
-        if class_weights != "balanced" or labels is None or num_classes is None:
-            raise LabError(f'class_weights={class_weights!r}: give "balanced" with labels and num_classes, or a list.')
-        counts = torch.bincount(labels.cpu(), minlength=num_classes)
-        if (counts == 0).any():
-            empty = ", ".join(str(k) for k in (counts == 0).nonzero()[:, 0].tolist())
-            raise LabError(f"Balanced class weights need samples of every class; there are none of class {empty}.")
-        weight = len(labels) / (num_classes * counts.float())
-    elif class_weights is not None:
-        if num_classes is not None and len(class_weights) != num_classes:
-            raise LabError(f"{len(class_weights)} class weights for {num_classes} classes; give one number per class.")
-        weight = torch.as_tensor(class_weights, dtype=torch.float32)
-    return SupervisedLoss(
-        weight=weight, label_smoothing=label_smoothing, focal_gamma=focal_gamma, hard_fraction=hard_fraction
-    )

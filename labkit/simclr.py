@@ -96,37 +96,24 @@ class LabSettings(Settings):
         return TrainConfig(optimizer="adamw", lr=lr, schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
 
 
+FULL = LabSettings(
+    model="resnet18",
+    max_steps=10_000,
+    batch_size=512,
+    lr=1e-3,
+    projection_dim=128,
+    hidden_dim=512,
+    temperature=0.5,
+    precision="auto",
+    min_crop_scale=0.2,
+    color=0.5,
+    downstream_labels=1_000_000,
+)
+DINOV3 = {"model": "dinov3_vits16", "image_size": 96, "batch_size": 256, "hidden_dim": 384}  # 96 px: 36 patches
 PRESETS = {
     "tiny": LabSettings(),
-    "full": LabSettings(
-        model="resnet18",
-        max_steps=10_000,
-        batch_size=512,
-        lr=1e-3,
-        projection_dim=128,
-        hidden_dim=512,
-        temperature=0.5,
-        precision="auto",
-        min_crop_scale=0.2,
-        color=0.5,
-        downstream_labels=1_000_000,
-    ),
-    "dinov3": LabSettings(
-        model="dinov3_vits16",
-        image_size=96,
-        max_steps=10_000,
-        batch_size=256,
-        lr=2e-4,
-        finetune_lr=1e-5,
-        weight_decay=0.05,
-        projection_dim=128,
-        hidden_dim=384,
-        temperature=0.5,
-        precision="auto",
-        min_crop_scale=0.2,
-        color=0.5,
-        downstream_labels=1_000_000,
-    ),  # 36 patches: small images are enlarged to 96 px
+    "full": FULL,
+    "dinov3": FULL.but(**DINOV3, lr=2e-4, finetune_lr=1e-5, weight_decay=0.05),
 }
 
 
@@ -314,21 +301,13 @@ def run_mode(
         if main:
             own = {"mean": downstream_set.mean, "std": downstream_set.std}
             finetuned = evaluate.evaluate(task.model, data.Batches.evaluation(downstream_set.test, 256, **own))
-    results: dict[str, Any] = {
-        "steps": history.step if history else 0,
-        "images_seen": history.images * distributed.world_size() if history else 0,
-    }
+    images = history.images * distributed.world_size() if history else 0
+    results: dict[str, Any] = {"steps": history.step if history else 0, "images_seen": images}
     if probes is not None:
-        linear, knn_result = probes.linear, probes.knn
-        results |= {
-            "linear": linear.accuracy,
-            "l2": linear.l2,
-            "knn": knn_result.accuracy,
-            "k": knn_result.k,
-            "test_images": len(probes.features["test"][0]),
-            "main": "accuracy",
-            "accuracy": finetuned.accuracy if finetuned else linear.accuracy,
-        }
+        linear, nearest = probes.linear, probes.knn
+        results |= {"linear": linear.accuracy, "l2": linear.l2, "knn": nearest.accuracy, "k": nearest.k}
+        results |= {"test_images": len(probes.features["test"][0]), "main": "accuracy"}
+        results["accuracy"] = finetuned.accuracy if finetuned else linear.accuracy
     results |= {
         "mode": name,
         "model": settings.model,

@@ -7,8 +7,7 @@ import pytest
 
 from labkit import scaling
 from labkit.run_folder import LabError
-from labkit.scaling.launch import first_failure, last_lines, torchrun_command
-from labkit.scaling.nodes import Nodes, nodes_at
+from labkit.scaling.launch import Nodes, first_failure, last_lines, nodes_at, torchrun_command
 
 TWO = Nodes(count=2, address="127.0.0.1", port=20_012, cpus=3, folder=Path("/runs/04"))
 SHOWN = """NodeName=node1 Arch=x86_64 CoresPerSocket=2

@@ -151,8 +151,12 @@ class RunFolder:
         line = (to_json(row, indent=None) + "\n").encode()
         refuse_if_superseded(self.metrics_log)
         try:
-            if not self._tail_is_whole:
-                self._drop_torn_line()
+            if not self._tail_is_whole:  # a kill may have torn the last line: the next row starts on its own
+                with suppress(FileNotFoundError), open(self.metrics_log, "rb+") as file:
+                    data = file.read()
+                    if data and not data.endswith(b"\n"):
+                        file.truncate(data.rfind(b"\n") + 1)
+                self._tail_is_whole = True
             with open(self.metrics_log, "ab", buffering=0) as file:
                 file.write(line)
         except OSError as error:
@@ -192,30 +196,18 @@ class RunFolder:
         """Return whether this run shall save and stop (one stat call)."""
         return os.path.exists(self.stop_flag)
 
-    def _drop_torn_line(self) -> None:
-        """Cut off what a kill left of the last line, so that the next row starts on its own."""
-        with suppress(FileNotFoundError), open(self.metrics_log, "rb+") as file:
-            data = file.read()
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
-        self._tail_is_whole = True
-
-
-def current_run() -> RunFolder:
-    """Return the folder of the run this process belongs to; outside any run, a fresh `interactive-` one."""
-    given = os.environ.get(RUN_DIR_VARIABLE)
-    if given:
-        return _opened.setdefault(given, RunFolder(given))
-    if "" not in _opened:
-        _opened[""] = _fresh_interactive_run()
-    return _opened[""]
-
 
 _opened: dict[str, RunFolder] = {}
 
 
-def _fresh_interactive_run() -> RunFolder:
-    """Create `interactive-<date>-<n>`; it is done when this process ends."""
+def current_run() -> RunFolder:
+    """Return the folder of the run this process belongs to; outside any run, a fresh `interactive-<date>-<n>`.
+
+    A fresh one is done when this process ends.
+    """
+    given = os.environ.get(RUN_DIR_VARIABLE, "")
+    if given or "" in _opened:
+        return _opened.setdefault(given, RunFolder(given))
     stem = f"interactive-{time.strftime('%Y%m%d')}"
     for number in range(1, 10_000):
         run = RunFolder(runs_dir() / f"{stem}-{number}")
@@ -223,7 +215,7 @@ def _fresh_interactive_run() -> RunFolder:
             run.create({"notebook": None, "kind": "interactive"}, state="running")
             run.write_status("running", started=round(time.time(), 3), **process_identity())
             atexit.register(_finish_interactive, run, os.getpid())
-            return run
+            return _opened.setdefault("", run)
     raise LabError(f"{runs_dir()} holds 10,000 interactive runs of today; delete some.")
 
 

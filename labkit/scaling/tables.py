@@ -20,7 +20,20 @@ def scaling_table(result: Scaling, *, kind: str = "strong") -> list[dict]:
     for m in _of_kind(result, kind):
         ratio = one.step_s / m.step_s
         speedup, efficiency = (ratio, ratio / m.ranks) if kind == "strong" else (m.ranks * ratio, ratio)
-        rows.append(_described(m) | {"speedup": speedup, "efficiency": efficiency})
+        rows.append(
+            {
+                "ranks": m.ranks,
+                "threads": m.threads,
+                "batch_per_rank": m.batch_size,
+                "global_batch": m.ranks * m.batch_size,
+                "step_ms": 1e3 * m.step_s,
+                "images_per_s": m.images_per_second,
+                "first_step_ms": 1e3 * m.first_step_s,
+                "start_up_s": m.start_up_s,
+                "speedup": speedup,
+                "efficiency": efficiency,
+            }
+        )
         if result.device == "cpu":
             threads = max(result.cores, result.threads_per_rank)
             everything = _one(result, scaling="strong", ranks=1, threads=threads)
@@ -73,19 +86,6 @@ def allreduce_table(result: Scaling) -> list[dict]:
                 }
             )
     return rows
-
-
-def _described(m: Measurement) -> dict:
-    return {
-        "ranks": m.ranks,
-        "threads": m.threads,
-        "batch_per_rank": m.batch_size,
-        "global_batch": m.ranks * m.batch_size,
-        "step_ms": 1e3 * m.step_s,
-        "images_per_s": m.images_per_second,
-        "first_step_ms": 1e3 * m.first_step_s,
-        "start_up_s": m.start_up_s,
-    }
 
 
 def _of_kind(result: Scaling, kind: str) -> list[Measurement]:

@@ -106,7 +106,13 @@ def fit(
     checkpoint of another model, step, loss, augmentation or configuration.
     """
     run = run or current_run()
-    _check(config, train, val)
+    wanted, has = config.batch_size, train.batch_size
+    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
+        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
+    if config.target_accuracy is not None and val is None:
+        raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
+    if len(train) == 0:
+        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
     loss, val_loss = choose_losses(loss, step, model, train, val, config)
     seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
@@ -212,17 +218,6 @@ def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
     """Return the number of updates of a configuration: of epochs and max_steps, the smaller."""
     per_epoch = math.ceil(batches_per_epoch / config.accumulate)
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
-
-
-def _check(config: TrainConfig, train, val) -> None:
-    """Raise LabError for settings that contradict the data given."""
-    wanted, has = config.batch_size, train.batch_size
-    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
-        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
-    if config.target_accuracy is not None and val is None:
-        raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
-    if len(train) == 0:
-        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
 
 
 def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:

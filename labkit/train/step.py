@@ -83,7 +83,7 @@ def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, c
         return loss, loss
     names = ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
     options = {name: getattr(config, name) for name in names}
-    return losses.supervised_loss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
+    return losses.SupervisedLoss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
 
 
 def need_pairs(splits: dict[str, Any], *, accumulate: int) -> None:
@@ -283,9 +283,9 @@ class MetricAccumulator:
         """Return the means since the last call (or the epoch's start)."""
         self.flush()
         sums, self.recent = self.recent, {}
-        return self._means(sums, "")
+        return self._means(sums)
 
-    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
+    def _means(self, sums: dict[str, float], prefix: str = "") -> dict[str, float]:
         table = torch.tensor(list(sums.values()), dtype=torch.float64)
         if distributed.world_size() > 1:
             table = distributed.all_reduce_mean(table.to(self.device))
