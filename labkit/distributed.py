@@ -31,7 +31,7 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.device:
+def setup(timeout_s: float = 120.0) -> torch.device:
     """Join the group that torchrun started (NCCL on GPUs, gloo on CPUs) and return this rank's device.
 
     Outside torchrun nothing is started. Raises LabError when the others have not joined within `timeout_s`; the
@@ -46,8 +46,7 @@ def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.devi
         torch.cuda.set_device(device)
     if "WORLD_SIZE" not in os.environ or in_group():
         return device
-    backend = backend or ("nccl" if device.type == "cuda" else "gloo")
-    bound = device if backend == "nccl" else None
+    backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), device_id=bound)
     except (RuntimeError, ValueError) as error:

@@ -1,9 +1,8 @@
 """Seeds: one call for every generator, their state as a dict to save, and seeds derived from counters.
 
-What is deterministic: with `deterministic`, a CPU gives the same bits for the same seed, thread count and
-library versions. A GPU does too for operations that have a deterministic kernel; the few that have none (some
-pooling and scatter backwards) warn. What is not: across devices, thread counts or versions sums are taken in
-another order, so that results agree and their last bits do not. Wall-clock times are never equal.
+With `deterministic`, a CPU gives the same bits for the same seed, thread count and library versions, and so does a
+GPU for operations that have a deterministic kernel (the few others warn). Across devices, thread counts or versions
+sums are taken in another order: results agree, their last bits do not.
 """
 
 import hashlib

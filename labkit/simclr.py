@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from labkit import data, evaluate, train, transforms
+from labkit import data, evaluate, models, train, transforms
 from labkit.run_folder import LabError, RunFolder, unknown_name
 from labkit.run_folder.validation import Settings
 from labkit.train.config import Count, NotNegative, Positive, TrainConfig
@@ -162,7 +162,6 @@ def sources(
 
 def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
     """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
-    from labkit import models
     from labkit.seeding import derive, seed_everything
 
     seed_everything(derive(seed, 1))  # equal first weights in every mode of one seed
@@ -217,11 +216,10 @@ def simclr_task(
 ) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     from labkit.losses import NTXentLoss
-    from labkit.models import SimCLRModel
     from labkit.seeding import derive, seed_everything
 
     seed_everything(derive(seed, 2))  # the head's first weights
-    model = SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
+    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
     view = settings.view(dataset.image_size, flip=0.5 * dataset.hflip_ok)
     normal = {"mean": dataset.mean, "std": dataset.std}
     views = data.Batches(dataset.train, augment=view, views=2, seed=seed, **normal, **_share(settings))
@@ -232,7 +230,6 @@ def supervised_task(
     encoder: nn.Module, dataset: Dataset, *, settings: LabSettings, mode: Mode | None = None, seed: int = 0
 ) -> Task:
     """Return the training of an encoder and a fresh linear classifier on the labels of `dataset`."""
-    from labkit.models import SupervisedModel
     from labkit.seeding import derive, seed_everything
 
     if dataset.train.labels is None:
@@ -241,7 +238,7 @@ def supervised_task(
             "choose mode=simclr_scratch or a labeled data set."
         )
     seed_everything(derive(seed, 2))
-    model = SupervisedModel(encoder, dataset.num_classes)
+    model = models.SupervisedModel(encoder, dataset.num_classes)
     flip = 0.5 * dataset.hflip_ok
     crop = transforms.simclr_view(dataset.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=flip)
     normal, share = {"mean": dataset.mean, "std": dataset.std}, _share(settings)

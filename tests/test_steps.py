@@ -145,10 +145,6 @@ def test_merged_outcomes_add_counts_and_average_the_rest():
 
 def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch, caplog):
     assert choose_precision("fp16", CPU) == "fp16"
-    monkeypatch.setattr("labkit.train.precision._cpu_multiplies_bf16", lambda: True)
-    assert choose_precision("auto", CPU) == "bf16"
-    monkeypatch.setattr("labkit.train.precision._cpu_multiplies_bf16", lambda: False)
-    assert choose_precision("auto", CPU) == "fp32"
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert choose_precision("auto", gpu) == "fp16" and not caplog.text

@@ -162,11 +162,8 @@ def evaluate_linear_head(
     images and normalization, so that none are computed twice (the newest CACHE_BYTES).
     """
     mean, std = (dataset.mean if mean is None else mean), (dataset.std if std is None else std)
-    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    found = {
-        name: cached_features(model, split, mean=mean, std=std, batch_size=batch_size, cache=cache)
-        for name, split in splits.items()
-    }
+    options = {"mean": mean, "std": std, "batch_size": batch_size, "cache": cache}
+    found = {name: cached_features(model, getattr(dataset, name), **options) for name in ("train", "val", "test")}
     every = [tensor for pair in found.values() for tensor in pair]
     return ProbeEvaluation(linear_probe(*every), knn_probe(*every), found)
 

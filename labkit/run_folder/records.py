@@ -8,6 +8,7 @@ import math
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.run_folder.attempts import refuse_if_superseded
@@ -87,8 +88,11 @@ def to_json(value: object, *, indent: int | None = 1) -> str:
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
+@dataclass(init=False, unsafe_hash=True)
 class RunFolder:
     """One run on disk: spec, status, environment, metrics, timings, executed notebook, checkpoints, logs."""
+
+    path: Path
 
     def __init__(self, path: str | Path):
         self.path = path = Path(path)
@@ -101,15 +105,6 @@ class RunFolder:
         self.checkpoints, self.figures, self.logs = path / "checkpoints", path / "figures", path / "logs"
         self.log_file = self.logs / "run.log"
         self._tail_is_whole = False
-
-    def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunFolder) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
 
     def __fspath__(self) -> str:
         return str(self.path)

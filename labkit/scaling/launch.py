@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +39,9 @@ def nodes_of_job(folder: Path, *, least: int = 2) -> Nodes | None:
     if count < least:
         return None
     first = _scontrol("show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()[0]
-    return nodes_at(count, first, _scontrol("show", "node", first), folder, os.environ)
-
-
-def nodes_at(count: int, first: str, shown: str, folder: Path, environment: Mapping[str, str]) -> Nodes:
-    """Return the nodes of a job from what scontrol shows of the first. Raises LabError."""
-    found = re.search(r"NodeAddr=(\S+)", shown)  # Slurm may know an address that the name service does not
-    address = environment.get("DDP_ADDRESS") or (found[1] if found else first)
+    # Slurm may know an address that the name service does not
+    found = re.search(r"NodeAddr=(\S+)", _scontrol("show", "node", first))
+    address = os.environ.get("DDP_ADDRESS") or (found[1] if found else first)
     try:
         socket.getaddrinfo(address, None)
     except OSError:
@@ -53,24 +49,21 @@ def nodes_at(count: int, first: str, shown: str, folder: Path, environment: Mapp
             f"The first host of this job, {first} ({address}), does not resolve here; tell your site's staff, or "
             "set DDP_ADDRESS."
         ) from None
-    port = 20_000 + int(environment["SLURM_JOB_ID"]) % 20_000  # jobs that share a node have their own
-    cpus = int(environment.get("SLURM_CPUS_PER_TASK") or 1)
+    port = 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000  # jobs that share a node have their own
+    cpus = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1)
     return Nodes(count, address, port, cpus, Path(folder))
 
 
 def _scontrol(*words: str) -> str:
     """Return the output of scontrol. Raises LabError."""
     try:
-        done = subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=20)
-        answer, why = "" if done.returncode else done.stdout.strip(), done.stderr.strip()
-    except (OSError, subprocess.TimeoutExpired) as error:
-        answer, why = "", str(error)
-    if not answer:
+        return subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        why = str(getattr(error, "stderr", None) or error).strip()
         raise LabError(
             f"This job has several nodes, but scontrol does not answer here ({why}); inside a "
             "container use a job of one node, or scripts/train_ddp.sh."
-        )
-    return answer
+        ) from error
 
 
 def torchrun(

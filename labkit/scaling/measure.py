@@ -97,21 +97,19 @@ def measure(
         if batch_size % size:
             raise LabError(f"{size} ranks cannot share a batch of {batch_size}; give a multiple of {size}.")
     threads = max(1, cores * spread // sizes[-1])
-    common = dict(
-        model=model,
-        dataset=dataset,
-        data_dir=data_dir,
-        image_size=image_size,
-        precision=precision,
-        windows=windows,
-        steps_per_window=steps_per_window,
-        seconds_per_case=seconds_per_case,
-        limit=max(limit, 2 * batch_size * sizes[-1]),
-        timeout_s=timeout_s,
-    )
     found = {}
     for ranks in sizes:
-        spec = common | {
+        spec = {
+            "model": model,
+            "dataset": dataset,
+            "data_dir": data_dir,
+            "image_size": image_size,
+            "precision": precision,
+            "windows": windows,
+            "steps_per_window": steps_per_window,
+            "seconds_per_case": seconds_per_case,
+            "limit": max(limit, 2 * batch_size * sizes[-1]),
+            "timeout_s": timeout_s,
             "cases": _cases(ranks, sizes, batch_size, {threads} if gpus else {threads, cores}),
             "phase_threads": threads if ranks == 1 else None,
             "allreduce_bytes": list(allreduce_bytes) if ranks > 1 else [],

@@ -125,10 +125,9 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
     if distributed.is_main():
         if not run.status_file.is_file():
             run.create({"notebook": None, "kind": "ranks", "values": vars(options)}, state="running")
-        number = begin(run.path)
-        attempt = {"attempt": number, "started": round(time.time(), 3), "message": None}
-        job = {"slurm_job": os.environ.get("SLURM_JOB_ID")}
-        run.write_status("running", **attempt, **job, **process_identity())
+        number, job = begin(run.path), os.environ.get("SLURM_JOB_ID")
+        known = {"attempt": number, "started": round(time.time(), 3), "message": None, "slurm_job": job}
+        run.write_status("running", **known, **process_identity())
     join(run.path, distributed.broadcast_value(number))
 
 

@@ -1,17 +1,20 @@
 """THE loop: `fit` trains any model of the lab, records what happens, and can be stopped and resumed."""
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from types import FrameType
 from typing import Any
 
 from torch import nn
 
-from labkit.distributed import is_main, rank, world_size
+from labkit.distributed import broadcast_value, is_main, rank, world_size
 from labkit.evaluate.classify import eval_mode
-from labkit.run_folder import LabError, RunFolder, current_run, unknown_name
+from labkit.run_folder import Interrupted, LabError, RunFolder, current_run, unknown_name
 from labkit.seeding import derive, seed_everything
 from labkit.train import TrainConfig
 from labkit.train.checkpoint import (
@@ -22,9 +25,8 @@ from labkit.train.checkpoint import (
     load,
     require_same_model,
 )
-from labkit.train.interrupt import InterruptHandler
 from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, groups, supervised
-from labkit.train.tracking import Progress, Tracker, print_finished
+from labkit.train.tracking import Progress, Tracker, screen
 
 
 @dataclass
@@ -78,6 +80,44 @@ class History:
         return place | means | {"lr": lr}
 
 
+class InterruptHandler:
+    """Lets Ctrl-C, or Jupyter's stop button, wait for the end of a step; pressed again, it stops at once.
+
+    Several processes agree on a stop of their run; as that is a wait, they do so at every `every`-th step alone.
+    """
+
+    def __init__(self, run: RunFolder, fit: str, *, every: int):
+        self.run, self.fit, self.every = run, fit, every
+        self.pressed, self.alone = False, world_size() == 1
+
+    def __enter__(self) -> "InterruptHandler":
+        main = threading.current_thread() is threading.main_thread()
+        ours = main and self.alone and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self._before = signal.signal(signal.SIGINT, self._press) if ours else None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+    def reason(self, step: int) -> BaseException | None:
+        """Return what to raise before update `step` where a stop was requested, or None."""
+        if self.pressed:
+            return KeyboardInterrupt(f"saved step {step} of {self.fit!r}; run it again to go on")
+        if self.alone:
+            requested = self.run.stop_requested()
+        else:
+            requested = step % self.every == 0 and broadcast_value(is_main() and self.run.stop_requested())
+        if not requested:
+            return None
+        return Interrupted(f"{self.fit!r} was asked to stop and has saved step {step}; resume the run to go on")
+
+
 def fit(
     model: nn.Module,
     train,
@@ -127,12 +167,14 @@ def fit(
         run.truncate_metrics(name, history.step)  # rows after the checkpoint come again
     if history.stopped_because:
         learner.model.eval()
-        print_finished(name, history.step, show=progress)
+        if progress is not False and is_main():  # so that nobody takes the old record for a new training
+            done = f"{name}: finished before, at step {history.step}"
+            print(f"{done}; nothing was trained again (resume=False would)", file=screen(), flush=True)
         return history
 
-    tracker = (tracker or Tracker(run)).begin(name, history.step, checkpointer.setup)
+    mirrors = (tracker := tracker or Tracker(run)).begin(name, history.step, checkpointer.setup)
     display = Progress(name, learner.total_steps, step=history.step, show=progress)
-    with tracker, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
+    with mirrors, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
         while not history.stopped_because:
             learner.forward.train()
             history.clock = time.perf_counter()
@@ -152,13 +194,13 @@ def fit(
                 history.images += outcome["count"]
                 metrics.add(history.step, outcome)
                 if history.step % config.log_every == 0:
-                    row = history.row("step", metrics.recent_means(), learner.lr)
+                    row = history.row("step", metrics.means(), learner.lr)
                     _require_finite(metrics, checkpointer, config)
                     history.steps.append(row)
                     tracker.log(row)
                     display.advance(row)
 
-            row = history.row("epoch", metrics.epoch_means("train_"), learner.lr)
+            row = history.row("epoch", metrics.means("train_", epoch=True), learner.lr)
             _require_finite(metrics, checkpointer, config)
             history.stop_clock()
             last = history.step >= learner.total_steps
@@ -211,7 +253,7 @@ def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, 
     with eval_mode(learner.model):
         for number, batch in enumerate(val.epoch(0), start=1):
             metrics.add(number, learner.forward_loss(learner.model, batch, step, loss))
-        return metrics.epoch_means("val_")
+        return metrics.means("val_", epoch=True)
 
 
 def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
@@ -225,8 +267,8 @@ def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
     ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
-    described = {name: describe_callable(way) for name, way in ways.items()}
-    return config.model_dump(exclude=free) | data | {"processes": world_size()} | described
+    shared = config.model_dump(exclude=free) | data | {"processes": world_size()}
+    return shared | {name: describe_callable(way) for name, way in ways.items()}
 
 
 def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:

@@ -62,19 +62,13 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[[floa
 
 
 def build(
-    name: str,
-    model: nn.Module | Iterable[Tensor],
-    *,
-    lr: float,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
-    decay_norms: bool | None = None,
+    name: str, model: nn.Module | Iterable[Tensor], *, lr: float, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
     """Return the named optimizer over the trainable parameters of `model`.
 
     `momentum` is the velocity's share in sgd, nesterov and lars and beta1 in adam and adamw; adagrad,
-    adadelta and rmsprop have none. `decay_norms=False` spares norms and biases (tensors of fewer than two
-    dimensions) weight decay; the default spares them for lars alone. A fused kernel is taken where there is one.
+    adadelta and rmsprop have none. For lars, norms and biases (tensors of fewer than two dimensions) are spared
+    weight decay and the adaptive rate. A fused kernel is taken where there is one.
     Raises LabError for an unknown name, a momentum that the optimizer cannot have, and a model in which
     nothing is trainable.
     """
@@ -94,8 +88,8 @@ def build(
     fused = FUSED_DEVICES.get("sgd" if name == "nesterov" else name, set())
     if all(p.device.type in fused and p.is_floating_point() for p in params):
         options["fused"] = True
-    if decay_norms or (decay_norms is None and name != "lars"):
-        return kind([{"params": params}], **options)
-    spared = {"weight_decay": 0.0} | ({"adapt": False} if name == "lars" else {})
+    if name != "lars":
+        return kind(params, **options)
     matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
-    return kind([g for g in ({"params": matrices}, {"params": vectors, **spared}) if g["params"]], **options)
+    spared = {"params": vectors, "weight_decay": 0.0, "adapt": False}
+    return kind([group for group in ({"params": matrices}, spared) if group["params"]], **options)

@@ -66,8 +66,7 @@ def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, c
     if step is not supervised:
         return loss, loss
     for split, batches in splits.items():
-        views = getattr(batches, "views", 1)
-        if views != 1:
+        if (views := getattr(batches, "views", 1)) != 1:
             raise LabError(
                 f"The batches of the {split} set hold {views} views of each image, and a supervised step "
                 "takes one; build them with views=1, or pass step=contrastive."
@@ -92,8 +91,7 @@ def need_pairs(splits: dict[str, Any], *, accumulate: int) -> None:
     accumulate: how many batches of the training set meet in one loss; each rank's meet as well.
     """
     for split, batches in splits.items():
-        views = getattr(batches, "views", 2)
-        if views != 2:
+        if (views := getattr(batches, "views", 2)) != 2:
             raise LabError(
                 f"The batches of the {split} set hold {views} view{'s' * (views > 1)} of each image, and a "
                 f"contrastive step compares 2; build them with Batches(..., augment=..., views=2)"
@@ -183,9 +181,7 @@ class Learner:
                 outcome = self.forward_loss(self.forward, batch, step, loss)
                 # A batch counts by its share of the images, so a short last one weighs less.
                 self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
-            for key, value in outcome.items():
-                outcome[key] = value.detach() if isinstance(value, Tensor) else value
-            outcomes.append(outcome)
+            outcomes.append({k: v.detach() if isinstance(v, Tensor) else v for k, v in outcome.items()})
         return outcomes[0] if len(outcomes) == 1 else merge(outcomes)
 
     def forward_loss(self, model: nn.Module, batch, step: Callable[..., Any], *loss: Loss | None) -> Any:
@@ -273,26 +269,21 @@ class MetricAccumulator:
             return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
         return self.bad_step
 
-    def epoch_means(self, prefix: str) -> dict[str, float]:
-        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
-        self.flush()
-        sums, self.epoch, self.recent = self.epoch, {}, {}
-        return self._means(sums, prefix)
+    def means(self, prefix: str = "", *, epoch: bool = False) -> dict[str, float]:
+        """Return the means, over the images of all processes, since the last call or the epoch's start.
 
-    def recent_means(self) -> dict[str, float]:
-        """Return the means since the last call (or the epoch's start)."""
+        epoch: of the whole epoch instead; the next one begins.
+        """
         self.flush()
-        sums, self.recent = self.recent, {}
-        return self._means(sums)
-
-    def _means(self, sums: dict[str, float], prefix: str = "") -> dict[str, float]:
+        sums, self.recent = self.epoch if epoch else self.recent, {}
+        if epoch:
+            self.epoch = {}
         table = torch.tensor(list(sums.values()), dtype=torch.float64)
         if distributed.world_size() > 1:
             table = distributed.all_reduce_mean(table.to(self.device))
         total = dict(zip(sums, table.tolist(), strict=True))
         count = total.pop("count", 0.0)
-        names = {"correct": "accuracy"}
-        return {prefix + names.get(key, key): value / count for key, value in total.items()}
+        return {prefix + ("accuracy" if key == "correct" else key): value / count for key, value in total.items()}
 
     def state_dict(self) -> dict:
         self.flush()

@@ -10,8 +10,8 @@ import re
 import secrets
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, TextIO
@@ -25,7 +25,7 @@ class Tracker:
     """Writes metric rows: each to the run folder first, then to the mirrors that are on.
 
     wandb: "offline", "online" or "disabled"; None takes the environment's WANDB_MODE, else "disabled".
-    `fit` calls `begin` and `close` around each training; `log` works without a mirror at any time.
+    `fit` calls `begin` around each training; `log` works without a mirror at any time.
     """
 
     def __init__(self, run: RunFolder, *, tensorboard: bool = True, wandb: str | None = None):
@@ -36,12 +36,18 @@ class Tracker:
             self._kinds.append(lambda *place: WeightsAndBiases(*place, mode=wandb))
         self._mirrors: list[Any] = []
 
-    def begin(self, fit: str, step: int, settings: dict[str, Any]) -> "Tracker":
-        """Open the mirrors of one fit that goes on after `step`; use as a context."""
+    @contextmanager
+    def begin(self, fit: str, step: int, settings: dict[str, Any]) -> Iterator["Tracker"]:
+        """Open the mirrors of one fit that goes on after `step`; close them at the end of the block."""
         if distributed.is_main():
             for kind in self._kinds:
                 self._guarded(lambda kind=kind: self._mirrors.append(kind(self.run, fit, step, settings)))
-        return self
+        try:
+            yield self
+        finally:
+            for mirror in list(self._mirrors):
+                self._guarded(mirror.close, mirror)
+            self._mirrors.clear()
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row of plain numbers; "step" is its place and "kind" the family of its curves."""
@@ -52,18 +58,6 @@ class Tracker:
         numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
         for mirror in list(self._mirrors):
             self._guarded(partial(mirror.log, numbers, row.get("step", 0)), mirror)
-
-    def close(self) -> None:
-        """Flush and close the mirrors."""
-        for mirror in list(self._mirrors):
-            self._guarded(mirror.close, mirror)
-        self._mirrors.clear()
-
-    def __enter__(self) -> "Tracker":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def _guarded(self, action: Callable[[], None], mirror: Any = None) -> None:
         """Let a mirror act; one that fails is switched off, with a warning."""
@@ -88,13 +82,11 @@ class TensorBoard:
 
         # An interrupted attempt may have written past its checkpoint: those points are taken back.
         self.writer = SummaryWriter(str(run.logs / "tensorboard" / fit), purge_step=step + 1)
+        self.close = self.writer.close
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         for key, value in numbers.items():
             self.writer.add_scalar(key, value, step)
-
-    def close(self) -> None:
-        self.writer.close()
 
 
 class WeightsAndBiases:
@@ -115,12 +107,10 @@ class WeightsAndBiases:
             group=group,
             config=settings | {"resumed_after_step": step},
         )
+        self.close = self.run.finish
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         self.run.log(numbers | {"step": step})
-
-    def close(self) -> None:
-        self.run.finish()
 
 
 class Progress:
@@ -155,9 +145,9 @@ class Progress:
         line = f"{place}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items())} ({seconds:.1f} s)"
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
-            self.bar.write(line, file=_stream())
+            self.bar.write(line, file=screen())
         elif not self.silent:
-            print(line, file=_stream(), flush=True)
+            print(line, file=screen(), flush=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -167,15 +157,9 @@ class Progress:
             self.bar.close()
 
 
-def print_finished(name: str, step: int, *, show: bool | None = None) -> None:
-    """Print that a fit was finished before, so that nobody takes its old record for a new training."""
-    if show is not False and distributed.is_main():
-        line = f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)"
-        print(line, file=_stream(), flush=True)
-
-
-def _stream() -> TextIO:
-    return sys.stdout if _in_jupyter() else sys.stderr  # a notebook colors stderr like an error
+def screen() -> TextIO:
+    """Return where lines of progress go: a notebook colors stderr like an error."""
+    return sys.stdout if _in_jupyter() else sys.stderr
 
 
 def _in_jupyter() -> bool:
