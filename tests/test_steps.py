@@ -14,7 +14,7 @@ from labkit.losses import nt_xent
 from labkit.run_folder import LabError
 from labkit.train import TrainConfig
 from labkit.train.precision import choose_layout, choose_precision
-from labkit.train.step import Learner, choose_losses, contrastive, groups, merge, supervised
+from labkit.train.step import Learner, choose_losses, contrastive, merge, supervised
 
 CPU = torch.device("cpu")
 
@@ -126,11 +126,6 @@ def test_nothing_is_read_from_the_device_inside_a_step(monkeypatch):
     for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__"):
         monkeypatch.setattr(torch.Tensor, name, refuse)
     taught.update(batches, supervised, F.cross_entropy, number=0)
-
-
-def test_groups_keep_order_and_end_ragged():
-    assert list(groups(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(groups(iter([]), 3)) == []
 
 
 def test_merged_outcomes_add_counts_and_average_the_rest():

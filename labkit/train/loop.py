@@ -25,7 +25,7 @@ from labkit.train.checkpoint import (
     load,
     require_same_model,
 )
-from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, groups, supervised
+from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, supervised
 from labkit.train.tracking import Progress, Tracker, screen
 
 
@@ -178,8 +178,9 @@ def fit(
         while not history.stopped_because:
             learner.forward.train()
             history.clock = time.perf_counter()
-            batches = train.epoch(history.epoch, start=history.batch)
-            for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
+            batches = iter(train.epoch(history.epoch, start=history.batch))
+            groups = iter(lambda: list(islice(batches, config.accumulate)), [])  # the last may be smaller
+            for group in islice(groups, learner.total_steps - history.step):
                 stop = interrupt.reason(history.step)
                 if stop or (history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0):
                     _require_finite(metrics, checkpointer, config)

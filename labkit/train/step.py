@@ -4,9 +4,8 @@ Losses and counts stay on the device: reading one (`.item()`) makes the host wai
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import Any
 
 import torch
@@ -172,16 +171,20 @@ class Learner:
 
     def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
-        sizes = [len(b.images if isinstance(b.images, Tensor) else b.images[0]) for b in batches]
-        if 0 in sizes:
-            raise LabError("A batch without images cannot be trained on; check the split's size.")
-        total, outcomes = sum(sizes), []
+        total, outcomes = 0, []
+        for batch in batches:
+            count = len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
+            if count == 0:
+                raise LabError("A batch without images cannot be trained on; check the split's size.")
+            total += count
         for position, batch in enumerate(batches):
             with self._no_sync(position < len(batches) - 1):
                 outcome = self.forward_loss(self.forward, batch, step, loss)
                 # A batch counts by its share of the images, so a short last one weighs less.
                 self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
-            outcomes.append({k: v.detach() if isinstance(v, Tensor) else v for k, v in outcome.items()})
+            for key, value in outcome.items():
+                outcome[key] = value.detach() if isinstance(value, Tensor) else value
+            outcomes.append(outcome)
         return outcomes[0] if len(outcomes) == 1 else merge(outcomes)
 
     def forward_loss(self, model: nn.Module, batch, step: Callable[..., Any], *loss: Loss | None) -> Any:
@@ -209,13 +212,6 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler.is_enabled() and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
-
-
-def groups(batches: Iterator, size: int) -> Iterator[list]:
-    """Yield lists of `size` batches; the last one holds what is left."""
-    batches = iter(batches)
-    while group := list(islice(batches, size)):
-        yield group
 
 
 def merge(outcomes: Sequence[Outcome]) -> Outcome:
