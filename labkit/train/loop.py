@@ -179,7 +179,7 @@ def fit(
             learner.forward.train()
             history.clock = time.perf_counter()
             batches = iter(train.epoch(history.epoch, start=history.batch))
-            groups = iter(lambda: list(islice(batches, config.accumulate)), [])  # the last may be smaller
+            groups = iter(lambda: list(islice(batches, config.accumulate)), [])  # noqa: B023  # the last may be smaller
             for group in islice(groups, learner.total_steps - history.step):
                 stop = interrupt.reason(history.step)
                 if stop or (history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0):
