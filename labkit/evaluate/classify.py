@@ -94,6 +94,7 @@ def evaluate(
     if not seen:
         raise LabError("There is nothing to evaluate: the split gave no batch.")
     logits, labels, index = _in_order(*zip(*seen, strict=True))
+    assert labels is not None  # or require_labels had refused them
     confusion = metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1])
     macro = metrics.precision_recall_f1(confusion)
     return Evaluation(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from labkit import distributed
 from labkit.run_folder import RunFolder, atomic_write, make_folder, read_json
@@ -33,15 +33,19 @@ class Tracker:
         wandb = wandb or os.environ.get("WANDB_MODE", "disabled")
         self._kinds: list[Callable] = [TensorBoard] if tensorboard and find_spec("tensorboard") else []
         if wandb in ("offline", "online"):
-            self._kinds.append(lambda *place: WeightsAndBiases(*place, mode=wandb))
+            self._kinds.append(partial(WeightsAndBiases, mode=cast(Mode, wandb)))
         self._mirrors: list[Any] = []
 
     @contextmanager
     def begin(self, fit: str, step: int, settings: dict[str, Any]) -> Iterator["Tracker"]:
         """Open the mirrors of one fit that goes on after `step`; close them at the end of the block."""
+
+        def open_mirror(kind: Callable) -> None:
+            self._mirrors.append(kind(self.run, fit, step, settings))
+
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(lambda kind=kind: self._mirrors.append(kind(self.run, fit, step, settings)))
+                self._guarded(partial(open_mirror, kind))
         try:
             yield self
         finally:
