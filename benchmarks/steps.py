@@ -8,7 +8,7 @@ from torch import nn
 from labkit import models, profiling, transforms
 from labkit.data.batches import Batches
 from labkit.data.splits import Split
-from labkit.losses import NTXentLoss, supervised_loss
+from labkit.losses import NTXentLoss, SupervisedLoss
 from labkit.train import TrainConfig
 from labkit.train.step import Learner, contrastive, supervised
 
@@ -90,7 +90,7 @@ def make_update(case: Case, device: torch.device, feed):
     """Return a function that takes the next batch of `feed` and one whole update with it."""
     config = TrainConfig(max_steps=10**6, optimizer="sgd", lr=0.01, **VARIANTS[case.variant])
     learner = Learner(case.build(device).train(), config, total_steps=10**6, device=device)
-    step, loss = (contrastive, NTXentLoss()) if case.views == 2 else (supervised, supervised_loss())
+    step, loss = (contrastive, NTXentLoss()) if case.views == 2 else (supervised, SupervisedLoss())
     learner.forward.train()
     return lambda: learner.update([next(feed)], step, loss, number=1000)
 

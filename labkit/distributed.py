@@ -31,17 +31,22 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def setup(timeout_s: float = 120.0, *, backend: str | None = None) -> torch.device:
+def setup(timeout_s: float = 120.0) -> torch.device:
     """Join the group that torchrun started (NCCL on GPUs, gloo on CPUs) and return this rank's device.
 
     Outside torchrun nothing is started. Raises LabError when the others have not joined within `timeout_s`; the
     same limit holds for every later collective, so that a lost rank ends a run and does not hang it.
     """
-    device = _device()
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        if device.index >= torch.cuda.device_count():
+            found = f"{torch.cuda.device_count()} GPUs"
+            raise LabError(f"Local rank {device.index} finds {found}; start one rank per GPU.")
+        torch.cuda.set_device(device)
     if "WORLD_SIZE" not in os.environ or in_group():
         return device
-    backend = backend or ("nccl" if device.type == "cuda" else "gloo")
-    bound = device if backend == "nccl" else None
+    backend, bound = ("nccl", device) if device.type == "cuda" else ("gloo", None)
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s), device_id=bound)
     except (RuntimeError, ValueError) as error:
@@ -57,16 +62,6 @@ def cleanup() -> None:
     """Leave the group; harmless without one."""
     if in_group():
         dist.destroy_process_group()
-
-
-def _device() -> torch.device:
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    if device.index >= torch.cuda.device_count():
-        raise LabError(f"Local rank {device.index} finds {torch.cuda.device_count()} GPUs; start one rank per GPU.")
-    torch.cuda.set_device(device)
-    return device
 
 
 class _Gather(torch.autograd.Function):

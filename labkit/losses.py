@@ -64,12 +64,16 @@ class _ChunkedNTXent(torch.autograd.Function):
         loss = -(anchors * partners).sum()
         for start in range(0, len(anchors), chunk_size):
             rows = anchors[start : start + chunk_size]  # (m, D)
-            weights, total, log_total = _exp_logits(rows, candidates, own=first + start)
-            loss += log_total.sum()
+            logits = rows @ candidates.T  # (m, N)
+            logits.diagonal(first + start).fill_(-math.inf)  # row i is candidate first + start + i
+            top = logits.amax(1, keepdim=True)
+            weights = logits.sub_(top).exp_()
+            total = weights.sum(1, keepdim=True)
+            loss += (total.log() + top).sum()
             if wanted:
                 torch.mm(weights, candidates, out=d_anchors[start : start + chunk_size]).div_(total)
                 d_candidates.addmm_(weights.T, rows / total)
-            del weights  # so that the next block takes the same memory
+            del logits, weights  # so that the next block takes the same memory
         if wanted:
             d_candidates[first : first + len(anchors)] -= anchors.roll(half, 0)
             ctx.save_for_backward(d_anchors.sub_(partners), d_candidates)
@@ -80,19 +84,6 @@ class _ChunkedNTXent(torch.autograd.Function):
     def backward(ctx, grad):
         d_anchors, d_candidates = ctx.saved_tensors
         return grad * d_anchors, grad * d_candidates, None, None
-
-
-def _exp_logits(rows: Tensor, candidates: Tensor, *, own: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return exp(logits - row maximum) (m, N), its row sums (m, 1) and the rows' log-sum-exp (m, 1).
-
-    Row i is candidate own + i, which is left out.
-    """
-    logits = rows @ candidates.T  # (m, N)
-    logits.diagonal(own).fill_(-math.inf)
-    top = logits.amax(1, keepdim=True)
-    weights = logits.sub_(top).exp_()
-    total = weights.sum(1, keepdim=True)
-    return weights, total, total.log() + top
 
 
 class NTXentLoss(nn.Module):
@@ -120,38 +111,52 @@ class NTXentLoss(nn.Module):
             total = _ChunkedNTXent.apply(rows, everyone, sum(counts[:me]), chunk_size)
             return total / (len(everyone) / ranks)
 
-    def extra_repr(self) -> str:
-        return f"temperature={self.temperature}"
-
-
-def _focal(logits: Tensor, labels: Tensor, gamma: float, weight: Tensor | None) -> Tensor:
-    """Return -(1 - p)^gamma log p of each sample (B,), p the true class's probability (Lin et al. 2017, eq. 4)."""
-    log_p = F.log_softmax(logits.float(), dim=1).gather(1, labels[:, None])[:, 0]  # (B,)
-    # clamped, because the slope of x^gamma at 0 is infinite for gamma < 1
-    doubt = (-torch.expm1(log_p)).clamp_min(1e-7)
-    each = -(doubt**gamma) * log_p
-    return each if weight is None else each * weight[labels]
-
-
-def _hardest(each: Tensor, labels: Tensor, weight: Tensor | None, fraction: float) -> Tensor:
-    """Return the mean over the largest losses: online hard example mining (Shrivastava et al. 2016)."""
-    keep = each.topk(max(1, math.ceil(fraction * len(each)))).indices
-    return _mean(each[keep], labels[keep], weight)
-
-
-def _mean(each: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
-    return each.mean() if weight is None else each.sum() / weight[labels].sum()
-
 
 class SupervisedLoss(nn.Module):
-    """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch."""
+    """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch.
+
+    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and
+    `num_classes`) or one number per class. Raises LabError for options out of range, for focal with
+    smoothing and for an empty class.
+    """
 
     weight: Tensor | None
 
     def __init__(
-        self, *, weight: Tensor | None, label_smoothing: float, focal_gamma: float | None, hard_fraction: float | None
+        self,
+        *,
+        class_weights: str | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float | None = None,
+        hard_fraction: float | None = None,
+        labels: Tensor | None = None,
+        num_classes: int | None = None,
     ):
         super().__init__()
+        if focal_gamma is not None and label_smoothing:
+            raise LabError("focal_gamma and label_smoothing pull in opposite directions; set one of them.")
+        for name, value, top in [("label_smoothing", label_smoothing, 1), ("focal_gamma", focal_gamma, math.inf)]:
+            if value is not None and not 0 <= value < top:
+                raise LabError(f"{name} is {value}; it must be at least 0 and below {top}.")
+        if hard_fraction is not None and not 0 < hard_fraction <= 1:
+            raise LabError(f"hard_fraction is {hard_fraction}; it must be above 0 and at most 1.")
+        weight = None
+        if isinstance(class_weights, str):
+            if class_weights != "balanced" or labels is None or num_classes is None:
+                raise LabError(
+                    f'class_weights={class_weights!r}: give "balanced" with labels and num_classes, or a list.'
+                )
+            counts = torch.bincount(labels.cpu(), minlength=num_classes)
+            if (counts == 0).any():
+                empty = ", ".join(str(k) for k in (counts == 0).nonzero()[:, 0].tolist())
+                raise LabError(f"Balanced class weights need samples of every class; there are none of class {empty}.")
+            weight = len(labels) / (num_classes * counts.float())
+        elif class_weights is not None:
+            if num_classes is not None and len(class_weights) != num_classes:
+                raise LabError(
+                    f"{len(class_weights)} class weights for {num_classes} classes; give one number per class."
+                )
+            weight = torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("weight", weight)
         self.label_smoothing, self.focal_gamma, self.hard_fraction = label_smoothing, focal_gamma, hard_fraction
 
@@ -160,54 +165,17 @@ class SupervisedLoss(nn.Module):
         if self.weight is not None and self.weight.device != logits.device:
             self.weight = self.weight.to(logits.device)
         options: dict[str, Any] = {"weight": self.weight, "label_smoothing": self.label_smoothing}
-        if self.focal_gamma is not None:
-            each = _focal(logits, labels, self.focal_gamma, self.weight)
+        if self.focal_gamma is not None:  # -(1 - p)^gamma log p, p: of the true class (Lin et al. 2017, eq. 4)
+            log_p = F.log_softmax(logits.float(), dim=1).gather(1, labels[:, None])[:, 0]  # (B,)
+            # clamped, because the slope of x^gamma at 0 is infinite for gamma < 1
+            doubt = (-torch.expm1(log_p)).clamp_min(1e-7)
+            each = -(doubt**self.focal_gamma) * log_p
+            each = each if self.weight is None else each * self.weight[labels]
         elif self.hard_fraction is not None:
             each = F.cross_entropy(logits.float(), labels, reduction="none", **options)
         else:
             return F.cross_entropy(logits.float(), labels, **options)
-        if self.hard_fraction is None:
-            return _mean(each, labels, self.weight)
-        return _hardest(each, labels, self.weight, self.hard_fraction)
-
-
-def supervised_loss(
-    *,
-    class_weights: str | Sequence[float] | None = None,
-    label_smoothing: float = 0.0,
-    focal_gamma: float | None = None,
-    hard_fraction: float | None = None,
-    labels: Tensor | None = None,
-    num_classes: int | None = None,
-) -> SupervisedLoss:
-    """Return the loss (logits (B, K), labels (B,)) -> scalar that these options describe.
-
-    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and
-    `num_classes`) or one number per class. Raises LabError for options out of range, for focal with
-    smoothing and for an empty class.
-    """
-    if focal_gamma is not None and label_smoothing:
-        raise LabError("focal_gamma and label_smoothing pull in opposite directions; set one of them.")
-    for name, value, top in [("label_smoothing", label_smoothing, 1), ("focal_gamma", focal_gamma, math.inf)]:
-        if value is not None and not 0 <= value < top:
-            raise LabError(f"{name} is {value}; it must be at least 0 and below {top}.")
-    if hard_fraction is not None and not 0 < hard_fraction <= 1:
-        raise LabError(f"hard_fraction is {hard_fraction}; it must be above 0 and at most 1.")
-    weight = None if class_weights is None else _class_weights(class_weights, labels, num_classes)
-    return SupervisedLoss(
-        weight=weight, label_smoothing=label_smoothing, focal_gamma=focal_gamma, hard_fraction=hard_fraction
-    )
-
-
-def _class_weights(weights: str | Sequence[float], labels: Tensor | None, num_classes: int | None) -> Tensor:
-    if isinstance(weights, str):
-        if weights != "balanced" or labels is None or num_classes is None:
-            raise LabError(f'class_weights={weights!r}: give "balanced" with labels and num_classes, or a list.')
-        counts = torch.bincount(labels.cpu(), minlength=num_classes)
-        if (counts == 0).any():
-            empty = ", ".join(str(k) for k in (counts == 0).nonzero()[:, 0].tolist())
-            raise LabError(f"Balanced class weights need samples of every class; there are none of class {empty}.")
-        return len(labels) / (num_classes * counts.float())
-    if num_classes is not None and len(weights) != num_classes:
-        raise LabError(f"{len(weights)} class weights for {num_classes} classes; give one number per class.")
-    return torch.as_tensor(weights, dtype=torch.float32)
+        if self.hard_fraction is not None:  # online hard example mining (Shrivastava et al. 2016)
+            keep = each.topk(max(1, math.ceil(self.hard_fraction * len(each)))).indices
+            each, labels = each[keep], labels[keep]
+        return each.mean() if self.weight is None else each.sum() / self.weight[labels].sum()

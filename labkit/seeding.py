@@ -1,9 +1,8 @@
 """Seeds: one call for every generator, their state as a dict to save, and seeds derived from counters.
 
-What is deterministic: with `deterministic`, a CPU gives the same bits for the same seed, thread count and
-library versions. A GPU does too for operations that have a deterministic kernel; the few that have none (some
-pooling and scatter backwards) warn. What is not: across devices, thread counts or versions sums are taken in
-another order, so that results agree and their last bits do not. Wall-clock times are never equal.
+With `deterministic`, a CPU gives the same bits for the same seed, thread count and library versions, and so does a
+GPU for operations that have a deterministic kernel (the few others warn). Across devices, thread counts or versions
+sums are taken in another order: results agree, their last bits do not.
 """
 
 import hashlib
@@ -41,15 +40,10 @@ def rng_state() -> dict[str, Any]:
     """Return the state of every generator, in values that `torch.load(weights_only=True)` accepts."""
     version, words, gauss = random.getstate()
     numpy = np.random.get_state(legacy=False)
+    key, pos = torch.from_numpy(numpy["state"]["key"].astype(np.int64)), int(numpy["state"]["pos"])
     return {
         "python": [version, list(words), gauss],
-        "numpy": numpy
-        | {
-            "state": {
-                "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
-                "pos": int(numpy["state"]["pos"]),
-            }
-        },
+        "numpy": numpy | {"state": {"key": key, "pos": pos}},
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

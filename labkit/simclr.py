@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from labkit import data, evaluate, train, transforms
+from labkit import data, evaluate, models, train, transforms
 from labkit.run_folder import LabError, RunFolder, unknown_name
 from labkit.run_folder.validation import Settings
 from labkit.train.config import Count, NotNegative, Positive, TrainConfig
@@ -96,37 +96,24 @@ class LabSettings(Settings):
         return TrainConfig(optimizer="adamw", lr=lr, schedule="cosine", warmup_fraction=0.1, seed=seed, **own)
 
 
+FULL = LabSettings(
+    model="resnet18",
+    max_steps=10_000,
+    batch_size=512,
+    lr=1e-3,
+    projection_dim=128,
+    hidden_dim=512,
+    temperature=0.5,
+    precision="auto",
+    min_crop_scale=0.2,
+    color=0.5,
+    downstream_labels=1_000_000,
+)
+DINOV3 = {"model": "dinov3_vits16", "image_size": 96, "batch_size": 256, "hidden_dim": 384}  # 96 px: 36 patches
 PRESETS = {
     "tiny": LabSettings(),
-    "full": LabSettings(
-        model="resnet18",
-        max_steps=10_000,
-        batch_size=512,
-        lr=1e-3,
-        projection_dim=128,
-        hidden_dim=512,
-        temperature=0.5,
-        precision="auto",
-        min_crop_scale=0.2,
-        color=0.5,
-        downstream_labels=1_000_000,
-    ),
-    "dinov3": LabSettings(
-        model="dinov3_vits16",
-        image_size=96,
-        max_steps=10_000,
-        batch_size=256,
-        lr=2e-4,
-        finetune_lr=1e-5,
-        weight_decay=0.05,
-        projection_dim=128,
-        hidden_dim=384,
-        temperature=0.5,
-        precision="auto",
-        min_crop_scale=0.2,
-        color=0.5,
-        downstream_labels=1_000_000,
-    ),  # 36 patches: small images are enlarged to 96 px
+    "full": FULL,
+    "dinov3": FULL.but(**DINOV3, lr=2e-4, finetune_lr=1e-5, weight_decay=0.05),
 }
 
 
@@ -175,7 +162,6 @@ def sources(
 
 def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
     """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
-    from labkit import models
     from labkit.seeding import derive, seed_everything
 
     seed_everything(derive(seed, 1))  # equal first weights in every mode of one seed
@@ -230,11 +216,10 @@ def simclr_task(
 ) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     from labkit.losses import NTXentLoss
-    from labkit.models import SimCLRModel
     from labkit.seeding import derive, seed_everything
 
     seed_everything(derive(seed, 2))  # the head's first weights
-    model = SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
+    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
     view = settings.view(dataset.image_size, flip=0.5 * dataset.hflip_ok)
     normal = {"mean": dataset.mean, "std": dataset.std}
     views = data.Batches(dataset.train, augment=view, views=2, seed=seed, **normal, **_share(settings))
@@ -245,7 +230,6 @@ def supervised_task(
     encoder: nn.Module, dataset: Dataset, *, settings: LabSettings, mode: Mode | None = None, seed: int = 0
 ) -> Task:
     """Return the training of an encoder and a fresh linear classifier on the labels of `dataset`."""
-    from labkit.models import SupervisedModel
     from labkit.seeding import derive, seed_everything
 
     if dataset.train.labels is None:
@@ -254,7 +238,7 @@ def supervised_task(
             "choose mode=simclr_scratch or a labeled data set."
         )
     seed_everything(derive(seed, 2))
-    model = SupervisedModel(encoder, dataset.num_classes)
+    model = models.SupervisedModel(encoder, dataset.num_classes)
     flip = 0.5 * dataset.hflip_ok
     crop = transforms.simclr_view(dataset.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=flip)
     normal, share = {"mean": dataset.mean, "std": dataset.std}, _share(settings)
@@ -314,7 +298,14 @@ def run_mode(
         if main:
             own = {"mean": downstream_set.mean, "std": downstream_set.std}
             finetuned = evaluate.evaluate(task.model, data.Batches.evaluation(downstream_set.test, 256, **own))
-    results = _results(history, probes, finetuned) | {
+    images = history.images * distributed.world_size() if history else 0
+    results: dict[str, Any] = {"steps": history.step if history else 0, "images_seen": images}
+    if probes is not None:
+        linear, nearest = probes.linear, probes.knn
+        results |= {"linear": linear.accuracy, "l2": linear.l2, "knn": nearest.accuracy, "k": nearest.k}
+        results |= {"test_images": len(probes.features["test"][0]), "main": "accuracy"}
+        results["accuracy"] = finetuned.accuracy if finetuned else linear.accuracy
+    results |= {
         "mode": name,
         "model": settings.model,
         "pretrain_dataset": pretrain_set.name,
@@ -323,17 +314,3 @@ def run_mode(
         "seed": seed,
     }
     return ModeRun(net, history, probes, finetuned, results)
-
-
-def _results(history: History | None, probes: ProbeEvaluation | None, finetuned: Evaluation | None) -> dict[str, Any]:
-    """Return what a mode cost and, where it was evaluated, its accuracies; `main` names the mode's own."""
-    from labkit import distributed
-
-    images = history.images * distributed.world_size() if history else 0
-    cost = {"steps": history.step if history else 0, "images_seen": images}
-    if probes is None:
-        return cost
-    linear, knn = probes.linear, probes.knn
-    frozen = {"linear": linear.accuracy, "l2": linear.l2, "knn": knn.accuracy, "k": knn.k}
-    own = finetuned.accuracy if finetuned else linear.accuracy
-    return cost | frozen | {"test_images": len(probes.features["test"][0]), "main": "accuracy", "accuracy": own}

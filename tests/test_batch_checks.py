@@ -9,8 +9,7 @@ from torch import nn
 from labkit.data.batches import Batches
 from labkit.run_folder import LabError, RunFolder
 from labkit.train import TrainConfig, fit
-from labkit.train.batch_checks import need_pairs
-from labkit.train.step import contrastive, supervised
+from labkit.train.step import contrastive, need_pairs, supervised
 from labkit.transforms import simclr_view
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck
 
 from labkit import losses
-from labkit.losses import NTXentLoss, nt_xent, supervised_loss
+from labkit.losses import NTXentLoss, SupervisedLoss, nt_xent
 from labkit.run_folder import LabError
 
 
@@ -183,7 +183,7 @@ WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.1, 3.0])
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_focal_with_gamma_zero_is_cross_entropy(weight):
     logits, labels = samples(dtype=torch.float32)
-    focal = supervised_loss(focal_gamma=0.0, class_weights=None if weight is None else weight.tolist())
+    focal = SupervisedLoss(focal_gamma=0.0, class_weights=None if weight is None else weight.tolist())
     torch.testing.assert_close(focal(logits, labels), F.cross_entropy(logits, labels, weight))
 
 
@@ -191,13 +191,13 @@ def test_focal_matches_the_formula_in_loops():
     logits, labels = samples(dtype=torch.float32)
     p = [row.softmax(0)[y].item() for row, y in zip(logits.double(), labels, strict=True)]
     expected = sum(-((1 - q) ** 2) * math.log(q) for q in p) / len(p)
-    assert supervised_loss(focal_gamma=2.0)(logits, labels).item() == pytest.approx(expected, rel=1e-5)
+    assert SupervisedLoss(focal_gamma=2.0)(logits, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_has_a_finite_gradient_where_the_model_is_certain(gamma):
     logits = torch.tensor([[60.0, -60.0], [-60.0, 60.0]], requires_grad=True)
-    supervised_loss(focal_gamma=gamma)(logits, torch.tensor([0, 0])).backward()
+    SupervisedLoss(focal_gamma=gamma)(logits, torch.tensor([0, 0])).backward()
     assert logits.grad.isfinite().all()
 
 
@@ -206,29 +206,29 @@ def test_hard_examples_are_the_largest_losses(fraction):
     logits, labels = samples(dtype=torch.float32)
     each = sorted(F.cross_entropy(logits, labels, reduction="none").tolist(), reverse=True)
     kept = each[: max(1, math.ceil(fraction * len(each)))]
-    loss = supervised_loss(hard_fraction=fraction)(logits, labels)
+    loss = SupervisedLoss(hard_fraction=fraction)(logits, labels)
     assert loss.item() == pytest.approx(sum(kept) / len(kept), rel=1e-6)
 
 
 def test_options_left_at_rest_give_cross_entropy():
     logits, labels = samples(dtype=torch.float32)
-    loss = supervised_loss(label_smoothing=0.1, class_weights=WEIGHT.tolist(), num_classes=5)
+    loss = SupervisedLoss(label_smoothing=0.1, class_weights=WEIGHT.tolist(), num_classes=5)
     torch.testing.assert_close(loss(logits, labels), F.cross_entropy(logits, labels, WEIGHT, label_smoothing=0.1))
-    assert supervised_loss()(logits.bfloat16(), labels).dtype == torch.float32
+    assert SupervisedLoss()(logits.bfloat16(), labels).dtype == torch.float32
 
 
 def test_every_combination_with_all_examples_kept_changes_nothing():
     logits, labels = samples(dtype=torch.float32)
     for options in ({}, {"focal_gamma": 2.0}, {"class_weights": WEIGHT.tolist()}):
-        whole = supervised_loss(hard_fraction=1.0, **options)(logits, labels)
-        torch.testing.assert_close(whole, supervised_loss(**options)(logits, labels))
+        whole = SupervisedLoss(hard_fraction=1.0, **options)(logits, labels)
+        torch.testing.assert_close(whole, SupervisedLoss(**options)(logits, labels))
 
 
 def test_balanced_weights_match_scikit_learns():
     from sklearn.utils.class_weight import compute_class_weight
 
     labels = torch.tensor([0] * 7 + [1] * 2 + [2])
-    ours = supervised_loss(class_weights="balanced", labels=labels, num_classes=3).weight
+    ours = SupervisedLoss(class_weights="balanced", labels=labels, num_classes=3).weight
     theirs = compute_class_weight("balanced", classes=np.arange(3), y=labels.numpy())
     assert ours.tolist() == pytest.approx(theirs.tolist())
 
@@ -247,4 +247,4 @@ def test_balanced_weights_match_scikit_learns():
 )
 def test_options_that_cannot_be_are_refused(options, sentence):
     with pytest.raises(LabError, match=sentence):
-        supervised_loss(**options)
+        SupervisedLoss(**options)

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from labkit import scaling
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, usable_cores
 from labkit.scaling import Link, Measurement, Scaling, measure
-from labkit.scaling.measure import _cores
 
 LINK = Link(alpha_s=1e-3, beta_bytes_per_s=1e9)
 
@@ -140,14 +139,14 @@ def test_all_reduce_table_shows_the_fit(result):
 def test_world_sizes_and_batches_that_do_not_fit_are_refused_before_anything_starts():
     with pytest.raises(LabError, match="5000 ranks do not fit"):
         measure((1, 5000), batch_size=5000)
-    if _cores() > 1:
+    if usable_cores() > 1:
         with pytest.raises(LabError, match="2 ranks cannot share a batch of 9"):
             measure((1, 2), batch_size=9)
 
 
 @pytest.mark.integration
 def test_one_and_two_real_ranks_are_measured():
-    if _cores() < 2:
+    if usable_cores() < 2:
         pytest.skip("needs two cores")
     found = measure(
         (1, 2),

@@ -7,8 +7,7 @@ import pytest
 
 from labkit import scaling
 from labkit.run_folder import LabError
-from labkit.scaling.launch import first_failure, last_lines, torchrun_command
-from labkit.scaling.nodes import Nodes, nodes_at
+from labkit.scaling.launch import Nodes, first_failure, last_lines, torchrun_command
 
 TWO = Nodes(count=2, address="127.0.0.1", port=20_012, cpus=3, folder=Path("/runs/04"))
 SHOWN = """NodeName=node1 Arch=x86_64 CoresPerSocket=2
@@ -59,12 +58,21 @@ def test_ranks_that_nodes_cannot_share_are_refused():
         torchrun_command(["program.py"], ranks=3, log_dir=Path("/l"), nodes=TWO)
 
 
-def test_the_first_host_is_where_slurm_says_it_is():
-    job = {"SLURM_JOB_ID": "40012", "SLURM_CPUS_PER_TASK": "3"}
-    assert nodes_at(2, "node1", SHOWN, Path("/runs/04"), job) == TWO
-    assert nodes_at(2, "localhost", "", Path("/runs"), {"SLURM_JOB_ID": "7"}).address == "localhost"
+def test_the_first_host_is_where_slurm_says_it_is(monkeypatch):
+    job = {"JOB_ID": "40012", "CPUS_PER_TASK": "3", "JOB_NUM_NODES": "2", "JOB_NODELIST": "hosts"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.delenv("DDP_ADDRESS", raising=False)
+
+    def nodes(first, shown):
+        answers = {("show", "hostnames", "hosts"): first, ("show", "node", first): shown}
+        monkeypatch.setattr("labkit.scaling.launch._scontrol", lambda *words: answers[words])
+        return scaling.nodes_of_job(Path("/runs/04"))
+
+    assert nodes("node1", SHOWN) == TWO
+    assert nodes("localhost", "no address").address == "localhost"
     with pytest.raises(LabError, match=r"node9 \(no-such-host.invalid\), does not resolve"):
-        nodes_at(2, "node9", "NodeAddr=no-such-host.invalid", Path("/runs"), job)
+        nodes("node9", "NodeAddr=no-such-host.invalid")
 
 
 def test_a_job_of_one_node_and_no_job_have_no_nodes(monkeypatch):

@@ -14,7 +14,7 @@ from labkit.losses import nt_xent
 from labkit.run_folder import LabError
 from labkit.train import TrainConfig
 from labkit.train.precision import choose_layout, choose_precision
-from labkit.train.step import Learner, choose_losses, contrastive, groups, merge, supervised
+from labkit.train.step import Learner, choose_losses, contrastive, merge, supervised
 
 CPU = torch.device("cpu")
 
@@ -128,11 +128,6 @@ def test_nothing_is_read_from_the_device_inside_a_step(monkeypatch):
     taught.update(batches, supervised, F.cross_entropy, number=0)
 
 
-def test_groups_keep_order_and_end_ragged():
-    assert list(groups(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(groups(iter([]), 3)) == []
-
-
 def test_merged_outcomes_add_counts_and_average_the_rest():
     seen = merge(
         [
@@ -145,10 +140,6 @@ def test_merged_outcomes_add_counts_and_average_the_rest():
 
 def test_the_number_format_is_the_fastest_or_the_one_wanted(monkeypatch, caplog):
     assert choose_precision("fp16", CPU) == "fp16"
-    monkeypatch.setattr("labkit.train.precision._cpu_multiplies_bf16", lambda: True)
-    assert choose_precision("auto", CPU) == "bf16"
-    monkeypatch.setattr("labkit.train.precision._cpu_multiplies_bf16", lambda: False)
-    assert choose_precision("auto", CPU) == "fp32"
     gpu = torch.device("cuda", 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     assert choose_precision("auto", gpu) == "fp16" and not caplog.text

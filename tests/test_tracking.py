@@ -39,7 +39,7 @@ def test_means_weigh_every_image_alike():
     for number, outcome in enumerate(seen):
         metrics.add(number, outcome)
     images = sum(o["count"] for o in seen)
-    assert metrics.epoch_means("train_") == pytest.approx(
+    assert metrics.means("train_", epoch=True) == pytest.approx(
         {
             "train_loss": sum(o["loss"].item() * o["count"] for o in seen) / images,
             "train_accuracy": sum(o["count"] // 2 for o in seen) / images,
@@ -53,10 +53,10 @@ def test_recent_means_begin_anew_and_epoch_means_do_not():
     for number, outcome in enumerate(seen):
         metrics.add(number, outcome)
         if number in (1, 5):
-            parts.append(metrics.recent_means()["loss"])
+            parts.append(metrics.means()["loss"])
     weight = [sum(o["count"] for o in part) for part in (seen[:2], seen[2:])]
     whole = (parts[0] * weight[0] + parts[1] * weight[1]) / sum(weight)
-    assert metrics.epoch_means("")["loss"] == pytest.approx(whole)
+    assert metrics.means(epoch=True)["loss"] == pytest.approx(whole)
     assert metrics.epoch == metrics.recent == {}
 
 
@@ -68,7 +68,7 @@ def test_when_the_device_is_read_does_not_change_a_bit():
             metrics.add(number, outcome)
             if number % often == 0:
                 metrics.flush()
-        results.append(metrics.epoch_means(""))
+        results.append(metrics.means(epoch=True))
     assert results[0] == results[1] == results[2]
 
 

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -92,11 +93,8 @@ def evaluate(
             seen.append((scores, batch.labels, batch.index))
     if not seen:
         raise LabError("There is nothing to evaluate: the split gave no batch.")
-    return _score(*_in_order(*zip(*seen, strict=True)), total, top_k, classes)
-
-
-def _score(logits, labels, index, total, top_k, classes) -> Evaluation:
-    classes = list(classes) if classes is not None else [str(c) for c in range(logits.shape[1])]
+    logits, labels, index = _in_order(*zip(*seen, strict=True))
+    assert labels is not None  # or require_labels had refused them
     confusion = metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1])
     macro = metrics.precision_recall_f1(confusion)
     return Evaluation(
@@ -109,7 +107,7 @@ def _score(logits, labels, index, total, top_k, classes) -> Evaluation:
         probabilities=logits.softmax(1).cpu(),
         labels=labels.cpu(),
         index=index.cpu(),
-        classes=classes,
+        classes=list(classes) if classes is not None else [str(c) for c in range(logits.shape[1])],
     )
 
 
@@ -129,9 +127,11 @@ def extract_features(model: nn.Module, batches) -> tuple[Tensor, Tensor | None]:
     Calls the method `model.features` where there is one (what lies under a head), else the model; eval mode.
     Raises LabError when the encoder's state changed on the way, or a feature is not finite.
     """
-    encode = _encoder(model)
-    before = state_digest(model)
-    seen = []
+    encode = getattr(model, "features", None)
+    if not inspect.ismethod(encode):  # some models keep a submodule of that name
+        bare = hasattr(model, "config") and not hasattr(model, "num_features")  # a backbone of Hugging Face
+        encode = partial(extract, model) if bare else model
+    before, seen = state_digest(model), []
     with eval_mode(model):
         for batch in _epoch(batches):
             seen.append((encode(batch.images).float().flatten(1), batch.labels, batch.index))
@@ -163,11 +163,8 @@ def evaluate_linear_head(
     images and normalization, so that none are computed twice (the newest CACHE_BYTES).
     """
     mean, std = (dataset.mean if mean is None else mean), (dataset.std if std is None else std)
-    splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    found = {
-        name: cached_features(model, split, mean=mean, std=std, batch_size=batch_size, cache=cache)
-        for name, split in splits.items()
-    }
+    options = {"mean": mean, "std": std, "batch_size": batch_size, "cache": cache}
+    found = {name: cached_features(model, getattr(dataset, name), **options) for name in ("train", "val", "test")}
     every = [tensor for pair in found.values() for tensor in pair]
     return ProbeEvaluation(linear_probe(*every), knn_probe(*every), found)
 
@@ -176,10 +173,15 @@ def cached_features(model: nn.Module, split, *, mean, std, batch_size=256, cache
     """Return (features (N, D), labels (N,)) of a split on the CPU, from `cache` where they lie there."""
     file = None
     if cache is not None and isinstance(split.images, Tensor):
-        file = cache / f"{_cache_key(model, split, mean, std)}.pt"
+        key = hashlib.blake2b(digest_size=16)  # of what features depend on: class, weights, pixels, normalization
+        key.update(f"{type(model).__name__} {state_digest(model)} {split.images.shape}".encode())
+        key.update(f"{torch.as_tensor(mean).tolist()} {torch.as_tensor(std).tolist()}".encode())
+        key.update(split.images.contiguous().numpy().view("uint8").data)
+        file = cache / f"{key.hexdigest()}.pt"
         with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent or torn: compute it
             return torch.load(file, weights_only=True)["features"], split.labels
-    batches = Batches.evaluation(split, batch_size, mean=mean, std=std, device=_device_of(model))
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    batches = Batches.evaluation(split, batch_size, mean=mean, std=std, device=device)
     features, labels = extract_features(model, batches)
     if file is not None:
         make_folder(file.parent)
@@ -201,28 +203,6 @@ def keep_newest(folder: Path, limit: int = CACHE_BYTES) -> None:
         total += size
         if number and total > limit:
             file.unlink(missing_ok=True)
-
-
-def _cache_key(model: nn.Module, split, mean, std) -> str:
-    """Return the hash of what features depend on: class and weights of the model, pixels, normalization."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{type(model).__name__} {state_digest(model)} {split.images.shape}".encode())
-    digest.update(f"{torch.as_tensor(mean).tolist()} {torch.as_tensor(std).tolist()}".encode())
-    digest.update(split.images.contiguous().numpy().view("uint8").data)
-    return digest.hexdigest()
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def _encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    features = getattr(model, "features", None)
-    if inspect.ismethod(features):  # some models keep a submodule of that name
-        return features
-    if hasattr(model, "config") and not hasattr(model, "num_features"):
-        return lambda images: extract(model, images)  # a bare Hugging Face backbone
-    return model
 
 
 def state_digest(model: nn.Module) -> str:

@@ -85,16 +85,7 @@ class ProbeResult:
 
 
 def linear_probe(
-    train_f,
-    train_y,
-    val_f,
-    val_y,
-    test_f,
-    test_y,
-    *,
-    l2: Sequence[float] = L2_GRID,
-    max_iter: int = 200,
-    tolerance: float = 1e-4,
+    train_f, train_y, val_f, val_y, test_f, test_y, *, l2: Sequence[float] = L2_GRID, tolerance: float = 1e-4
 ) -> ProbeResult:
     """Return multinomial logistic regression on frozen features (N, D) with labels (N,), tested once.
 
@@ -109,22 +100,24 @@ def linear_probe(
     _require_labels(train=train_y, val=val_y, test=test_y)
     require_finite(train_f, val_f, test_f)
     num_classes = max(int(y.max()) for y in (train_y, val_y, test_y)) + 1
-    effort = {"num_classes": num_classes, "max_iter": max_iter, "tolerance": tolerance}
+    effort = {"num_classes": num_classes, "tolerance": tolerance}
     val_accuracy, fitted, start = {}, {}, None
+
+    def accuracy(fit: dict[str, Tensor], features: Tensor, labels: Tensor) -> float:
+        return metrics.accuracy(ProbeResult(0.0, 0.0, {}, **fit).predict(features), labels).item()
+
     for strength in sorted(l2, reverse=True) if len(l2) > 1 else ():  # each from the stronger one's solution
         fitted[strength] = start = _fit_probe(train_f, train_y, strength, start, **effort)
-        val_accuracy[strength] = _accuracy(start, val_f, val_y)
+        val_accuracy[strength] = accuracy(start, val_f, val_y)
     best = max(val_accuracy, key=val_accuracy.__getitem__) if val_accuracy else l2[0]
     everything, labels = torch.cat([train_f, val_f]), torch.cat([train_y, val_y])
     final = _fit_probe(everything, labels, best, fitted.get(best), **effort)
-    return ProbeResult(_accuracy(final, test_f, test_y), best, val_accuracy, **final)
+    return ProbeResult(accuracy(final, test_f, test_y), best, val_accuracy, **final)
 
 
-def _accuracy(fit: dict[str, Tensor], features: Tensor, labels: Tensor) -> float:
-    return metrics.accuracy(ProbeResult(0.0, 0.0, {}, **fit).predict(features), labels).item()
-
-
-def _fit_probe(features, labels, l2, start, *, num_classes, max_iter, tolerance) -> dict[str, Tensor]:
+@torch.no_grad()
+def _fit_probe(features, labels, l2, start, *, num_classes, tolerance) -> dict[str, Tensor]:
+    """The gradient by hand: autograd keeps copies; CHUNK rows at a time: their logits stay in a core's cache."""
     mean = features.mean(0, dtype=torch.float32)
     x = features.float() - mean
     std = torch.linalg.vector_norm(x, dim=0) / len(x) ** 0.5
@@ -132,20 +125,10 @@ def _fit_probe(features, labels, l2, start, *, num_classes, max_iter, tolerance)
     x /= std
     weight = start["weight"].clone() if start else x.new_zeros(x.shape[1], num_classes)
     bias = start["bias"].clone() if start else x.new_zeros(num_classes)
-    _minimize(x, labels, weight, bias, l2=l2, max_iter=max_iter, tolerance=tolerance)
-    return {"weight": weight, "bias": bias, "mean": mean, "std": std}
-
-
-@torch.no_grad()
-def _minimize(x, labels, weight, bias, *, l2: float, max_iter: int, tolerance: float) -> None:
-    """Move weight (D, K) and bias (K,) to the least cost, in place. The gradient by hand: autograd keeps
-    copies; CHUNK rows at a time: their logits stay in a core's cache."""
     count, step = len(x), CHUNK if x.device.type == "cpu" else len(x)
     parts = list(zip(x.split(step), labels.split(step), strict=True))
     places = torch.arange(step, device=x.device)
-    solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=max_iter, tolerance_grad=tolerance, line_search_fn="strong_wolfe"
-    )
+    solver = torch.optim.LBFGS([weight, bias], max_iter=200, tolerance_grad=tolerance, line_search_fn="strong_wolfe")
 
     def cost():
         value = l2 / 2 * weight.square().sum()
@@ -161,6 +144,7 @@ def _minimize(x, labels, weight, bias, *, l2: float, max_iter: int, tolerance: f
         return value
 
     solver.step(cost)
+    return {"weight": weight, "bias": bias, "mean": mean, "std": std}
 
 
 def _require_labels(**labels: Tensor | None) -> None:

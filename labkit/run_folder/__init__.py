@@ -2,7 +2,7 @@
 
 from labkit.run_folder.errors import Interrupted, LabError, Superseded, unknown_name
 from labkit.run_folder.paths import DINOV3, cache_dir, data_dir, private_environment, repo_root, runs_dir
-from labkit.run_folder.processes import is_alive, process_identity, send_signal, usable_cores
+from labkit.run_folder.processes import is_alive, process_identity, send_signal, usable_cores, without_ranks
 from labkit.run_folder.records import (
     RUN_DIR_VARIABLE,
     STATES,
@@ -38,5 +38,6 @@ __all__ = [
     "to_json",
     "unknown_name",
     "usable_cores",
+    "without_ranks",
     "write_error",
 ]

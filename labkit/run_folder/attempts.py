@@ -18,10 +18,14 @@ def begin(folder: str | Path) -> int:
     folder = Path(folder).resolve()
     (folder / "attempts").mkdir(exist_ok=True)
     number = newest(folder) + 1
-    while not _taken(folder / "attempts" / str(number)):
-        number += 1
-    join(folder, number)
-    return number
+    while True:
+        try:
+            os.close(os.open(folder / "attempts" / str(number), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:  # another process took it meanwhile
+            number += 1
+        else:
+            join(folder, number)
+            return number
 
 
 def join(folder: str | Path, number: int) -> None:
@@ -54,12 +58,3 @@ def refuse_if_superseded(path: str | Path) -> None:
 def _ours() -> tuple[int, str]:
     number, _, folder = os.environ.get(ATTEMPT_VARIABLE, "").partition(":")
     return (int(number), folder) if number.isdigit() else (0, "")
-
-
-def _taken(path: Path) -> bool:
-    """Make the file; return False where it exists."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        return True
-    except FileExistsError:
-        return False

@@ -1,9 +1,13 @@
-"""Processes: which one a run belongs to, whether it still lives, and how many cores it may use."""
+"""Processes: which one a run belongs to, whether it still lives, which cores and environment it may use."""
 
 import os
+import re
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+
+_RANK = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|ROLE_NAME$|MASTER_|TORCHELASTIC_")
 
 
 def process_identity(pid: int | None = None) -> dict[str, Any]:
@@ -52,3 +56,8 @@ def send_signal(known: dict[str, Any], number: int) -> bool:
 def usable_cores() -> int:
     """Return how many cores this process may use (a job may have fewer than the machine)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without rank, world size and meeting point of a surrounding launcher."""
+    return {name: value for name, value in environment.items() if not _RANK.match(name)}

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.run_folder.attempts import refuse_if_superseded
@@ -87,8 +88,11 @@ def to_json(value: object, *, indent: int | None = 1) -> str:
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
+@dataclass(init=False, unsafe_hash=True)
 class RunFolder:
     """One run on disk: spec, status, environment, metrics, timings, executed notebook, checkpoints, logs."""
+
+    path: Path
 
     def __init__(self, path: str | Path):
         self.path = path = Path(path)
@@ -101,15 +105,6 @@ class RunFolder:
         self.checkpoints, self.figures, self.logs = path / "checkpoints", path / "figures", path / "logs"
         self.log_file = self.logs / "run.log"
         self._tail_is_whole = False
-
-    def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunFolder) and self.path == other.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -151,8 +146,12 @@ class RunFolder:
         line = (to_json(row, indent=None) + "\n").encode()
         refuse_if_superseded(self.metrics_log)
         try:
-            if not self._tail_is_whole:
-                self._drop_torn_line()
+            if not self._tail_is_whole:  # a kill may have torn the last line: the next row starts on its own
+                with suppress(FileNotFoundError), open(self.metrics_log, "rb+") as file:
+                    data = file.read()
+                    if data and not data.endswith(b"\n"):
+                        file.truncate(data.rfind(b"\n") + 1)
+                self._tail_is_whole = True
             with open(self.metrics_log, "ab", buffering=0) as file:
                 file.write(line)
         except OSError as error:
@@ -192,30 +191,18 @@ class RunFolder:
         """Return whether this run shall save and stop (one stat call)."""
         return os.path.exists(self.stop_flag)
 
-    def _drop_torn_line(self) -> None:
-        """Cut off what a kill left of the last line, so that the next row starts on its own."""
-        with suppress(FileNotFoundError), open(self.metrics_log, "rb+") as file:
-            data = file.read()
-            if data and not data.endswith(b"\n"):
-                file.truncate(data.rfind(b"\n") + 1)
-        self._tail_is_whole = True
-
-
-def current_run() -> RunFolder:
-    """Return the folder of the run this process belongs to; outside any run, a fresh `interactive-` one."""
-    given = os.environ.get(RUN_DIR_VARIABLE)
-    if given:
-        return _opened.setdefault(given, RunFolder(given))
-    if "" not in _opened:
-        _opened[""] = _fresh_interactive_run()
-    return _opened[""]
-
 
 _opened: dict[str, RunFolder] = {}
 
 
-def _fresh_interactive_run() -> RunFolder:
-    """Create `interactive-<date>-<n>`; it is done when this process ends."""
+def current_run() -> RunFolder:
+    """Return the folder of the run this process belongs to; outside any run, a fresh `interactive-<date>-<n>`.
+
+    A fresh one is done when this process ends.
+    """
+    given = os.environ.get(RUN_DIR_VARIABLE, "")
+    if given or "" in _opened:
+        return _opened.setdefault(given, RunFolder(given))
     stem = f"interactive-{time.strftime('%Y%m%d')}"
     for number in range(1, 10_000):
         run = RunFolder(runs_dir() / f"{stem}-{number}")
@@ -223,7 +210,7 @@ def _fresh_interactive_run() -> RunFolder:
             run.create({"notebook": None, "kind": "interactive"}, state="running")
             run.write_status("running", started=round(time.time(), 3), **process_identity())
             atexit.register(_finish_interactive, run, os.getpid())
-            return run
+            return _opened.setdefault("", run)
     raise LabError(f"{runs_dir()} holds 10,000 interactive runs of today; delete some.")
 
 

@@ -46,23 +46,22 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
         # a place is the setting, then list positions and the branches of unions that pydantic tried
         place = [str(part) for i, part in enumerate(item["loc"]) if i == 0 or isinstance(part, int)]
         mistakes.setdefault(".".join(place), []).append(item)
-    return LabError(" ".join(_sentence(key, items, kind) for key, items in mistakes.items()))
-
-
-def _sentence(key: str, items: list[ErrorDetails], kind: type[BaseModel]) -> str:
-    """Return one sentence about one wrong setting; `items` are the alternatives that it failed."""
-    first = items[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, LabError):
-        return f"In {key!r}: {cause}"
-    if first["type"] == "extra_forbidden":
-        return str(unknown_name("setting", key, kind.model_fields))
-    if first["type"] == "missing":
-        return f"Setting {key!r} is missing."
-    reasons = [item["msg"].removeprefix("Value error, ").removeprefix("Input should ") for item in items]
-    if not key:
-        return f"{kind.__name__}: {'; '.join(reasons)}."
-    return f"Setting {key!r} is {first['input']!r} but should {' or '.join(dict.fromkeys(reasons))}."
+    sentences = []
+    for key, items in mistakes.items():  # items: the alternatives that one setting failed
+        first, cause = items[0], items[0].get("ctx", {}).get("error")
+        reasons = [item["msg"].removeprefix("Value error, ").removeprefix("Input should ") for item in items]
+        if isinstance(cause, LabError):
+            sentences.append(f"In {key!r}: {cause}")
+        elif first["type"] == "extra_forbidden":
+            sentences.append(str(unknown_name("setting", key, kind.model_fields)))
+        elif first["type"] == "missing":
+            sentences.append(f"Setting {key!r} is missing.")
+        elif not key:
+            sentences.append(f"{kind.__name__}: {'; '.join(reasons)}.")
+        else:
+            expected = " or ".join(dict.fromkeys(reasons))
+            sentences.append(f"Setting {key!r} is {first['input']!r} but should {expected}.")
+    return LabError(" ".join(sentences))
 
 
 def parse_yaml(text: str, where: str) -> Any:

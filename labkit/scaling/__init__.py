@@ -1,9 +1,8 @@
 """Scaling: throughput measured on 1..N real processes, and the communication model that predicts it."""
 
 from labkit.scaling.communication import Link, allreduce_time, ddp_buckets, fit_link, predict_step_time
-from labkit.scaling.launch import torchrun
+from labkit.scaling.launch import Nodes, nodes_of_job, torchrun
 from labkit.scaling.measure import Measurement, Scaling, measure
-from labkit.scaling.nodes import Nodes, nodes_of_job
 from labkit.scaling.tables import allreduce_table, prediction_table, scaling_table
 
 __all__ = [

@@ -7,11 +7,11 @@ meets the ranks. RANKS_PER_NODE: otherwise the GPUs of a node, or 1.
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from labkit.run_folder import LabError
-from labkit.scaling.launch import torchrun_command
-from labkit.scaling.nodes import nodes_of_job
+from labkit.scaling.launch import nodes_of_job, torchrun_command
 
 
 def main(program: list[str]) -> None:
@@ -20,21 +20,16 @@ def main(program: list[str]) -> None:
     nodes = nodes_of_job(logs.parent, least=1)
     if nodes is None:
         raise LabError("SLURM_JOB_NUM_NODES is missing: start this inside a job, see scripts/train_ddp.sh --help.")
-    ranks = int(os.environ.get("RANKS_PER_NODE") or _gpus() or 1)
+    gpus = ""
+    with suppress(OSError, subprocess.SubprocessError):  # no nvidia-smi: no GPU
+        listing = ["nvidia-smi", "--list-gpus"]
+        gpus = subprocess.run(listing, capture_output=True, text=True, timeout=30, check=True).stdout
+    ranks = int(os.environ.get("RANKS_PER_NODE") or gpus.count("GPU ") or 1)
     command = torchrun_command(program, ranks=ranks * nodes.count, log_dir=logs, nodes=nodes)
     place = f"meet at {nodes.address}:{nodes.port}; run folder {os.environ.get('LABKIT_RUN_DIR', 'of their own')}"
     print(f"[ddp] {nodes.count} nodes x {ranks} ranks {place}", flush=True)
     os.environ["OMP_NUM_THREADS"] = str(max(1, nodes.cpus // ranks))
     os.execvp(command[0], command)
-
-
-def _gpus() -> int:
-    """Return how many GPUs this node has for the job (0 without nvidia-smi)."""
-    try:
-        shown = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return shown.stdout.count("GPU ") if shown.returncode == 0 else 0
 
 
 if __name__ == "__main__":

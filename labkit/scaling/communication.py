@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from labkit.run_folder import LabError
 
 FIRST_BUCKET_BYTES, BUCKET_BYTES = 2**20, 25 * 2**20  # DistributedDataParallel's own limits
@@ -32,21 +34,14 @@ def fit_link(sizes_bytes: Sequence[float], seconds: Sequence[float], *, world_si
         raise LabError("A link is fitted to at least two message sizes on at least two ranks; measure more.")
     # relative residuals: alpha * a + (1 / beta) * b - 1, with the columns divided by the measured time
     hops = 2 * (world_size - 1)
-    a = [hops / t for t in seconds]
-    b = [hops / world_size * size / t for size, t in zip(sizes_bytes, seconds, strict=True)]
-    aa, bb, ab = _dot(a, a), _dot(b, b), _dot(a, b)
-    determinant = aa * bb - ab * ab
-    alpha = (sum(a) * bb - sum(b) * ab) / determinant
-    per_byte = (sum(b) * aa - sum(a) * ab) / determinant
+    a = hops / np.asarray(seconds, dtype=float)
+    b = a / world_size * np.asarray(sizes_bytes, dtype=float)
+    alpha, per_byte = np.linalg.lstsq(np.stack([a, b], axis=1), np.ones(len(a)), rcond=None)[0].tolist()
     if alpha < 0:
-        alpha, per_byte = 0.0, sum(b) / bb
+        alpha, per_byte = 0.0, float(b.sum() / (b @ b))
     elif per_byte <= 0:
-        alpha, per_byte = sum(a) / aa, 0.0
+        alpha, per_byte = float(a.sum() / (a @ a)), 0.0
     return Link(alpha, 1 / per_byte if per_byte else float("inf"))
-
-
-def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
 
 
 def ddp_buckets(parameter_bytes: Sequence[int], *, first=FIRST_BUCKET_BYTES, cap=BUCKET_BYTES) -> list[int]:

@@ -3,18 +3,67 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import labkit
-from labkit.run_folder import LabError
-from labkit.run_folder.ranks import without_ranks
-from labkit.scaling.nodes import Nodes
+from labkit.run_folder import LabError, without_ranks
 
 LAST_LINES = 12  # of a rank, in a message
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of a Slurm job, with one task (a torchrun) on each."""
+
+    count: int
+    address: str  # of the first host: there the ranks meet
+    port: int
+    cpus: int  # of each node's task
+    folder: Path  # on a file system that all nodes see: programs, logs and answers
+
+
+def nodes_of_job(folder: Path, *, least: int = 2) -> Nodes | None:
+    """Return the nodes of the Slurm job around this process; None where it has fewer than `least`, and without a job.
+
+    folder: one that all nodes see, such as a run's. DDP_ADDRESS in the environment replaces the address of the
+    first host. Raises LabError where srun cannot be called from here and where the first host does not resolve
+    (each node would wait for itself).
+    """
+    count = int(os.environ.get("SLURM_JOB_NUM_NODES") or 1)
+    if count < least:
+        return None
+    first = _scontrol("show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()[0]
+    # Slurm may know an address that the name service does not
+    found = re.search(r"NodeAddr=(\S+)", _scontrol("show", "node", first))
+    address = os.environ.get("DDP_ADDRESS") or (found[1] if found else first)
+    try:
+        socket.getaddrinfo(address, None)
+    except OSError:
+        raise LabError(
+            f"The first host of this job, {first} ({address}), does not resolve here; tell your site's staff, or "
+            "set DDP_ADDRESS."
+        ) from None
+    port = 20_000 + int(os.environ["SLURM_JOB_ID"]) % 20_000  # jobs that share a node have their own
+    cpus = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1)
+    return Nodes(count, address, port, cpus, Path(folder))
+
+
+def _scontrol(*words: str) -> str:
+    """Return the output of scontrol. Raises LabError."""
+    try:
+        return subprocess.run(["scontrol", *words], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        why = str(getattr(error, "stderr", None) or error).strip()
+        raise LabError(
+            f"This job has several nodes, but scontrol does not answer here ({why}); inside a "
+            "container use a job of one node, or scripts/train_ddp.sh."
+        ) from error
 
 
 def torchrun(
@@ -29,8 +78,14 @@ def torchrun(
     with tempfile.TemporaryDirectory(prefix="labkit-ranks-", dir=nodes.folder if nodes else None) as folder:
         launch = torchrun_command(command, ranks=ranks, log_dir=Path(folder), nodes=nodes)
         log_file = Path(folder, "agent.log")
+        path = (str(Path(labkit.__file__).parents[1]), os.environ.get("PYTHONPATH"))  # labkit can be imported
+        environment = without_ranks(os.environ) | {
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONPATH": os.pathsep.join(p for p in path if p),
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3",
+        }
         with log_file.open("w") as log:
-            agent = subprocess.Popen(launch, env=_environment(threads), stdout=log, stderr=log, start_new_session=True)
+            agent = subprocess.Popen(launch, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             code = agent.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -68,15 +123,6 @@ def torchrun_command(command: Sequence[str], *, ranks: int, log_dir: Path, nodes
         *("--rdzv-backend=c10d", f"--rdzv-id={log_dir.name}", f"--rdzv-endpoint={nodes.address}:{nodes.port}"),
         *("--rdzv-conf=join_timeout=120,timeout=120", *local, *logged),
     ]
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Return this environment without a surrounding launcher's ranks, with labkit importable."""
-    kept = without_ranks(os.environ)
-    root = str(Path(labkit.__file__).parents[1])
-    path = os.pathsep.join(p for p in (root, kept.get("PYTHONPATH")) if p)
-    mine = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3"}
-    return kept | mine
 
 
 def _stop(agent: subprocess.Popen) -> None:

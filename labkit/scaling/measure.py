@@ -1,17 +1,15 @@
 """Throughput of the lab's own training step on 1..N processes, each really started."""
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, usable_cores
 from labkit.scaling.communication import Link, fit_link
-from labkit.scaling.launch import torchrun
-from labkit.scaling.nodes import Nodes
+from labkit.scaling.launch import Nodes, torchrun
 
 ALLREDUCE_BYTES = (4 * 2**10, 2**16, 2**20, 2**23, 2**25)
 
@@ -87,33 +85,42 @@ def measure(
     Raises LabError for a batch that does not divide, for more ranks than cores or GPUs, for a rank that fails
     (with its log) and when one launch takes longer than `timeout_s`.
     """
-    gpus, cores = _gpus(), nodes.cpus if nodes else _cores()
+    import torch
+
+    gpus, cores = torch.cuda.device_count(), nodes.cpus if nodes else usable_cores()
     sizes = sorted({1, *world_sizes})
     spread = nodes.count if nodes else 1
-    _check(sizes, batch_size, (gpus or cores) * spread)
+    places = (gpus or cores) * spread
+    for size in sizes:
+        if size < 1 or size > places:
+            raise LabError(f"{size} ranks do not fit on {places} cores or GPUs; give 1 to {places}.")
+        if batch_size % size:
+            raise LabError(f"{size} ranks cannot share a batch of {batch_size}; give a multiple of {size}.")
     threads = max(1, cores * spread // sizes[-1])
-    common = dict(
-        model=model,
-        dataset=dataset,
-        data_dir=data_dir,
-        image_size=image_size,
-        precision=precision,
-        windows=windows,
-        steps_per_window=steps_per_window,
-        seconds_per_case=seconds_per_case,
-        limit=max(limit, 2 * batch_size * sizes[-1]),
-        timeout_s=timeout_s,
-    )
     found = {}
     for ranks in sizes:
-        spec = common | {
+        spec = {
+            "model": model,
+            "dataset": dataset,
+            "data_dir": data_dir,
+            "image_size": image_size,
+            "precision": precision,
+            "windows": windows,
+            "steps_per_window": steps_per_window,
+            "seconds_per_case": seconds_per_case,
+            "limit": max(limit, 2 * batch_size * sizes[-1]),
+            "timeout_s": timeout_s,
             "cases": _cases(ranks, sizes, batch_size, {threads} if gpus else {threads, cores}),
             "phase_threads": threads if ranks == 1 else None,
             "allreduce_bytes": list(allreduce_bytes) if ranks > 1 else [],
         }
-        found[ranks] = _launch(
-            spec, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=nodes if ranks > 1 else None
-        )
+        place = nodes if ranks > 1 else None
+        with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=place.folder if place else None) as folder:
+            spec_file, result_file = Path(folder, "spec.json"), Path(folder, "result.json")
+            spec_file.write_text(json.dumps(spec | {"launched_at": time.time()}))
+            command = ["-m", "labkit.scaling.worker", str(spec_file), str(result_file)]
+            torchrun(command, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=place)
+            found[ranks] = json.loads(result_file.read_text())
     one = found[1]
     return Scaling(
         model=model,
@@ -128,15 +135,6 @@ def measure(
     )
 
 
-def _launch(spec: dict, *, ranks: int, threads: int, timeout_s: float, nodes: Nodes | None) -> dict:
-    with tempfile.TemporaryDirectory(prefix="labkit-scaling-", dir=nodes.folder if nodes else None) as folder:
-        spec_file, result_file = Path(folder, "spec.json"), Path(folder, "result.json")
-        spec_file.write_text(json.dumps(spec | {"launched_at": time.time()}))
-        command = ["-m", "labkit.scaling.worker", str(spec_file), str(result_file)]
-        torchrun(command, ranks=ranks, threads=threads, timeout_s=timeout_s, nodes=nodes)
-        return json.loads(result_file.read_text())
-
-
 def _cases(ranks: int, sizes: Sequence[int], batch_size: int, threads: set[int]) -> list[dict]:
     """Return what one launch measures. On one rank, both scalings start from the same step.
 
@@ -149,21 +147,3 @@ def _cases(ranks: int, sizes: Sequence[int], batch_size: int, threads: set[int])
     cases = [{"scaling": "strong", "batch_size": batch_size, "threads": t} for t in sorted(threads)]
     local = sorted({batch_size // size for size in sizes} - {batch_size})
     return cases + [{"scaling": "local", "batch_size": b, "threads": each} for b in local]
-
-
-def _check(sizes: Sequence[int], batch_size: int, places: int) -> None:
-    for size in sizes:
-        if size < 1 or size > places:
-            raise LabError(f"{size} ranks do not fit on {places} cores or GPUs; give 1 to {places}.")
-        if batch_size % size:
-            raise LabError(f"{size} ranks cannot share a batch of {batch_size}; give a multiple of {size}.")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()

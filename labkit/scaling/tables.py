@@ -4,8 +4,6 @@ from labkit.run_folder import LabError, unknown_name
 from labkit.scaling.communication import allreduce_time, ddp_buckets, predict_step_time
 from labkit.scaling.measure import Measurement, Scaling
 
-KINDS = ("strong", "weak")
-
 
 def scaling_table(result: Scaling, *, kind: str = "strong") -> list[dict]:
     """Return a row per number of ranks: step time, images/s, speed-up and efficiency against one rank.
@@ -20,7 +18,20 @@ def scaling_table(result: Scaling, *, kind: str = "strong") -> list[dict]:
     for m in _of_kind(result, kind):
         ratio = one.step_s / m.step_s
         speedup, efficiency = (ratio, ratio / m.ranks) if kind == "strong" else (m.ranks * ratio, ratio)
-        rows.append(_described(m) | {"speedup": speedup, "efficiency": efficiency})
+        rows.append(
+            {
+                "ranks": m.ranks,
+                "threads": m.threads,
+                "batch_per_rank": m.batch_size,
+                "global_batch": m.ranks * m.batch_size,
+                "step_ms": 1e3 * m.step_s,
+                "images_per_s": m.images_per_second,
+                "first_step_ms": 1e3 * m.first_step_s,
+                "start_up_s": m.start_up_s,
+                "speedup": speedup,
+                "efficiency": efficiency,
+            }
+        )
         if result.device == "cpu":
             threads = max(result.cores, result.threads_per_rank)
             everything = _one(result, scaling="strong", ranks=1, threads=threads)
@@ -62,36 +73,16 @@ def allreduce_table(result: Scaling) -> list[dict]:
     for ranks, times in result.allreduce_s.items():
         for size, seconds in times.items():
             fitted = allreduce_time(size, world_size=ranks, link=result.link(ranks))
-            moved = 2 * (ranks - 1) / ranks * size
-            rows.append(
-                {
-                    "ranks": ranks,
-                    "bytes": size,
-                    "measured_ms": 1e3 * seconds,
-                    "fitted_ms": 1e3 * fitted,
-                    "gigabytes_per_s": moved / seconds / 1e9,
-                }
-            )
+            speed = 2 * (ranks - 1) / ranks * size / seconds
+            row = {"ranks": ranks, "bytes": size, "measured_ms": 1e3 * seconds, "fitted_ms": 1e3 * fitted}
+            rows.append(row | {"gigabytes_per_s": speed / 1e9})
     return rows
-
-
-def _described(m: Measurement) -> dict:
-    return {
-        "ranks": m.ranks,
-        "threads": m.threads,
-        "batch_per_rank": m.batch_size,
-        "global_batch": m.ranks * m.batch_size,
-        "step_ms": 1e3 * m.step_s,
-        "images_per_s": m.images_per_second,
-        "first_step_ms": 1e3 * m.first_step_s,
-        "start_up_s": m.start_up_s,
-    }
 
 
 def _of_kind(result: Scaling, kind: str) -> list[Measurement]:
     """Return one rank's measurement (of either kind) and those of `kind`, by ranks."""
-    if kind not in KINDS:
-        raise unknown_name("kind of scaling", kind, KINDS)
+    if kind not in ("strong", "weak"):
+        raise unknown_name("kind of scaling", kind, ("strong", "weak"))
     many = [m for m in result.measurements if m.scaling == kind and m.ranks > 1]
     one = _one(result, scaling="strong", ranks=1, threads=result.threads_per_rank)
     return [one, *sorted(many, key=lambda m: m.ranks)]

@@ -90,22 +90,6 @@ LAB = {"preset": "tiny", "pretrain_dataset": "", "pretrain_dir": None, "max_step
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     """Return the options given. Ends with code 2 where one would have no effect."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    ignored, own = (PLAIN, LAB) if options.mode else (LAB, PLAIN)
-    for name in ignored:
-        if getattr(options, name) is not None:
-            kind = "a mode's budget is its preset's" if options.mode else "it belongs to a mode: add --mode"
-            parser.error(f"--{name.replace('_', '-')} has no effect here; {kind}.")
-    if options.timeout is None:
-        options.timeout = 1800.0 if options.mode else 120.0
-    for name, value in own.items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train_ranks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", help="resnet_tiny, or the preset's own with --mode")
     parser.add_argument("--dataset", default="shapes")
@@ -123,7 +107,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     waiting = "seconds that ranks wait for one another (120; for a mode, whose first rank evaluates alone, 1800)"
     parser.add_argument("--timeout", type=float, help=waiting)
-    return parser
+    options = parser.parse_args(arguments)
+    ignored, own = (PLAIN, LAB) if options.mode else (LAB, PLAIN)
+    for name in ignored:
+        if getattr(options, name) is not None:
+            kind = "a mode's budget is its preset's" if options.mode else "it belongs to a mode: add --mode"
+            parser.error(f"--{name.replace('_', '-')} has no effect here; {kind}.")
+    for name, value in {"timeout": 1800.0 if options.mode else 120.0, **own}.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
 def _open(run: RunFolder, options: argparse.Namespace) -> None:
@@ -132,10 +125,9 @@ def _open(run: RunFolder, options: argparse.Namespace) -> None:
     if distributed.is_main():
         if not run.status_file.is_file():
             run.create({"notebook": None, "kind": "ranks", "values": vars(options)}, state="running")
-        number = begin(run.path)
-        attempt = {"attempt": number, "started": round(time.time(), 3), "message": None}
-        job = {"slurm_job": os.environ.get("SLURM_JOB_ID")}
-        run.write_status("running", **attempt, **job, **process_identity())
+        number, job = begin(run.path), os.environ.get("SLURM_JOB_ID")
+        known = {"attempt": number, "started": round(time.time(), 3), "message": None, "slurm_job": job}
+        run.write_status("running", **known, **process_identity())
     join(run.path, distributed.broadcast_value(number))
 
 

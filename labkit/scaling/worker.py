@@ -5,8 +5,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import chain, count, pairwise
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import nn
 
 from labkit import data, distributed, losses, models, transforms
-from labkit.data.batches import Batch, Batches
+from labkit.data.batches import Batches
 from labkit.train import TrainConfig
 from labkit.train.step import Learner, choose_precision, supervised
 
@@ -31,24 +31,18 @@ class Case:
         config = TrainConfig(max_steps=total, batch_size=batch_size, precision=spec["precision"])
         self.learner = Learner(net, config, total_steps=total, device=device)
         self.learner.forward.train()
-        self.loss, self.steps, self.device = losses.supervised_loss().to(device), 0, device
-        self.stream = self._forever(spec, batch_size, source)
-
-    def _forever(self, spec: dict, batch_size: int, source: data.Dataset) -> Iterator[Batch]:
+        self.loss, self.steps, self.device = losses.SupervisedLoss().to(device), 0, device
         batches = Batches(
             source.train,
             batch_size,
             augment=transforms.supervised(spec["image_size"]),
-            device=self.device,
+            device=device,
             mean=source.mean,
             std=source.std,
             rank=distributed.rank(),
             world_size=distributed.world_size(),
         )
-        epoch = 0
-        while True:
-            yield from batches.epoch(epoch)
-            epoch += 1
+        self.stream = chain.from_iterable(map(batches.epoch, count()))
 
     def step(self) -> None:
         """Take one whole training step, loading included."""
@@ -86,21 +80,13 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def seconds(function: Callable[[], object], device: torch.device) -> float:
-    """Return how long a call takes, with the device's work finished before and after."""
-    start = now(device)
-    function()
-    return now(device) - start
-
-
 def together(function: Callable[[], object], device: torch.device) -> float:
     """Return the slowest rank's time for a call that all ranks start at once."""
-    if distributed.world_size() == 1:
-        return seconds(function, device)
-    dist.barrier()
-    slowest = torch.tensor(seconds(function, device), dtype=torch.float64, device=device)
-    dist.all_reduce(slowest, op=dist.ReduceOp.MAX)
-    return slowest.item()
+    if distributed.world_size() > 1:
+        dist.barrier()
+    start = now(device)
+    function()
+    return max(distributed.gather_values(now(device) - start))
 
 
 def enough(function: Callable[[], object], spec: dict, device: torch.device) -> list[float]:
@@ -142,8 +128,8 @@ def allreduce_seconds(size_bytes: int, device: torch.device, *, repeats: int = 9
     def add():
         dist.all_reduce(numbers)
 
-    for _ in range(2):
-        add()
+    add()
+    add()
     return statistics.median(together(add, device) for _ in range(repeats))
 
 

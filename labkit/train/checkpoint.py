@@ -81,7 +81,21 @@ class Checkpointer:
         if not self.last.exists():
             return False
         state = load(self.last)
-        self._require_ours(state)
+        require_same_model(self.last, state["fingerprint"], self.fingerprint)
+        reached = weight_stats(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
+        ours, began = self.fingerprint["weight_stats"], state["fingerprint"]["weight_stats"]
+        if not (same_weights(ours, began) or same_weights(ours, reached)):
+            raise LabError(
+                f"{self.last} began from other initial weights than this model has. Give this fit a name of "
+                "its own, build the model again with the same seed, or pass resume=False to start anew."
+            )
+        setup = {key: (old, self.setup.get(key)) for key, old in state["setup"].items()}
+        changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in setup.items() if new != old]
+        if changed:
+            raise LabError(
+                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
+                "name, or pass resume=False to start anew."
+            )
         for key, part in self.parts.items():
             part.load_state_dict(state[key])
         self.fingerprint = state["fingerprint"]
@@ -104,26 +118,6 @@ class Checkpointer:
     def _save_best(self, epoch: int) -> None:
         save(self.best, {"model": self.model.state_dict(), "fingerprint": self.fingerprint, "epoch": epoch})
 
-    def _require_ours(self, state: dict[str, Any]) -> None:
-        require_same_model(self.last, state["fingerprint"], self.fingerprint)
-        reached = weight_stats(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
-        ours, began = self.fingerprint["weight_stats"], state["fingerprint"]["weight_stats"]
-        if not (same_weights(ours, began) or same_weights(ours, reached)):
-            raise LabError(
-                f"{self.last} began from other initial weights than this model has. Give this fit a name of "
-                "its own, build the model again with the same seed, or pass resume=False to start anew."
-            )
-        changed = [
-            f"{key} was {old!r}, is {self.setup.get(key)!r}"
-            for key, old in state["setup"].items()
-            if self.setup.get(key) != old
-        ]
-        if changed:
-            raise LabError(
-                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
-                "name, or pass resume=False to start anew."
-            )
-
 
 def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any]) -> None:
     """Raise LabError, naming both, where the checkpoint at `path` is of another model (see `fingerprint`)."""
@@ -131,8 +125,9 @@ def require_same_model(path: Path, saved: dict[str, Any], model: dict[str, Any])
         return
     there, here = saved["shapes"], model["shapes"]
     key = next(key for key in {**there, **here} if there.get(key) != here.get(key))
+    that, this = (f"a {net['name']} of {net['parameters']:,} parameters" for net in (saved, model))
     raise LabError(
-        f"{path} holds {_title(saved)}, but this model is {_title(model)}: {key!r} has shape "
+        f"{path} holds {that}, but this model is {this}: {key!r} has shape "
         f"{there.get(key, 'none')} there and {here.get(key, 'none')} here. Build that model, or give this "
         "fit another name."
     )
@@ -155,22 +150,15 @@ def describe_callable(thing: Any) -> str:
     """
     if hasattr(thing, "__qualname__"):
         return thing.__qualname__
-    plain = {
-        key: value
-        for key, value in sorted(getattr(thing, "__dict__", {}).items())
-        if _is_plain(value) and key != "training"
-    }
-    return f"{type(thing).__name__}({', '.join(f'{key}={value!r}' for key, value in plain.items())})"
+    settings = sorted(getattr(thing, "__dict__", {}).items())
+    plain = [f"{key}={value!r}" for key, value in settings if _is_plain(value) and key != "training"]
+    return f"{type(thing).__name__}({', '.join(plain)})"
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
     return isinstance(value, int | float | str)
-
-
-def _title(description: dict[str, Any]) -> str:
-    return f"a {description['name']} of {description['parameters']:,} parameters"
 
 
 def weight_stats(weights: Iterable[Tensor]) -> list[list[float]]:

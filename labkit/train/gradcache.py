@@ -6,8 +6,8 @@ batch is run again and backpropagates the gradient of its projections (GradCache
 BatchNorm still sees one batch at a time, as it does on several processes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +30,13 @@ def backward(
     requires. no_sync(wanted): a context for a batch's second run (several processes average only the last).
     """
     states, parts = [], []
-    with torch.no_grad(), _same_buffers(model):  # the second run counts, for running averages too
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.no_grad():
         for batch in batches:
             states.append(rng_state())
             parts.append(project(batch))
+        for buffer, before in buffers:
+            buffer.copy_(before)  # BatchNorm's averages count the second run alone
     z1, z2 = (torch.cat(views).requires_grad_() for views in zip(*parts, strict=True))
     value = loss(z1, z2)
     gradients = torch.autograd.grad(scale(value), (z1, z2))
@@ -48,14 +51,3 @@ def backward(
             sum((z * d_z).sum() for z, d_z in zip(again, d_views, strict=True)).backward()
     set_rng_state(after)
     return value.detach(), z1.detach(), z2.detach()
-
-
-@contextmanager
-def _same_buffers(model: nn.Module) -> Iterator[None]:
-    """Give BatchNorm its statistics back at the end of the block."""
-    saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, before in saved:
-            buffer.copy_(before)

@@ -1,17 +1,20 @@
 """THE loop: `fit` trains any model of the lab, records what happens, and can be stopped and resumed."""
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from types import FrameType
 from typing import Any
 
 from torch import nn
 
-from labkit.distributed import is_main, rank, world_size
+from labkit.distributed import broadcast_value, is_main, rank, world_size
 from labkit.evaluate.classify import eval_mode
-from labkit.run_folder import LabError, RunFolder, current_run, unknown_name
+from labkit.run_folder import Interrupted, LabError, RunFolder, current_run, unknown_name
 from labkit.seeding import derive, seed_everything
 from labkit.train import TrainConfig
 from labkit.train.checkpoint import (
@@ -22,9 +25,8 @@ from labkit.train.checkpoint import (
     load,
     require_same_model,
 )
-from labkit.train.interrupt import InterruptHandler
-from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, groups, supervised
-from labkit.train.tracking import Progress, Tracker, print_finished
+from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, supervised
+from labkit.train.tracking import Progress, Tracker, screen
 
 
 @dataclass
@@ -67,9 +69,6 @@ class History:
     def load_state_dict(self, state: dict) -> None:
         self.__dict__.update(state)
 
-    def start_clock(self) -> None:
-        self.clock = time.perf_counter()
-
     def stop_clock(self) -> None:
         """Count the time since the clock was last looked at; the device must have been waited for."""
         now = time.perf_counter()
@@ -80,10 +79,43 @@ class History:
         place = {"fit": self.name, "kind": kind, "step": self.step, "epoch": self.epoch + 1}
         return place | means | {"lr": lr}
 
-    def finish_epoch(self, row: dict) -> None:
-        self.epochs.append(row)
-        self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
-        self.epoch, self.batch = self.epoch + 1, 0
+
+class InterruptHandler:
+    """Lets Ctrl-C, or Jupyter's stop button, wait for the end of a step; pressed again, it stops at once.
+
+    Several processes agree on a stop of their run; as that is a wait, they do so at every `every`-th step alone.
+    """
+
+    def __init__(self, run: RunFolder, fit: str, *, every: int):
+        self.run, self.fit, self.every = run, fit, every
+        self.pressed, self.alone = False, world_size() == 1
+
+    def __enter__(self) -> "InterruptHandler":
+        main = threading.current_thread() is threading.main_thread()
+        ours = main and self.alone and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self._before = signal.signal(signal.SIGINT, self._press) if ours else None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+    def reason(self, step: int) -> BaseException | None:
+        """Return what to raise before update `step` where a stop was requested, or None."""
+        if self.pressed:
+            return KeyboardInterrupt(f"saved step {step} of {self.fit!r}; run it again to go on")
+        if self.alone:
+            requested = self.run.stop_requested()
+        else:
+            requested = step % self.every == 0 and broadcast_value(is_main() and self.run.stop_requested())
+        if not requested:
+            return None
+        return Interrupted(f"{self.fit!r} was asked to stop and has saved step {step}; resume the run to go on")
 
 
 def fit(
@@ -114,27 +146,41 @@ def fit(
     checkpoint of another model, step, loss, augmentation or configuration.
     """
     run = run or current_run()
-    _check(config, train, val)
+    wanted, has = config.batch_size, train.batch_size
+    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
+        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
+    if config.target_accuracy is not None and val is None:
+        raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
+    if len(train) == 0:
+        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
     loss, val_loss = choose_losses(loss, step, model, train, val, config)
     seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
     history, metrics = History(name, best_by, learner.precision), MetricAccumulator(learner.device)
     parts = {"learner": learner, "history": history, "metrics": metrics}
     checkpointer = Checkpointer(run, name, parts=parts, setup=_setup(config, train, step, loss))
-    _begin(checkpointer, history, run, resume)
+    if not resume:
+        checkpointer.forget()
+    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
+        checkpointer.repair_best(history.epoch)
+    if is_main():
+        run.truncate_metrics(name, history.step)  # rows after the checkpoint come again
     if history.stopped_because:
         learner.model.eval()
-        print_finished(name, history.step, show=progress)
+        if progress is not False and is_main():  # so that nobody takes the old record for a new training
+            done = f"{name}: finished before, at step {history.step}"
+            print(f"{done}; nothing was trained again (resume=False would)", file=screen(), flush=True)
         return history
 
-    tracker = (tracker or Tracker(run)).begin(name, history.step, checkpointer.setup)
+    mirrors = (tracker := tracker or Tracker(run)).begin(name, history.step, checkpointer.setup)
     display = Progress(name, learner.total_steps, step=history.step, show=progress)
-    with tracker, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
+    with mirrors, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
         while not history.stopped_because:
             learner.forward.train()
-            history.start_clock()
-            batches = train.epoch(history.epoch, start=history.batch)
-            for group in islice(groups(batches, config.accumulate), learner.total_steps - history.step):
+            history.clock = time.perf_counter()
+            batches = iter(train.epoch(history.epoch, start=history.batch))
+            groups = iter(lambda: list(islice(batches, config.accumulate)), [])  # noqa: B023  # the last may be smaller
+            for group in islice(groups, learner.total_steps - history.step):
                 stop = interrupt.reason(history.step)
                 if stop or (history.batch > 0 and history.step % (config.checkpoint_every_steps or math.inf) == 0):
                     _require_finite(metrics, checkpointer, config)
@@ -149,13 +195,13 @@ def fit(
                 history.images += outcome["count"]
                 metrics.add(history.step, outcome)
                 if history.step % config.log_every == 0:
-                    row = history.row("step", metrics.recent_means(), learner.lr)
+                    row = history.row("step", metrics.means(), learner.lr)
                     _require_finite(metrics, checkpointer, config)
                     history.steps.append(row)
                     tracker.log(row)
                     display.advance(row)
 
-            row = history.row("epoch", metrics.epoch_means("train_"), learner.lr)
+            row = history.row("epoch", metrics.means("train_", epoch=True), learner.lr)
             _require_finite(metrics, checkpointer, config)
             history.stop_clock()
             last = history.step >= learner.total_steps
@@ -164,9 +210,17 @@ def fit(
                 row |= validate(learner, val, step, val_loss)
             if monitor is not None:
                 row |= {key: float(value) for key, value in monitor(learner.model.eval()).items()}
-            _require_choice(best_by, row, evaluated)
-            history.finish_epoch(row)
-            history.stopped_because = _why_finished(history, config, last)
+            key = best_by.removeprefix("-")
+            if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
+                raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
+            history.epochs.append(row)
+            history.epoch_seconds.append(history.seconds - sum(history.epoch_seconds))
+            history.epoch, history.batch = history.epoch + 1, 0
+            recent, target = history.column("val_accuracy")[-config.patience :], config.target_accuracy
+            if target is not None and len(recent) == config.patience and min(recent) >= target:
+                history.stopped_because = "target"
+            elif last:
+                history.stopped_because = "epochs" if history.epoch == config.epochs else "max_steps"
             tracker.log(row)
             display.epoch(row, history.epoch_seconds[-1])
             is_best = history.best_epoch == history.epoch
@@ -174,7 +228,10 @@ def fit(
                 checkpointer.save(best_epoch=history.epoch if is_best else None)
 
     learner.model.eval()
-    _record_speed(run, history)
+    if is_main():
+        seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
+        timings: dict[str, Any] = {f"{name}_seconds": seconds, f"{name}_images_per_second": speed}
+        run.record_timings(**timings)
     return history
 
 
@@ -197,7 +254,7 @@ def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, 
     with eval_mode(learner.model):
         for number, batch in enumerate(val.epoch(0), start=1):
             metrics.add(number, learner.forward_loss(learner.model, batch, step, loss))
-        return metrics.epoch_means("val_")
+        return metrics.means("val_", epoch=True)
 
 
 def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
@@ -206,72 +263,21 @@ def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
 
 
-def _check(config: TrainConfig, train, val) -> None:
-    """Raise LabError for settings that contradict the data given."""
-    wanted, has = config.batch_size, train.batch_size
-    if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
-        raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
-    if config.target_accuracy is not None and val is None:
-        raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
-    if len(train) == 0:
-        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
-
-
 def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:
     """Return what two attempts at one fit must share: their results are those of one training."""
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
     ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
-    return (
-        config.model_dump(exclude=free)
-        | data
-        | {"processes": world_size()}
-        | {name: describe_callable(way) for name, way in ways.items()}
-    )
-
-
-def _begin(checkpointer: Checkpointer, history: History, run: RunFolder, resume: bool) -> None:
-    """Go on from the last checkpoint or start anew; rows after that point are dropped and come again."""
-    if not resume:
-        checkpointer.forget()
-    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
-        checkpointer.repair_best(history.epoch)
-    if is_main():
-        run.truncate_metrics(history.name, history.step)
+    shared = config.model_dump(exclude=free) | data | {"processes": world_size()}
+    return shared | {name: describe_callable(way) for name, way in ways.items()}
 
 
 def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:
     """Raise LabError, naming the step, where a loss was not finite; the checkpoints stay as they are."""
-    step = metrics.first_bad_step()
+    step, last = metrics.first_bad_step(), checkpointer.last
     if step is not None:
-        kept = (
-            f"{checkpointer.last} keeps the last good state" if checkpointer.last.exists() else "Nothing was saved yet"
-        )
+        kept = f"{last} keeps the last good state" if last.exists() else "Nothing was saved yet"
         raise LabError(
             f"The loss is not finite at step {step}; training stops. {kept}. Lower lr (now "
             f"{config.lr:g}) or set grad_clip, for example to 1.0, and train anew with resume=False."
         )
-
-
-def _require_choice(best_by: str, row: dict, evaluated: bool) -> None:
-    """Raise LabError where the number that was to choose the best epoch is not measured."""
-    key = best_by.removeprefix("-")
-    if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
-        raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
-
-
-def _why_finished(history: History, config: TrainConfig, last: bool) -> str:
-    """Return why training ends now, or "" where it goes on."""
-    recent, target = history.column("val_accuracy")[-config.patience :], config.target_accuracy
-    if target is not None and len(recent) == config.patience and min(recent) >= target:
-        return "target"
-    if not last:
-        return ""
-    return "epochs" if history.epoch == config.epochs else "max_steps"
-
-
-def _record_speed(run: RunFolder, history: History) -> None:
-    if is_main():
-        seconds, speed = round(history.seconds, 3), round(history.images_per_second * world_size(), 1)
-        timings: dict[str, Any] = {f"{history.name}_seconds": seconds, f"{history.name}_images_per_second": speed}
-        run.record_timings(**timings)

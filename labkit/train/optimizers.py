@@ -29,32 +29,23 @@ class LARS(torch.optim.Optimizer):
             loss = closure() if closure else None
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
-            if params:
-                self._step_group(group, params)
+            if not params:
+                continue
+            grads = [p.grad for p in params if p.grad is not None]
+            for p in params:
+                if "velocity" not in self.state[p]:
+                    self.state[p]["velocity"] = torch.zeros_like(p)
+            velocities = [self.state[p]["velocity"] for p in params]
+            updates = torch._foreach_add(grads, params, alpha=group["weight_decay"])
+            if group["adapt"]:  # by eta * |w| / (|g| + decay * |w|); by 1 where a norm is 0, as in SimCLR
+                weights = torch.stack(torch._foreach_norm(params))
+                slopes = torch.stack(torch._foreach_norm(grads))
+                rates = group["eta"] * weights / (slopes + group["weight_decay"] * weights)
+                torch._foreach_mul_(updates, list(torch.where((weights > 0) & (slopes > 0), rates, 1.0).unbind()))
+            torch._foreach_mul_(velocities, group["momentum"])
+            torch._foreach_add_(velocities, updates, alpha=group["lr"])
+            torch._foreach_sub_(params, velocities)
         return loss
-
-    def _step_group(self, group: dict, params: list[Tensor]) -> None:
-        grads = [p.grad for p in params if p.grad is not None]
-        velocities = [self._velocity(p) for p in params]
-        updates = torch._foreach_add(grads, params, alpha=group["weight_decay"])
-        if group["adapt"]:
-            torch._foreach_mul_(updates, self._local_rates(group, params, grads))
-        torch._foreach_mul_(velocities, group["momentum"])
-        torch._foreach_add_(velocities, updates, alpha=group["lr"])
-        torch._foreach_sub_(params, velocities)
-
-    def _velocity(self, parameter: Tensor) -> Tensor:
-        state = self.state[parameter]
-        if "velocity" not in state:
-            state["velocity"] = torch.zeros_like(parameter)
-        return state["velocity"]
-
-    def _local_rates(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> Any:
-        """Return eta * |w| / (|g| + decay * |w|) per tensor; 1 where a norm is 0, as in SimCLR."""
-        weights = torch.stack(torch._foreach_norm(params))
-        slopes = torch.stack(torch._foreach_norm(grads))
-        rates = group["eta"] * weights / (slopes + group["weight_decay"] * weights)
-        return list(torch.where((weights > 0) & (slopes > 0), rates, 1.0).unbind())
 
 
 # name -> the class, and how `momentum` enters it
@@ -71,61 +62,34 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[[floa
 
 
 def build(
-    name: str,
-    model: nn.Module | Iterable[Tensor],
-    *,
-    lr: float,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
-    decay_norms: bool | None = None,
-    fused: bool | None = None,
+    name: str, model: nn.Module | Iterable[Tensor], *, lr: float, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
     """Return the named optimizer over the trainable parameters of `model`.
 
     `momentum` is the velocity's share in sgd, nesterov and lars and beta1 in adam and adamw; adagrad,
-    adadelta and rmsprop have none. `decay_norms=False` spares norms and biases (tensors of fewer than two
-    dimensions) weight decay; the default spares them for lars alone. `fused=None` takes the fused kernel
-    where there is one.
+    adadelta and rmsprop have none. For lars, norms and biases (tensors of fewer than two dimensions) are spared
+    weight decay and the adaptive rate. A fused kernel is taken where there is one.
     Raises LabError for an unknown name, a momentum that the optimizer cannot have, and a model in which
     nothing is trainable.
     """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
-    _check_momentum(name, momentum)
-    params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
-    if not params:
-        raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
-    kind, from_momentum = OPTIMIZERS[name]
-    options = {"lr": lr, "weight_decay": weight_decay} | from_momentum(momentum)
-    available = has_fused_kernel(name, params)
-    if fused and not available:
-        raise LabError(f"There is no fused {name} for parameters on {params[0].device}; leave fused out.")
-    if available and fused is not False:
-        options["fused"] = True
-    spare = name == "lars" if decay_norms is None else not decay_norms
-    return kind(_groups(params, name, spare), **options)
-
-
-def _check_momentum(name: str, momentum: float) -> None:
     if not momentum >= 0:
         raise LabError(f"momentum of {name} must be 0 or more (got {momentum:g}); 0.9 is usual.")
     if name in ("adam", "adamw") and momentum >= 1:
         raise LabError(f"momentum is beta1 of {name} and must be below 1 (got {momentum:g}); 0.9 is usual.")
     if name == "nesterov" and momentum == 0:
         raise LabError("nesterov looks ahead along its momentum, which is 0; give 0.9, or optimizer=sgd.")
-
-
-def has_fused_kernel(name: str, params: Iterable[Tensor]) -> bool:
-    """Return whether every parameter lies on a device for which torch has this optimizer's fused kernel."""
-    devices = FUSED_DEVICES.get("sgd" if name == "nesterov" else name, set())
-    return all(p.device.type in devices and p.is_floating_point() for p in params)
-
-
-def _groups(params: list[Tensor], name: str, spare_norms: bool) -> list[dict]:
-    """Split off the tensors that are spared weight decay (and, for lars, the adaptive rate)."""
-    if not spare_norms:
-        return [{"params": params}]
-    plain = {"weight_decay": 0.0, **({"adapt": False} if name == "lars" else {})}
-    matrices = [p for p in params if p.ndim > 1]
-    vectors = [p for p in params if p.ndim <= 1]
-    return [g for g in ({"params": matrices}, {"params": vectors, **plain}) if g["params"]]
+    params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
+    if not params:
+        raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
+    kind, from_momentum = OPTIMIZERS[name]
+    options = {"lr": lr, "weight_decay": weight_decay} | from_momentum(momentum)
+    fused = FUSED_DEVICES.get("sgd" if name == "nesterov" else name, set())
+    if all(p.device.type in fused and p.is_floating_point() for p in params):
+        options["fused"] = True
+    if name != "lars":
+        return kind(params, **options)
+    matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
+    spared = {"params": vectors, "weight_decay": 0.0, "adapt": False}
+    return kind([group for group in ({"params": matrices}, spared) if group["params"]], **options)

@@ -1,5 +1,6 @@
 """Learning-rate schedules: pure functions from a step to the multiplier of the base learning rate."""
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,9 @@ def step(total_steps: int, *, step_size: int | None = None, gamma: float = 0.1) 
 
 def multistep(total_steps: int, *, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> Schedule:
     """Multiply by `gamma` at each milestone: a step number, or a fraction of the run below 1. MultiStepLR."""
-    marks = [_milestone(m, total_steps) for m in milestones]
+    if min(milestones, default=1) <= 0:
+        raise LabError(f"Milestone {min(milestones)} is not positive; give step numbers, or fractions of the run.")
+    marks = [round(m * total_steps) if m < 1 else int(m) for m in milestones]
     return lambda step: gamma ** sum(step >= mark for mark in marks)
 
 
@@ -37,10 +40,8 @@ def linear(total_steps: int, *, min_factor: float = 0.0) -> Schedule:
     return lambda step: 1 - (1 - min_factor) * min(step / total_steps, 1.0)
 
 
-def one_cycle(
-    total_steps: int, *, warmup_steps: int = 0, start_factor: float = 1 / 25, min_factor: float = 0.0
-) -> Schedule:
-    """Rise along a cosine from `start_factor` to 1, then fall to `min_factor` (Smith & Topin 2018).
+def one_cycle(total_steps: int, *, warmup_steps: int = 0, min_factor: float = 0.0) -> Schedule:
+    """Rise along a cosine from 1/25 to 1, then fall to `min_factor` (Smith & Topin 2018).
 
     The rise is the warm-up: it takes `warmup_steps` (0: three tenths of the run). OneCycleLR.
     """
@@ -48,9 +49,10 @@ def one_cycle(
     fall = max(total_steps - 1 - peak, 1)
 
     def multiplier(step: int) -> float:
-        if step < peak:
-            return 1 + (start_factor - 1) * _half_cosine(step / peak)
-        return min_factor + (1 - min_factor) * _half_cosine((step - peak) / fall)
+        rising = step < peak
+        low, fraction = (1 / 25, step / peak) if rising else (min_factor, min((step - peak) / fall, 1.0))
+        share = (1 + math.cos(math.pi * fraction)) / 2  # 1 where the piece begins, 0 at its end
+        return 1 + (low - 1) * share if rising else low + (1 - low) * share
 
     return multiplier
 
@@ -68,12 +70,7 @@ def warmup(schedule: Schedule, warmup_steps: int) -> Schedule:
 
 
 REGISTRY: dict[str, Callable[..., Schedule]] = {
-    "constant": constant,
-    "step": step,
-    "multistep": multistep,
-    "cosine": cosine,
-    "linear": linear,
-    "one_cycle": one_cycle,
+    schedule.__name__: schedule for schedule in (constant, step, multistep, cosine, linear, one_cycle)
 }
 
 
@@ -97,24 +94,9 @@ def build(
         raise unknown_name("schedule", name, REGISTRY)
     if total_steps < 1 or not 0 <= warmup_steps <= total_steps:
         raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
-    if name == "one_cycle":
-        return one_cycle(total_steps, warmup_steps=warmup_steps, min_factor=min_factor)
-    options: dict[str, dict[str, Any]] = {
-        "step": {"gamma": gamma, "step_size": step_size},
-        "multistep": {"gamma": gamma} | ({} if milestones is None else {"milestones": milestones}),
-        "cosine": {"min_factor": min_factor},
-        "linear": {"min_factor": min_factor},
-    }
-    schedule = REGISTRY[name](max(1, total_steps - warmup_steps), **options.get(name, {}))
-    return warmup(schedule, warmup_steps)
-
-
-def _half_cosine(fraction: float) -> float:
-    """Return 1 at fraction 0 and 0 at fraction 1."""
-    return (1 + math.cos(math.pi * min(fraction, 1.0))) / 2
-
-
-def _milestone(mark: float, total_steps: int) -> int:
-    if mark <= 0:
-        raise LabError(f"Milestone {mark} is not positive; give step numbers, or fractions of the run.")
-    return round(mark * total_steps) if mark < 1 else int(mark)
+    given = {"min_factor": min_factor, "gamma": gamma, "milestones": milestones, "step_size": step_size}
+    known = inspect.signature(REGISTRY[name]).parameters
+    options: dict[str, Any] = {key: value for key, value in given.items() if key in known and value is not None}
+    if "warmup_steps" in known:  # its rise is the warm-up
+        return REGISTRY[name](total_steps, warmup_steps=warmup_steps, **options)
+    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **options), warmup_steps)

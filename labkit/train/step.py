@@ -4,9 +4,8 @@ Losses and counts stay on the device: reading one (`.item()`) makes the host wai
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from labkit import distributed, losses
 from labkit.data.labels import require_labels
 from labkit.evaluate.classify import eval_mode
 from labkit.run_folder import LabError
-from labkit.train import TrainConfig, batch_checks, gradcache, optimizers, schedules
+from labkit.train import TrainConfig, gradcache, optimizers, schedules
 from labkit.train.precision import DTYPES, choose_layout, choose_precision
 
 Outcome = dict[str, Any]  # loss, correct: scalar tensors on the device; count: int; a step may add more
@@ -61,28 +60,49 @@ def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, c
     """
     splits = {"training": train} | ({} if val is None else {"validation": val})
     if step is contrastive:
-        batch_checks.need_pairs(splits, accumulate=config.accumulate)
+        need_pairs(splits, accumulate=config.accumulate)
         return (loss or losses.NTXentLoss(),) * 2
     if step is not supervised:
         return loss, loss
-    batch_checks.need_single_views(splits)
-    num_classes = _count_classes(model, train)
+    for split, batches in splits.items():
+        if (views := getattr(batches, "views", 1)) != 1:
+            raise LabError(
+                f"The batches of the {split} set hold {views} views of each image, and a supervised step "
+                "takes one; build them with views=1, or pass step=contrastive."
+            )
+    num_classes = getattr(model, "num_classes", None)
+    if num_classes is None:
+        images = next(iter(train.epoch(0))).images[:2]
+        with eval_mode(model.to(train.device)):
+            num_classes = model(images).shape[1]
     for split, batches in splits.items():
         require_labels(batches.labels, of=f"{split} set", num_classes=num_classes)
     if loss is not None:
         return loss, loss
     names = ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
     options = {name: getattr(config, name) for name in names}
-    return losses.supervised_loss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
+    return losses.SupervisedLoss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
 
 
-def _count_classes(model: nn.Module, train) -> int:
-    known = getattr(model, "num_classes", None)
-    if known is not None:
-        return known
-    images = next(iter(train.epoch(0))).images[:2]
-    with eval_mode(model.to(train.device)):
-        return model(images).shape[1]
+def need_pairs(splits: dict[str, Any], *, accumulate: int) -> None:
+    """Raise LabError unless the batches of each set ("training", ...) hold two views of two images or more.
+
+    accumulate: how many batches of the training set meet in one loss; each rank's meet as well.
+    """
+    for split, batches in splits.items():
+        if (views := getattr(batches, "views", 2)) != 2:
+            raise LabError(
+                f"The batches of the {split} set hold {views} view{'s' * (views > 1)} of each image, and a "
+                f"contrastive step compares 2; build them with Batches(..., augment=..., views=2)"
+                + (", or leave val out." if split == "validation" else ".")
+            )
+        together = getattr(batches, "batch_size", 2) * getattr(batches, "world_size", 1)
+        together *= accumulate if split == "training" else 1
+        if min(together, getattr(batches, "num_images", 2)) < 2:
+            raise LabError(
+                f"The batches of the {split} set hold one image, and a picture alone has no negatives: take "
+                "a batch_size of at least 2, better 128."
+            )
 
 
 class Learner:
@@ -97,12 +117,27 @@ class Learner:
         self.precision = choose_precision(config.precision, device)
         self.layout = choose_layout(config.channels_last, model, self.precision, device)
         self.model = model.to(device, memory_format=self.layout)  # type: ignore[call-overload]  # torch lacks this one
-        self.forward = _compiled(_parallel(self.model, device), config.compile)
+        self.forward: Any = self.model
+        if distributed.world_size() > 1 and not isinstance(model, nn.parallel.DistributedDataParallel):
+            ids = [device.index] if device.type == "cuda" else None
+            self.forward = nn.parallel.DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
+        if config.compile:
+            mode = config.compile if isinstance(config.compile, str) else None
+            self.forward = torch.compile(self.forward, mode=mode)
         self.optimizer = optimizers.build(
             config.optimizer, model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
-        self.schedule = _schedule(config, total_steps)
+        warmup = config.warmup_steps
+        self.schedule = schedules.build(
+            config.schedule,
+            total_steps=total_steps,
+            warmup_steps=round(config.warmup_fraction * total_steps) if warmup is None else warmup,
+            min_factor=config.min_lr / config.lr,
+            gamma=config.gamma,
+            milestones=config.milestones,
+            step_size=config.step_size,
+        )
         self._base_lrs = [group["lr"] for group in self.optimizer.param_groups]
 
     @property
@@ -114,8 +149,16 @@ class Learner:
         factor = self.schedule(number)
         for group, base in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
             group["lr"] = base * factor
-        if step is contrastive and len(batches) > 1 and loss is not None:
-            outcome = self._backward_together(batches, loss)
+        if step is contrastive and len(batches) > 1 and loss is not None:  # ONE loss over all: see gradcache
+            value, z1, z2 = gradcache.backward(
+                lambda batch: self.forward_loss(self.forward, batch, _project),
+                batches,
+                loss,
+                model=self.model,
+                scale=self.scaler.scale,
+                no_sync=self._no_sync,
+            )
+            outcome: Outcome = {"loss": value, "correct": _count_correct_pairs(z1, z2), "count": len(z1)}
         else:
             outcome = self._backward_each(batches, step, loss)
         if self.config.grad_clip is not None:
@@ -128,8 +171,12 @@ class Learner:
 
     def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
-        total = sum(map(_size, batches))
-        outcomes = []
+        total, outcomes = 0, []
+        for batch in batches:
+            count = len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
+            if count == 0:
+                raise LabError("A batch without images cannot be trained on; check the split's size.")
+            total += count
         for position, batch in enumerate(batches):
             with self._no_sync(position < len(batches) - 1):
                 outcome = self.forward_loss(self.forward, batch, step, loss)
@@ -139,19 +186,6 @@ class Learner:
                 outcome[key] = value.detach() if isinstance(value, Tensor) else value
             outcomes.append(outcome)
         return outcomes[0] if len(outcomes) == 1 else merge(outcomes)
-
-    def _backward_together(self, batches: Sequence, loss: Loss) -> Outcome:
-        """Take the gradient of ONE loss over all batches: each image meets those of the others, too."""
-
-        value, z1, z2 = gradcache.backward(
-            lambda batch: self.forward_loss(self.forward, batch, _project),
-            batches,
-            loss,
-            model=self.model,
-            scale=self.scaler.scale,
-            no_sync=self._no_sync,
-        )
-        return {"loss": value, "correct": _count_correct_pairs(z1, z2), "count": len(z1)}
 
     def forward_loss(self, model: nn.Module, batch, step: Callable[..., Any], *loss: Loss | None) -> Any:
         """Return step(model, batch, loss), computed in the number format and memory layout chosen."""
@@ -180,45 +214,6 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def _schedule(config: TrainConfig, total_steps: int) -> schedules.Schedule:
-    warmup = config.warmup_steps
-    return schedules.build(
-        config.schedule,
-        total_steps=total_steps,
-        warmup_steps=round(config.warmup_fraction * total_steps) if warmup is None else warmup,
-        min_factor=config.min_lr / config.lr,
-        gamma=config.gamma,
-        milestones=config.milestones,
-        step_size=config.step_size,
-    )
-
-
-def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """Average gradients over the processes of the group, where there is one of more than one."""
-    if distributed.world_size() == 1 or isinstance(model, nn.parallel.DistributedDataParallel):
-        return model
-    ids = [device.index] if device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
-
-
-def _compiled(model: nn.Module, mode: bool | str) -> Any:
-    return torch.compile(model, mode=mode if isinstance(mode, str) else None) if mode else model
-
-
-def _size(batch) -> int:
-    images = batch.images if isinstance(batch.images, Tensor) else batch.images[0]
-    if not len(images):
-        raise LabError("A batch without images cannot be trained on; check the split's size.")
-    return len(images)
-
-
-def groups(batches: Iterator, size: int) -> Iterator[list]:
-    """Yield lists of `size` batches; the last one holds what is left."""
-    batches = iter(batches)
-    while group := list(islice(batches, size)):
-        yield group
-
-
 def merge(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the outcome of several batches as one: counts add up, all else is a mean over the images."""
     total = sum(o["count"] for o in outcomes)
@@ -238,8 +233,8 @@ class MetricAccumulator:
         self.epoch: dict[str, float] = {}
         self.recent: dict[str, float] = {}
         self.bad_step: int | None = None
-        self._newest = 0
         self._queue: list[tuple[int, Outcome]] = []
+        self._newest = 0
 
     def add(self, number: int, outcome: Outcome) -> None:
         self._queue.append((number, outcome))
@@ -247,10 +242,16 @@ class MetricAccumulator:
 
     def flush(self) -> None:
         """Move the queue into the sums: one wait for the device, however many steps are queued."""
-        for (number, outcome), values in zip(self._queue, _read([o for _, o in self._queue]), strict=True):
-            if self.bad_step is None and not math.isfinite(values["loss"]):
+        if not self._queue:
+            return
+        keys = [key for key, value in self._queue[0][1].items() if isinstance(value, Tensor)]
+        rows = [torch.stack([o[key].detach() for _, o in self._queue]).float() for key in keys]
+        columns = zip(*torch.stack(rows).tolist(), strict=True)  # of each step: one value of each key
+        for (number, outcome), column in zip(self._queue, columns, strict=True):
+            read = dict(zip(keys, column, strict=True))
+            if self.bad_step is None and not math.isfinite(read["loss"]):
                 self.bad_step = number
-            for key, value in values.items():
+            for key, value in (read | {k: float(v) for k, v in outcome.items() if k not in keys}).items():
                 total = value if key in SUM_KEYS else value * outcome["count"]
                 self.epoch[key] = self.epoch.get(key, 0.0) + total
                 self.recent[key] = self.recent.get(key, 0.0) + total
@@ -264,26 +265,21 @@ class MetricAccumulator:
             return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
         return self.bad_step
 
-    def epoch_means(self, prefix: str) -> dict[str, float]:
-        """Return the means over the epoch's images, of all processes, and begin the next epoch."""
-        self.flush()
-        sums, self.epoch, self.recent = self.epoch, {}, {}
-        return self._means(sums, prefix)
+    def means(self, prefix: str = "", *, epoch: bool = False) -> dict[str, float]:
+        """Return the means, over the images of all processes, since the last call or the epoch's start.
 
-    def recent_means(self) -> dict[str, float]:
-        """Return the means since the last call (or the epoch's start)."""
+        epoch: of the whole epoch instead; the next one begins.
+        """
         self.flush()
-        sums, self.recent = self.recent, {}
-        return self._means(sums, "")
-
-    def _means(self, sums: dict[str, float], prefix: str) -> dict[str, float]:
+        sums, self.recent = self.epoch if epoch else self.recent, {}
+        if epoch:
+            self.epoch = {}
         table = torch.tensor(list(sums.values()), dtype=torch.float64)
         if distributed.world_size() > 1:
             table = distributed.all_reduce_mean(table.to(self.device))
         total = dict(zip(sums, table.tolist(), strict=True))
         count = total.pop("count", 0.0)
-        names = {"correct": "accuracy"}
-        return {prefix + names.get(key, key): value / count for key, value in total.items()}
+        return {prefix + ("accuracy" if key == "correct" else key): value / count for key, value in total.items()}
 
     def state_dict(self) -> dict:
         self.flush()
@@ -291,14 +287,3 @@ class MetricAccumulator:
 
     def load_state_dict(self, state: dict) -> None:
         self.epoch, self.recent = dict(state["epoch"]), dict(state["recent"])
-
-
-def _read(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
-    """Return the outcomes as plain numbers, with one transfer from the device."""
-    if not outcomes:
-        return []
-    keys = [key for key, value in outcomes[0].items() if isinstance(value, Tensor)]
-    rows = [torch.stack([o[key].detach() for o in outcomes]).float() for key in keys]
-    columns = zip(*torch.stack(rows).tolist(), strict=True)  # n times one value of each key
-    plain = [{k: float(v) for k, v in o.items() if k not in keys} for o in outcomes]
-    return [dict(zip(keys, column, strict=True)) | rest for column, rest in zip(columns, plain, strict=True)]

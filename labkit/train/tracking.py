@@ -10,13 +10,14 @@ import re
 import secrets
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TextIO, cast
 
 from labkit import distributed
-from labkit.run_folder import RunFolder, atomic_write
+from labkit.run_folder import RunFolder, atomic_write, make_folder, read_json
 from labkit.run_folder.wandb_run import Mode, start_wandb
 
 
@@ -24,7 +25,7 @@ class Tracker:
     """Writes metric rows: each to the run folder first, then to the mirrors that are on.
 
     wandb: "offline", "online" or "disabled"; None takes the environment's WANDB_MODE, else "disabled".
-    `fit` calls `begin` and `close` around each training; `log` works without a mirror at any time.
+    `fit` calls `begin` around each training; `log` works without a mirror at any time.
     """
 
     def __init__(self, run: RunFolder, *, tensorboard: bool = True, wandb: str | None = None):
@@ -32,18 +33,25 @@ class Tracker:
         wandb = wandb or os.environ.get("WANDB_MODE", "disabled")
         self._kinds: list[Callable] = [TensorBoard] if tensorboard and find_spec("tensorboard") else []
         if wandb in ("offline", "online"):
-            self._kinds.append(lambda *place: WeightsAndBiases(*place, mode=wandb))
+            self._kinds.append(partial(WeightsAndBiases, mode=cast(Mode, wandb)))
         self._mirrors: list[Any] = []
 
-    def begin(self, fit: str, step: int, settings: dict[str, Any]) -> "Tracker":
-        """Open the mirrors of one fit that goes on after `step`; use as a context."""
+    @contextmanager
+    def begin(self, fit: str, step: int, settings: dict[str, Any]) -> Iterator["Tracker"]:
+        """Open the mirrors of one fit that goes on after `step`; close them at the end of the block."""
+
+        def open_mirror(kind: Callable) -> None:
+            self._mirrors.append(kind(self.run, fit, step, settings))
+
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(partial(self._open, kind, fit, step, settings))
-        return self
-
-    def _open(self, kind: Callable, *details: Any) -> None:
-        self._mirrors.append(kind(self.run, *details))
+                self._guarded(partial(open_mirror, kind))
+        try:
+            yield self
+        finally:
+            for mirror in list(self._mirrors):
+                self._guarded(mirror.close, mirror)
+            self._mirrors.clear()
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one row of plain numbers; "step" is its place and "kind" the family of its curves."""
@@ -54,18 +62,6 @@ class Tracker:
         numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
         for mirror in list(self._mirrors):
             self._guarded(partial(mirror.log, numbers, row.get("step", 0)), mirror)
-
-    def close(self) -> None:
-        """Flush and close the mirrors."""
-        for mirror in list(self._mirrors):
-            self._guarded(mirror.close, mirror)
-        self._mirrors.clear()
-
-    def __enter__(self) -> "Tracker":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def _guarded(self, action: Callable[[], None], mirror: Any = None) -> None:
         """Let a mirror act; one that fails is switched off, with a warning."""
@@ -90,20 +86,23 @@ class TensorBoard:
 
         # An interrupted attempt may have written past its checkpoint: those points are taken back.
         self.writer = SummaryWriter(str(run.logs / "tensorboard" / fit), purge_step=step + 1)
+        self.close = self.writer.close
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         for key, value in numbers.items():
             self.writer.add_scalar(key, value, step)
-
-    def close(self) -> None:
-        self.writer.close()
 
 
 class WeightsAndBiases:
     """One W&B run per attempt, grouped by run folder: segments of one id would overwrite each other."""
 
     def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any], *, mode: Mode):
-        group, attempt = _next_segment(run, fit)
+        path = run.logs / "wandb.json"  # keeps the run's id at W&B, and how often each fit was attempted
+        known: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}} | read_json(path)
+        attempt = known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
+        make_folder(run.logs)
+        atomic_write(path, json.dumps(known))
+        group = re.sub("[^A-Za-z0-9_-]", "-", known["id"])
         self.run = start_wandb(
             run.logs,
             f"{run.id} {fit} #{attempt}",
@@ -112,23 +111,10 @@ class WeightsAndBiases:
             group=group,
             config=settings | {"resumed_after_step": step},
         )
+        self.close = self.run.finish
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         self.run.log(numbers | {"step": step})
-
-    def close(self) -> None:
-        self.run.finish()
-
-
-def _next_segment(run: RunFolder, fit: str) -> tuple[str, int]:
-    """Return the run folder's W&B id and the number of this attempt at `fit`; both are kept in the folder."""
-    path = run.logs / "wandb.json"
-    fresh: dict[str, Any] = {"id": f"{run.id}-{secrets.token_hex(4)}", "attempts": {}}
-    known = json.loads(path.read_text()) if path.exists() else fresh
-    known["attempts"][fit] = known["attempts"].get(fit, 0) + 1
-    run.logs.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, json.dumps(known))
-    return re.sub("[^A-Za-z0-9_-]", "-", known["id"]), known["attempts"][fit]
 
 
 class Progress:
@@ -138,9 +124,17 @@ class Progress:
     """
 
     def __init__(self, name: str, total_steps: int, *, step: int = 0, show: bool | None = None):
-        self.name, self.total = name, total_steps
+        self.name, self.total, self.bar = name, total_steps, None
         self.silent = show is False or not distributed.is_main()
-        self.bar = _bar(name, total_steps, step) if not self.silent and (show or _someone_watches()) else None
+        recorded = os.environ.get("LABKIT_QUIET") or os.environ.get("LABKIT_RUN_DIR")  # nobody watches a bar there
+        if self.silent or not (show or (not recorded and (_in_jupyter() or sys.stderr.isatty()))):
+            return
+        with suppress(ImportError), warnings.catch_warnings():
+            from tqdm.auto import tqdm
+
+            warnings.simplefilter("ignore")  # tqdm warns of a missing ipywidgets at each bar
+            bar = {"total": total_steps, "initial": step, "desc": name, "unit": "step"}
+            self.bar = tqdm(**bar, dynamic_ncols=True, mininterval=0.2)
 
     def advance(self, row: dict[str, Any]) -> None:
         """Move the bar to the row's step and show its loss (nothing is read from the device for it)."""
@@ -151,13 +145,13 @@ class Progress:
     def epoch(self, row: dict[str, Any], seconds: float) -> None:
         """Print an epoch's numbers in one line."""
         place = f"{self.name}: epoch {row['epoch']}, step {row['step']}/{self.total}"
-        line = f"{place}: {_numbers(row)} ({seconds:.1f} s)"
-        stream = sys.stdout if _in_jupyter() else sys.stderr  # a notebook colors stderr like an error
+        numbers = {k: v for k, v in row.items() if isinstance(v, float | int) and k not in ("epoch", "step", "lr")}
+        line = f"{place}: {', '.join(f'{k} {v:.4g}' for k, v in numbers.items())} ({seconds:.1f} s)"
         if self.bar is not None:
             self.bar.update(row["step"] - self.bar.n)
-            self.bar.write(line, file=stream)
+            self.bar.write(line, file=screen())
         elif not self.silent:
-            print(line, file=stream, flush=True)
+            print(line, file=screen(), flush=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -167,43 +161,12 @@ class Progress:
             self.bar.close()
 
 
-def print_finished(name: str, step: int, *, show: bool | None = None) -> None:
-    """Print that a fit was finished before, so that nobody takes its old record for a new training."""
-    if show is not False and distributed.is_main():
-        stream = sys.stdout if _in_jupyter() else sys.stderr
-        print(
-            f"{name}: finished before, at step {step}; nothing was trained again (resume=False would)",
-            file=stream,
-            flush=True,
-        )
-
-
-def _numbers(row: dict[str, Any]) -> str:
-    """Return the numbers of an epoch's row as text."""
-    skipped = ("epoch", "step", "lr")
-    pairs = [(k, v) for k, v in row.items() if isinstance(v, float | int) and k not in skipped]
-    return ", ".join(f"{key} {value:.4g}" for key, value in pairs)
-
-
-def _someone_watches() -> bool:
-    """Return whether a moving bar reaches a person: not in a log, not in a notebook that a runner executes."""
-    if os.environ.get("LABKIT_QUIET") or os.environ.get("LABKIT_RUN_DIR"):
-        return False
-    return _in_jupyter() or sys.stderr.isatty()
+def screen() -> TextIO:
+    """Return where lines of progress go: a notebook colors stderr like an error."""
+    return sys.stdout if _in_jupyter() else sys.stderr
 
 
 def _in_jupyter() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return getattr(shell, "kernel", None) is not None
-
-
-def _bar(name: str, total: int, step: int):
-    """Return a tqdm bar that suits the place, or None without tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm warns of a missing ipywidgets at each bar
-        return tqdm(total=total, initial=step, desc=name, unit="step", dynamic_ncols=True, mininterval=0.2)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.run_folder import repo_root
-from labkit.run_folder.ranks import without_ranks
+from labkit.run_folder.processes import without_ranks
 from labrun.environment import clean_environment
 
 PATIENCE_S = 20.0
