@@ -37,17 +37,21 @@ START_S = 90.0  # how long a server may take to answer
 IDLE_S = 3600  # a server that nobody uses for so long ends, and so does its job
 
 
-def create(name: str | None = None) -> Path:
-    """Make the private folder of a new server, with its token. Raises LabError for a name that is taken."""
-    name = name or f"lab-{secrets.token_hex(2)}"
-    folder = runs_dir() / FOLDER / name
-    make_folder(folder.parent)
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
+def new_folder(name: str | None = None) -> Path:
+    """Return the folder for a new server, not made yet. Raises LabError for a name that is taken."""
+    folder = runs_dir() / FOLDER / (name or f"lab-{secrets.token_hex(2)}")
+    if folder.exists():
         raise LabError(
             f"There is a JupyterLab called {name!r} already: labkit jupyter stop {name}, or choose another --name."
-        ) from None
+        )
+    return folder
+
+
+def create(name: str | None = None) -> Path:
+    """Make the private folder of a new server, with its token. Raises LabError for a name that is taken."""
+    folder = new_folder(name)
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700)
     with open(os.open(folder / "token", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32))
     return folder

@@ -1,4 +1,4 @@
-"""Starting runs for a person: in the foreground with progress, or in the background; signals are forwarded."""
+"""Starting runs for a person: here, with progress or in the background, or as Slurm jobs; or only showing it."""
 
 import os
 import signal
@@ -6,17 +6,106 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from labkit.run_folder import LabError, RunFolder
-from labrun.follow import follow
-from labrun.local import LocalExecutor
-from labrun.results import collect
-from labrun.state import RESUMABLE, is_interactive, never_submitted, observe
+from labkit.run_folder import LabError, RunFolder, runs_dir
+from labrun.state import RESUMABLE, is_interactive, observe
+
+if TYPE_CHECKING:
+    from labrun.slurm.executor import SlurmExecutor
+    from labrun.spec import RunSpec
 
 
-def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False) -> int:
-    """Start runs; in the foreground show them until they end. Returns the highest of their exit codes."""
+@dataclass(frozen=True)
+class Place:
+    """Where runs shall take place, as typed. `slurm` is None where no option sets it."""
+
+    slurm: bool | None
+    site: str | None
+    fields: dict[str, Any]
+    after: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def executor(self) -> "SlurmExecutor":
+        """Return the Slurm executor of this place. Raises LabError for a wrong site or field."""
+        from labrun.slurm.executor import SlurmExecutor
+        from labrun.slurm.site_config import load_site
+
+        return SlurmExecutor(load_site(self.site, **self.fields))
+
+
+def begin(
+    specs: Sequence["RunSpec"], place: Place, *, jobs: int = 1, background: bool = False, collect: bool = False
+) -> int:
+    """Freeze and start new runs; a dry run only prints what would be started. Returns the exit code.
+
+    jobs: how many may run at a time. collect: a further job of Slurm makes the results page when all have ended.
+    """
+    from labrun.spec import freeze, fresh_id
+
+    executor = place.executor() if place.slurm else None
+    if place.dry_run:
+        runs = [RunFolder(runs_dir() / (spec.name or fresh_id(Path(spec.notebook).stem))) for spec in specs]
+    else:
+        if executor:
+            executor.check()  # before a folder is made
+        runs = [freeze(spec) for spec in specs]
+    if executor:
+        return _submit(runs, executor, place, jobs=jobs, collect=collect)
+    return _start(runs, jobs=jobs, background=background, dry_run=place.dry_run)
+
+
+def again(runs: Sequence[RunFolder], place: Place, *, jobs: int = 1, background: bool = False) -> int:
+    """Start those of `runs` that are not done once more: at the place that was typed, else each where it was.
+
+    Returns the exit code. Raises LabError where none can be started, or where they were at different places.
+    """
+    from labrun.slurm.executor import SlurmExecutor, executor_of
+
+    runs = unfinished(runs)
+    by_slurm = [run.read_status().get("executor") == "slurm" for run in runs]
+    if place.slurm is None and len(set(by_slurm)) > 1:
+        raise LabError("Some of these ran here and some on a cluster: add --executor local or slurm.")
+    if not (any(by_slurm) if place.slurm is None else place.slurm):
+        return _start(runs, jobs=jobs, background=background, dry_run=place.dry_run)
+    by_site: dict[str, tuple[SlurmExecutor, list[RunFolder]]] = {}
+    for run in runs:
+        executor = place.executor() if place.slurm else executor_of(run)
+        by_site.setdefault(executor.site.model_dump_json(), (executor, []))[1].append(run)
+    for executor, some in by_site.values():
+        _submit(some, executor, place, jobs=jobs)
+    return 0
+
+
+def _submit(
+    runs: Sequence[RunFolder], executor: "SlurmExecutor", place: Place, *, jobs: int, collect: bool = False
+) -> int:
+    """Submit runs and print their jobs, or with a dry run the script."""
+    if place.dry_run:
+        print(executor.script(runs, jobs=jobs, after=executor.jobs_of(place.after)), end="")
+        return 0
+    ids = executor.submit(runs, jobs=jobs, after=place.after)
+    for run, job in zip(runs, ids, strict=True):
+        print(f"{run.id}  job {job}")
+    if collect:
+        print(f"The results page is made when all have ended: job {executor.collect_after(ids)}")
+    site = executor.site.name
+    print(f"Submitted to {site}. labkit status shows the state, labkit logs -f {runs[0].id} the log.")
+    return 0
+
+
+def _start(runs: Sequence[RunFolder], *, jobs: int, background: bool, dry_run: bool) -> int:
+    """Start runs here; in the foreground show them until they end. Returns the highest of their exit codes."""
+    if dry_run:
+        for run in runs:
+            print(f"{run.id}  would {'resume' if run.path.exists() else 'run'} on this machine")
+        return 0
+    from labrun.follow import follow
+    from labrun.local import LocalExecutor
+    from labrun.results import collect
+
     process = LocalExecutor().submit(runs, jobs=jobs)
     for run in runs:
         path = os.path.relpath(run) if run.path.is_relative_to(Path.cwd()) else str(run.path)
@@ -33,15 +122,22 @@ def start(runs: Sequence[RunFolder], *, jobs: int = 1, background: bool = False)
 
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Return those that can be started again. Raises LabError where that is none of them."""
-    states = [observe(run)["state"] for run in runs]
-    again = [run for run, state in zip(runs, states, strict=True) if state in RESUMABLE or never_submitted(run)]
-    if any(map(is_interactive, again)):
+    from labrun.slurm.squeue import read_job_record
+
+    states, startable = [], []
+    for run in runs:
+        states.append(observe(run)["state"])
+        status = run.read_status()
+        waits = status.get("executor") == "slurm" and status.get("state") == "queued"
+        if states[-1] in RESUMABLE or (waits and not read_job_record(run).get("job")):  # sbatch may have failed
+            startable.append(run)
+    if any(map(is_interactive, startable)):
         raise LabError("An interactive session cannot be resumed; run the notebook again.")
-    if not again:
+    if not startable:
         all_done = len(runs) > 1 and set(states) == {"done"}
         each = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
         raise LabError(f"There is nothing to resume: {f'all {len(runs)} are done' if all_done else each}.")
-    return again
+    return startable
 
 
 def _exit_code(run: RunFolder) -> int:

@@ -32,7 +32,11 @@ def start(name, patience_s, **options):
     """
     from labrun import jupyter as server
 
-    executor = place_of(options).executor()
+    place = place_of(options)
+    executor = place.executor()
+    if place.dry_run:
+        click.echo(executor.server_script(server.new_folder(name), "TOKEN"), nl=False)
+        return
     executor.check()
     folder = server.create(name)
     try:

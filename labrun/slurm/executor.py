@@ -40,7 +40,7 @@ class SlurmExecutor:
         found = [_queued_before(run) for run in runs]
         new = [run for run, job in zip(runs, found, strict=True) if job is None]
         ids = [job.id for job in found if job is not None]
-        first = [job_of(state.find(name)) for name in after]
+        first = self.jobs_of(after)
         for start in range(0, len(new), self.site.max_array):
             ids += self._submit_array(new[start : start + self.site.max_array], jobs, first)
         return ids
@@ -48,13 +48,21 @@ class SlurmExecutor:
     def script(
         self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = (), token: str = "TOKEN"
     ) -> str:
-        """Return the text that `submit` would hand to sbatch."""
+        """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
         output = _literal(_folder(token)) + ("/%a.out" if len(runs) > 1 else "/job.out")
         paths = [run.path.absolute() for run in runs]
         return render.sbatch(
             paths, self.site, _checkout(), name=name, token=token, output=output, at_once=jobs, after=after
         )
+
+    def jobs_of(self, names: Sequence[str]) -> list[str]:
+        """Return the ids of the jobs of runs. Raises LabError for a run that has none."""
+        runs = [state.find(name) for name in names]
+        jobs = [squeue.read_job_record(run).get("job") for run in runs]
+        if None in jobs:
+            raise LabError(f"{runs[jobs.index(None)].id} is no Slurm job, so nothing can wait for it.")
+        return jobs
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
@@ -65,12 +73,16 @@ class SlurmExecutor:
         text = render.collect(numbers, self.site, _checkout(), output=_literal(folder / "job.out"))
         return self._sbatch(atomic_write(folder / "job.sh", text), folder.name)
 
+    def server_script(self, folder: Path, token: str) -> str:
+        """Return the text that `submit_server` hands to sbatch."""
+        return render.server(folder, self.site, _checkout(), token=token)
+
     def submit_server(self, folder: Path) -> str:
         """Submit the job that serves JupyterLab for `folder` (see labrun.jupyter); return its id."""
         self.check()
         token = secrets.token_hex(8)
         take_snapshot()
-        script = atomic_write(folder / "job.sh", render.server(folder, self.site, _checkout(), token=token))
+        script = atomic_write(folder / "job.sh", self.server_script(folder, token))
         server = RunFolder(folder)
         _write_job_record(server, {"token": token})
         job = self._sbatch(script, token)
@@ -181,14 +193,6 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
             time.sleep(0.3)
     except SlurmUnavailable as error:
         raise _failure(str(error)) from None
-
-
-def job_of(run: RunFolder) -> str:
-    """Return the id of a run's job. Raises LabError where it has none."""
-    job = squeue.read_job_record(run).get("job")
-    if not job:
-        raise LabError(f"{run.id} is no Slurm job, so nothing can wait for it.")
-    return job
 
 
 def _queued_before(run: RunFolder) -> squeue.Job | None:
