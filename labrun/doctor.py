@@ -157,7 +157,7 @@ def check_kernel() -> Iterator[Line]:
 def check_slurm() -> Iterator[Line]:
     """Report whether Slurm answers, which site jobs are submitted to, and whether its file is valid."""
     from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
-    from labrun.slurm.slurm_cli import SlurmUnavailable, command
+    from labrun.slurm.squeue import SlurmUnavailable, command
 
     needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
     missing = [name for name in needed if not shutil.which(name)]

@@ -50,7 +50,7 @@ def sync(runs):
     """
     from labkit.run_folder import LabError
     from labrun.results.tables import select
-    from labrun.results.wandb_sync import send
+    from labrun.results.tracking import send
 
     _export_tokens()
     if not os.environ.get("WANDB_API_KEY"):

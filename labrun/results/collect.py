@@ -124,7 +124,7 @@ def sentence(known: dict) -> str:
 
 
 def figures(run: RunFolder) -> list[dict]:
-    """Return the run's figures, oldest first: path from the results page, alt text (a PNG's Description, else its name)."""
+    """Return the run's figures, oldest first: path from the page, alt text (a PNG's Description, else its name)."""
     from PIL import Image
 
     found = []

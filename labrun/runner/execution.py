@@ -42,14 +42,24 @@ class Execution:
         notebook = nbformat.read(self.run.source, as_version=4)
         notebook.metadata.setdefault("papermill", {})
         options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": str(repo_root())}
-        values = self.spec.parameters
+        options |= {"parameters": self.spec.parameters, "engine_name": "labkit", "execution": self}
         try:
-            papermill.execute_notebook(
-                notebook, None, parameters=values, engine_name="labkit", execution=self, **options
-            )
-        except (CellExecutionError, CellTimeoutError, StoppedBetweenCells, RuntimeError) as error:
-            return self._outcome_of(error)
+            papermill.execute_notebook(notebook, None, **options)
+        except StoppedBetweenCells:
+            return Outcome("interrupted", 75, "Stopped between two cells.")
+        except CellTimeoutError:
+            limit = f"{self.spec.timeout_s:g} s" if self.spec.timeout_s else "its output allows"
+            return Outcome("timeout", 71, f"Cell {self.cell} took longer than {limit} and was ended.", self.cell)
+        except CellExecutionError as error:
+            return failed_cell(error.ename, error.evalue, self.cell)
+        except RuntimeError as error:
+            return dead_kernel(self.client.exit_status if self.client else None, self.cell, error)
         return Outcome("done", 0)
+
+    @property
+    def cell(self) -> int | None:
+        """The number (from 1) of the cell that runs, or that ended the run."""
+        return self.book.running if self.book else None
 
     def kill(self) -> None:
         """End the kernel and all it started, now."""
@@ -60,17 +70,6 @@ class Execution:
         """Write the last executed notebook: what happened, cell by cell."""
         if self.book is not None:
             self.book.conclude(outcome)
-
-    def _outcome_of(self, error: Exception) -> Outcome:
-        where = self.book.running if self.book else None
-        if isinstance(error, StoppedBetweenCells):
-            return Outcome("interrupted", 75, "Stopped between two cells.")
-        if isinstance(error, CellTimeoutError):
-            limit = f"{self.spec.timeout_s:g} s" if self.spec.timeout_s else "its output allows"
-            return Outcome("timeout", 71, f"Cell {where} took longer than {limit} and was ended.", where)
-        if isinstance(error, CellExecutionError):
-            return failed_cell(error.ename, error.evalue, where)
-        return dead_kernel(self.client.exit_status if self.client else None, where, error)
 
 
 class LineLog:
@@ -171,28 +170,25 @@ class LabkitClient(PapermillNotebookClient):
             self.nb_man.running = index + 1
             self.execution.on_cell(index + 1, total, heading)
             self.nb_man.cell_start(cell, index)
-            self._execute_one(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                self.nb_man.cell_complete(cell, cell_index=index)
+                raise
+            except (CellTimeoutError, DeadKernelError):
+                process = getattr(getattr(self.km, "provisioner", None), "process", None)
+                if process is not None:
+                    with suppress(subprocess.TimeoutExpired):  # a kernel that was too slow still lives
+                        self.exit_status = process.wait(timeout=0.2)
+                self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
+                self.kill_group()
+                raise
+            finally:
+                cell.outputs = coalesce_streams(cell.outputs)
             self.execution.log.end()
             self.nb_man.cell_complete(cell, cell_index=index)
             self.nb_man.running = None
-
-    def _execute_one(self, cell, index: int) -> None:
-        try:
-            self.execute_cell(cell, index)
-        except CellExecutionError as error:
-            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
-            self.nb_man.cell_complete(cell, cell_index=index)
-            raise
-        except (CellTimeoutError, DeadKernelError):
-            process = getattr(getattr(self.km, "provisioner", None), "process", None)
-            if process is not None:
-                with suppress(subprocess.TimeoutExpired):  # a kernel that was too slow still lives
-                    self.exit_status = process.wait(timeout=0.2)
-            self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
-            self.kill_group()
-            raise
-        finally:
-            cell.outputs = coalesce_streams(cell.outputs)
 
     def kill_group(self) -> None:
         """End the kernel with every process it started (workers, ranks of torchrun)."""

@@ -15,7 +15,7 @@ from labrun import state
 from labrun.slurm import render, squeue
 from labrun.slurm.code_snapshot import snapshot_folder, take_snapshot
 from labrun.slurm.site_config import Site, load_site
-from labrun.slurm.slurm_cli import SlurmUnavailable, command
+from labrun.slurm.squeue import SlurmUnavailable, command
 
 REFUSED = "Slurm refused the job"
 JOBS = ".jobs"  # in the folder of the runs: scripts and their output, one folder per submission
@@ -51,10 +51,8 @@ class SlurmExecutor:
         """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
         output = _literal(_folder(token)) + ("/%a.out" if len(runs) > 1 else "/job.out")
-        paths = [run.path.absolute() for run in runs]
-        return render.sbatch(
-            paths, self.site, _checkout(), name=name, token=token, output=output, at_once=jobs, after=after
-        )
+        options = {"name": name, "token": token, "output": output, "at_once": jobs, "after": after}
+        return render.sbatch([run.path.absolute() for run in runs], self.site, _checkout(), **options)
 
     def jobs_of(self, names: Sequence[str]) -> list[str]:
         """Return the ids of the jobs of runs. Raises LabError for a run that has none."""
@@ -132,8 +130,13 @@ class SlurmExecutor:
         site = self.site.model_dump()
         known = {"token": token, "index": None, "site": site, "script": str(script), "output": str(folder)}
         records = [known | ({"index": index} if len(runs) > 1 else {}) for index in range(len(runs))]
+        nobody = dict.fromkeys(("message", "exit_code", "host", "pid", "pid_started"))
         for run, record in zip(runs, records, strict=True):
-            _prepare(run, record)
+            for marker in (run.stop_flag, run.path / state.CANCEL_MARKER, run.path / squeue.FINAL_STATE):
+                marker.unlink(missing_ok=True)
+            make_folder(run.logs)
+            _write_job_record(run, record)
+            run.write_status("queued", executor=self.name, **nobody)
         try:
             number = self._sbatch(script, token)
         except LabError as error:
@@ -208,16 +211,6 @@ def _queued_before(run: RunFolder) -> squeue.Job | None:
         return None
     _write_job_record(run, record | {"job": job.id})
     return job
-
-
-def _prepare(run: RunFolder, record: dict) -> None:
-    for marker in (run.stop_flag, run.path / state.CANCEL_MARKER, run.path / squeue.FINAL_STATE):
-        marker.unlink(missing_ok=True)
-    make_folder(run.logs)
-    _write_job_record(run, record)
-    run.write_status(
-        "queued", executor=SlurmExecutor.name, message=None, exit_code=None, host=None, pid=None, pid_started=None
-    )
 
 
 def _write_job_record(run: RunFolder, record: dict) -> None:
