@@ -8,7 +8,6 @@ from a file that only its owner can read, through the environment, never through
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -71,7 +70,15 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: server.terminate())
     try:
-        place = {"host": socket.gethostname(), "port": _wait_for_port(server, runtime, folder), "pid": server.pid}
+        deadline, port = time.monotonic() + START_S, None
+        while not port or answers(port, private["JUPYTER_TOKEN"]) != 200:
+            if server.poll() is not None or time.monotonic() > deadline:
+                code = server.returncode
+                why = f"does not answer after {START_S:g} s" if code is None else f"ended with exit code {code}"
+                raise LabError(f"JupyterLab did not start: it {why}; see {folder / 'server.log'}.")
+            time.sleep(0.2)
+            port = read_json(runtime / f"jpserver-{server.pid}.json").get("port")
+        place = {"host": socket.gethostname(), "port": port, "pid": server.pid}
         atomic_write(folder / "server.json", to_json(place))
         server.wait()
     finally:
@@ -187,24 +194,6 @@ def directions(seen: dict[str, Any], folder: Path, *, login: str | None = None) 
         f"The token, which only you can read: cat {folder / 'token'}",
         f"When you are done: labkit jupyter stop {seen['name']}",
     ]
-
-
-def forget(folder: Path) -> None:
-    """Delete a server's folder, token and all."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for_port(server: subprocess.Popen, runtime: Path, folder: Path) -> int:
-    """Return the port once the server answers on it. Raises LabError where it ends before."""
-    token, deadline = (folder / "token").read_text(), time.monotonic() + START_S
-    while time.monotonic() < deadline and server.poll() is None:
-        port = read_json(runtime / f"jpserver-{server.pid}.json").get("port")
-        if port and answers(port, token) == 200:
-            return port
-        time.sleep(0.2)
-    ended = server.poll() is not None
-    why = f"it ended with exit code {server.returncode}" if ended else f"it does not answer after {START_S:g} s"
-    raise LabError(f"JupyterLab did not start: {why}; see {folder / 'server.log'}.")
 
 
 def main() -> int:

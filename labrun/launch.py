@@ -1,5 +1,6 @@
 """Starting runs for a person: here, with progress or in the background, or as Slurm jobs; or only showing it."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -113,11 +114,21 @@ def _start(runs: Sequence[RunFolder], *, jobs: int, background: bool, dry_run: b
     if background:
         return 0
     with _forwarded_signals(process):
-        show = "live" if sys.stdout.isatty() else "lines"
-        follow(runs, active=lambda: process.poll() is None, show=show, report=lambda line: print(line, flush=True))
+        report = functools.partial(print, flush=True)
+        follow(
+            runs, active=lambda: process.poll() is None, show="live" if sys.stdout.isatty() else "lines", report=report
+        )
         process.wait()
     collect.refresh_page()
-    return max(_exit_code(run) for run in runs)
+    codes = []
+    for run in runs:
+        status = observe(run)  # a run without a record has died
+        codes.append(status.get("exit_code", 70 if status["state"] == "died" else 0))
+        if codes[-1]:
+            where = f' under "{status["heading"]}"' if status.get("heading") and status.get("cell") else ""
+            print(f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}", file=sys.stderr)
+            print(f"The log: labkit logs {run.id}", file=sys.stderr)
+    return max(codes)
 
 
 def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
@@ -140,21 +151,10 @@ def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
     return startable
 
 
-def _exit_code(run: RunFolder) -> int:
-    """Return a run's exit code, and print what went wrong; a run without a record has died."""
-    status = observe(run)
-    code = status.get("exit_code", 70 if status["state"] == "died" else 0)
-    if code:
-        where = f' under "{status["heading"]}"' if status.get("heading") and status.get("cell") else ""
-        print(f"labkit: {run.id} {status['state']}{where}. {status.get('message', '')}", file=sys.stderr)
-        print(f"The log: labkit logs {run.id}", file=sys.stderr)
-    return code
-
-
 @contextmanager
 def _forwarded_signals(process: subprocess.Popen) -> Iterator[None]:
     """Forward Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
-    seen = []
+    seen: list[int] = []
 
     def forward(number, _):
         if number == signal.SIGINT:

@@ -1,5 +1,7 @@
 """The commands about JupyterLab on a compute node."""
 
+import shutil
+
 import click
 
 from labrun.cli.runs import place_of, place_options
@@ -42,7 +44,7 @@ def start(name, patience_s, **options):
     try:
         click.echo(f"{folder.name}  job {executor.submit_server(folder)}")
     except Exception:
-        server.forget(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     click.echo("\n".join(server.directions(server.wait_until_ready(folder, patience_s=patience_s), folder)))
 
@@ -97,5 +99,5 @@ def stop(name):
 
     folder = server.find(name)
     end_job(folder)
-    server.forget(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     click.echo(f"{folder.name} is stopped.")

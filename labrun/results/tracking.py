@@ -104,12 +104,6 @@ def figure(title: str, rows: list[dict]) -> bytes:
     return file.getvalue()
 
 
-def markdown(rows: list[dict]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *([number(row[name]) for name in COLUMNS] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     """Write one event file with tensorboard's own writer; torch's would load all of torch."""
     from tensorboard.compat.proto.event_pb2 import Event
@@ -121,8 +115,10 @@ def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     image = Summary.Value(tag="figure", image=Summary.Image(encoded_image_string=picture, colorspace=4))
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
+    cells = [COLUMNS, ["---"] * len(COLUMNS), *([number(row[name]) for name in COLUMNS] for row in rows)]
+    markdown = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     writer = EventFileWriter(str(folder))
-    for summary in (text_pb("table", markdown(rows)), Summary(value=[image, *means])):
+    for summary in (text_pb("table", markdown), Summary(value=[image, *means])):
         writer.add_event(Event(wall_time=time.time(), step=0, summary=summary))
     writer.close()
 

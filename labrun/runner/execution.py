@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+import time
 from contextlib import suppress
 
 import nbformat
@@ -30,8 +31,8 @@ NEVER_RUN = "never-run"
 class Execution:
     """One notebook being executed. `kill()` may be called from another thread."""
 
-    def __init__(self, run: RunFolder, spec: RunSpec, *, on_cell: Callable[[int, int, str], None], log: "LineLog"):
-        self.run, self.spec, self.on_cell, self.log = run, spec, on_cell, log
+    def __init__(self, run: RunFolder, spec: RunSpec):
+        self.run, self.spec, self.log = run, spec, LineLog(sys.stdout)
         self.client: LabkitClient | None = None
         self.book: AtomicNotebook | None = None
 
@@ -65,11 +66,6 @@ class Execution:
         """End the kernel and all it started, now."""
         if self.client is not None:
             self.client.kill_group()
-
-    def conclude(self, outcome: Outcome) -> None:
-        """Write the last executed notebook: what happened, cell by cell."""
-        if self.book is not None:
-            self.book.conclude(outcome)
 
 
 class LineLog:
@@ -168,7 +164,9 @@ class LabkitClient(PapermillNotebookClient):
             if self.execution.run.stop_requested():
                 raise StoppedBetweenCells
             self.nb_man.running = index + 1
-            self.execution.on_cell(index + 1, total, heading)
+            print(f"[cell {index + 1}/{total}] {heading}".rstrip(), flush=True)
+            place = {"cell": index + 1, "cells": total, "heading": heading or None}
+            self.execution.run.write_status("running", **place, cell_started=round(time.time(), 3))
             self.nb_man.cell_start(cell, index)
             try:
                 self.execute_cell(cell, index)

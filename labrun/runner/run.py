@@ -137,14 +137,9 @@ def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
         print(message, file=sys.stderr)
         return Outcome("failed", SPEC_WRONG, message)
     without_slow_imports()
-    from labrun.runner.execution import Execution, LineLog
+    from labrun.runner.execution import Execution
 
-    def on_cell(number: int, total: int, heading: str) -> None:
-        print(f"[cell {number}/{total}] {heading}".rstrip(), flush=True)
-        now = round(time.time(), 3)
-        run.write_status("running", cell=number, cells=total, heading=heading or None, cell_started=now)
-
-    execution = Execution(run, spec, on_cell=on_cell, log=LineLog(sys.stdout))
+    execution = Execution(run, spec)
     signals.watch(execution.kill)
     outcome = execution.execute()
     if signals.ended and outcome.state == "died":
@@ -152,7 +147,8 @@ def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
     if outcome.state == "interrupted" and (run.path / CANCEL_MARKER).exists():
         outcome = replace(outcome, state="cancelled", exit_code=EXIT_CODES["cancelled"])
     run.write_status("running", step="writing executed.html", cell_started=round(time.time(), 3))
-    execution.conclude(outcome)
+    if execution.book is not None:
+        execution.book.conclude(outcome)
     try:  # a page that cannot be made fails no run
         from labrun.runner.export import export
 

@@ -17,7 +17,8 @@ def snapshot_folder(root: Path | None = None) -> Path:
     """Return the folder for a copy of the two packages (below `root`) as they are now."""
     root = root or Path(labkit.__file__).parents[1]
     key = hashlib.sha256()
-    for path in _files(root):
+    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
+    for path in (path for path in found if path.is_file() and "__pycache__" not in path.parts):
         key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return runs_dir() / FOLDER / key.hexdigest()[:16]
 
@@ -32,17 +33,10 @@ def take_snapshot(root: Path | None = None) -> Path:
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
             copy = Path(folder) / "copy"
-            for path in _files(root):
-                to = copy / path.relative_to(root)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, to)
+            for package in PACKAGES:
+                shutil.copytree(root / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
             os.rename(copy, target)  # complete or not at all
     except OSError as error:
         if not target.is_dir():  # another process was faster
             raise write_error(target, error) from error
     return target
-
-
-def _files(root: Path) -> list[Path]:
-    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
-    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]

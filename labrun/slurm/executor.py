@@ -1,5 +1,6 @@
 """The Slurm executor: runs as batch jobs and arrays; each is submitted once, however often a reply is lost."""
 
+import functools
 import os
 import re
 import secrets
@@ -37,9 +38,18 @@ class SlurmExecutor:
         """
         self.check()
         squeue.forget()
-        found = [_queued_before(run) for run in runs]
-        new = [run for run, job in zip(runs, found, strict=True) if job is None]
-        ids = [job.id for job in found if job is not None]
+        new, ids = [], []
+        for run in runs:
+            record = squeue.read_job_record(run)
+            try:
+                job = squeue.find({job.id: job for job in squeue.query()}, record) if record else None
+            except SlurmUnavailable as error:
+                raise _failure(str(error)) from None
+            if job and squeue.is_open(job):  # of an earlier submission, whose reply may have been lost
+                _write_job_record(run, record | {"job": job.id})
+                ids.append(job.id)
+            else:
+                new.append(run)
         first = self.jobs_of(after)
         for start in range(0, len(new), self.site.max_array):
             ids += self._submit_array(new[start : start + self.site.max_array], jobs, first)
@@ -51,16 +61,15 @@ class SlurmExecutor:
         """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
         output = _literal(_folder(token)) + ("/%a.out" if len(runs) > 1 else "/job.out")
-        options = {"name": name, "token": token, "output": output, "at_once": jobs, "after": after}
-        return render.sbatch([run.path.absolute() for run in runs], self.site, _checkout(), **options)
+        text = functools.partial(render.sbatch, name=name, token=token, output=output, at_once=jobs, after=after)
+        return text([run.path.absolute() for run in runs], self.site, _checkout())
 
     def jobs_of(self, names: Sequence[str]) -> list[str]:
         """Return the ids of the jobs of runs. Raises LabError for a run that has none."""
-        runs = [state.find(name) for name in names]
-        jobs = [squeue.read_job_record(run).get("job") for run in runs]
-        if None in jobs:
-            raise LabError(f"{runs[jobs.index(None)].id} is no Slurm job, so nothing can wait for it.")
-        return jobs
+        jobs = {run.id: squeue.read_job_record(run).get("job", "") for run in map(state.find, names)}
+        if none := [id for id, job in jobs.items() if not job]:
+            raise LabError(f"{none[0]} is no Slurm job, so nothing can wait for it.")
+        return list(jobs.values())
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
@@ -128,8 +137,8 @@ class SlurmExecutor:
         make_folder(folder)
         script = atomic_write(folder / "job.sh", self.script(runs, jobs=jobs, after=after, token=token))
         site = self.site.model_dump()
-        known = {"token": token, "index": None, "site": site, "script": str(script), "output": str(folder)}
-        records = [known | ({"index": index} if len(runs) > 1 else {}) for index in range(len(runs))]
+        known = {"token": token, "site": site, "script": str(script), "output": str(folder)}
+        records = [known | {"index": index if len(runs) > 1 else None} for index in range(len(runs))]
         nobody = dict.fromkeys(("message", "exit_code", "host", "pid", "pid_started"))
         for run, record in zip(runs, records, strict=True):
             for marker in (run.stop_flag, run.path / state.CANCEL_MARKER, run.path / squeue.FINAL_STATE):
@@ -196,21 +205,6 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
             time.sleep(0.3)
     except SlurmUnavailable as error:
         raise _failure(str(error)) from None
-
-
-def _queued_before(run: RunFolder) -> squeue.Job | None:
-    """Return the live job of an earlier submission of `run`, whose reply may have been lost."""
-    record = squeue.read_job_record(run)
-    if not record:
-        return None
-    try:
-        job = squeue.find({job.id: job for job in squeue.query()}, record)
-    except SlurmUnavailable as error:
-        raise _failure(str(error)) from None
-    if job is None or not squeue.is_open(job):
-        return None
-    _write_job_record(run, record | {"job": job.id})
-    return job
 
 
 def _write_job_record(run: RunFolder, record: dict) -> None:

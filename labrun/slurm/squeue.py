@@ -34,10 +34,10 @@ def command(*words: str, **options: Any) -> str:
     """Return the output of a Slurm command. Raises SlurmUnavailable with the command's own error message."""
     inherited = without_ranks(clean_environment())
     kept = {name: value for name, value in inherited.items() if name == "SLURM_CONF" or not name.startswith(_JOB)}
-    own = (repo_root() / ".cache" / "laptop_slurm", f"/var/tmp/labkit-slurm-{os.getuid()}")
-    for folder in filter(None, [os.environ.get("LABKIT_SLURM_DIR"), *own]):
-        if (Path(folder) / "slurmctld.pid").is_file():  # scripts/laptop_slurm.sh has started a controller
-            kept.setdefault("SLURM_CONF", str(Path(folder) / "slurm.conf"))
+    chosen = [Path(folder) for folder in [os.environ.get("LABKIT_SLURM_DIR")] if folder]
+    for folder in (*chosen, repo_root() / ".cache" / "laptop_slurm", Path(f"/var/tmp/labkit-slurm-{os.getuid()}")):
+        if (folder / "slurmctld.pid").is_file():  # scripts/laptop_slurm.sh has started a controller
+            kept.setdefault("SLURM_CONF", str(folder / "slurm.conf"))
     options |= {"env": kept, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
     try:
         done = subprocess.run(words, capture_output=True, text=True, **options)
@@ -167,8 +167,8 @@ def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: d
     if job is None and status["state"] == "queued" and not number:
         return known | {"state": "interrupted", "message": "Slurm never took it; labkit resume submits it."}
     if job is None:
-        message = "Its job has left Slurm's queue, and there is no record of how it ended."
-        return known | {"state": "died", "message": message}
+        lost = "Its job has left Slurm's queue, and there is no record of how it ended."
+        return known | {"state": "died", "message": lost}
     if is_open(job) and ended and not saved:
         return known
     if job.state in _WAITING:
