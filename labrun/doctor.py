@@ -48,11 +48,6 @@ def check_all() -> list[Line]:
     return lines
 
 
-def exit_code(lines: list[Line]) -> int:
-    """Return 1 where something needed is missing."""
-    return int(any(line.verdict == "bad" for line in lines))
-
-
 def to_text(lines: list[Line], *, color: bool = False) -> str:
     """Return the findings, one line each, with what to do below those that are not good."""
     shown = []

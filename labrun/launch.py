@@ -3,13 +3,11 @@
 import functools
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.run_folder import LabError, RunFolder, runs_dir
 from labrun.state import RESUMABLE, is_interactive, observe
@@ -113,12 +111,24 @@ def _start(runs: Sequence[RunFolder], *, jobs: int, background: bool, dry_run: b
         print(f"{run.id}  {'in the background: ' if background else ''}{path}", flush=True)
     if background:
         return 0
-    with _forwarded_signals(process):
-        report = functools.partial(print, flush=True)
-        follow(
-            runs, active=lambda: process.poll() is None, show="live" if sys.stdout.isatty() else "lines", report=report
-        )
+    show: Literal["live", "lines"] = "live" if sys.stdout.isatty() else "lines"
+    # Ctrl-C, TERM and USR1 are forwarded: the background process lives in a session of its own
+    seen: list[int] = []
+
+    def forward(number, _):
+        if number == signal.SIGINT:
+            stopping = "Ending at once." if seen else "Saving, then stopping; press Ctrl-C again to end at once."
+            print(f"\n{stopping}", file=sys.stderr)
+        seen.extend([number] if number != signal.SIGUSR1 else [])
+        process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        follow(runs, active=lambda: process.poll() is None, show=show, report=functools.partial(print, flush=True))
         process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     collect.refresh_page()
     codes = []
     for run in runs:
@@ -149,23 +159,3 @@ def unfinished(runs: Sequence[RunFolder]) -> list[RunFolder]:
         each = ", ".join(f"{run.id} is {state}" for run, state in zip(runs, states, strict=True))
         raise LabError(f"There is nothing to resume: {f'all {len(runs)} are done' if all_done else each}.")
     return startable
-
-
-@contextmanager
-def _forwarded_signals(process: subprocess.Popen) -> Iterator[None]:
-    """Forward Ctrl-C, TERM and USR1 to the background process, which lives in a session of its own."""
-    seen: list[int] = []
-
-    def forward(number, _):
-        if number == signal.SIGINT:
-            stopping = "Ending at once." if seen else "Saving, then stopping; press Ctrl-C again to end at once."
-            print(f"\n{stopping}", file=sys.stderr)
-        seen.extend([number] if number != signal.SIGUSR1 else [])
-        process.send_signal(signal.SIGTERM if number == signal.SIGINT else number)
-
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,7 +1,4 @@
-"""A request for a run: parameters checked against the notebook's own cell and the library's names, then frozen.
-
-A mistake would else be found by the notebook itself, on a cluster after hours in the queue.
-"""
+"""A request for a run: parameters checked against the notebook's own cell and the library's names, then frozen."""
 
 import ast
 import hashlib
@@ -37,7 +34,6 @@ _TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, d
 class Parameter:
     """One line of the parameters cell. `types` is empty where the cell sets no type."""
 
-    name: str
     default: Any
     types: tuple[type, ...]
 
@@ -66,7 +62,7 @@ def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
             ) from None
         types = _types_of(line.annotation) if isinstance(line, ast.AnnAssign) else ()
         inferred = () if default is None else (type(default),)
-        found[target.id] = Parameter(target.id, default, types or inferred)
+        found[target.id] = Parameter(default, types or inferred)
     return found
 
 

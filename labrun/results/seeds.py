@@ -1,8 +1,4 @@
-"""Runs that differ in their seed alone, as one row: mean, Student's 95 % interval, time, images seen.
-
-Two tables are made of such rows: the settings of a sweep, and the modes of the SimCLR lab under one budget,
-however their runs were started.
-"""
+"""Runs that differ in their seed alone, as one row: mean, Student's 95 % interval, time, images seen."""
 
 import math
 import statistics

@@ -53,19 +53,12 @@ def print_results(rows: list[dict]) -> None:
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
     for title, means in tables(rows).items():
         print(f"\n{title}: mean and 95 % interval")
-        print_records(
-            {
-                "setting": one["setting"],
-                "runs": f"{one['runs']} of {one['of']}",
-                "metric": one["metric"] or "",
-                "mean": one["mean"],
-                "+-": one["half"],
-                "time of a run": duration(one["seconds"]),
-                "images seen": one["images"],
-                "steps allowed": one["steps"],
-            }
-            for one in means
-        )
+        records = []
+        for one in means:
+            record = {"setting": one["setting"], "runs": f"{one['runs']} of {one['of']}", "metric": one["metric"] or ""}
+            record |= {"mean": one["mean"], "+-": one["half"], "time of a run": duration(one["seconds"])}
+            records.append(record | {"images seen": one["images"], "steps allowed": one["steps"]})
+        print_records(records)
 
 
 def print_records(records: Iterable[dict]) -> None:

@@ -18,13 +18,12 @@ SENT = "wandb_sent.json"  # in the run's logs: the ids of what has gone up
 COLUMNS = ("setting", "runs", "of", "metric", "mean", "half", "seconds", "images", "steps")
 
 
-def send(run: RunFolder, *, mode: Mode = "online") -> list[str]:
+def send(run: RunFolder) -> list[str]:
     """Upload each fit of a finished run that was not uploaded before; return the new W&B ids.
 
     Offline segments that share an id overwrite each other on the server (wandb #3841, #5865), and an interrupted
     run has several. So none of them is uploaded: metrics.jsonl holds the whole history, and that is what goes up.
-    mode: "offline" writes the same complete runs to the run's logs instead. Raises LabError where the run is
-    not done, where wandb is missing, or where the upload fails.
+    Raises LabError where the run is not done, where wandb is missing, or where the upload fails.
     """
     if run.read_status().get("state") != "done":
         raise LabError(f"{run.id} is not done: only finished runs are uploaded, each as one whole.")
@@ -36,15 +35,14 @@ def send(run: RunFolder, *, mode: Mode = "online") -> list[str]:
     advice = "nothing is lost: upload it again where there is a network."
     for fit, rows in fits.items():
         fields = {"id": f"{run.id}-{fit}", "group": run.id, "config": run.read_spec().get("values", {})}
-        with wandb_run(run.logs, f"{run.id} {fit}", mode=mode, advice=advice, **fields) as whole:
+        with wandb_run(run.logs, f"{run.id} {fit}", mode="online", advice=advice, **fields) as whole:
             for row in rows:
                 kind = row.get("kind", "value")
                 numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
                 whole.log(numbers | {"step": row.get("step", 0)})
             whole.summary.update({key: value for key, value in run.read_summary().items() if key != "main"})
         new[fit] = whole.id
-        if mode == "online":
-            atomic_write(run.logs / SENT, to_json(sent | new))
+        atomic_write(run.logs / SENT, to_json(sent | new))
     return list(new.values())
 
 

@@ -1,8 +1,4 @@
-"""papermill with true cell statuses: which cell ran, which died, which were never reached; saved atomically.
-
-papermill 2.7 marks every cell `completed` once a kernel is killed or a cell times out, and a kill leaves its files
-half written. Here each cell's status is what happened to it, and each save is atomic.
-"""
+"""papermill with atomic saves and true cell statuses: its own marks every cell of a dead kernel `completed`."""
 
 import itertools
 import logging
@@ -92,10 +88,7 @@ class LineLog:
 
 def coalesce_streams(outputs: list) -> list:
     """Return a cell's outputs as a terminal would have left them: of neighboring stream outputs one per
-    stream, and of each line what follows its last carriage return.
-
-    nbclient's own `coalesce_streams` takes minutes for one line of 400,000 letters (a pattern that looks
-    ahead from every letter); this takes one pass.
+    stream, and of each line what follows its last carriage return. nbclient's takes minutes for a long line.
     """
     merged = []
     for is_stream, group in itertools.groupby(outputs, key=lambda output: output.output_type == "stream"):

@@ -16,8 +16,8 @@ from traitlets import default
 from labkit.run_folder import cache_dir
 
 _TEMPORARY = "labkit-kernel-"
-_COMMAND = "-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50".split()
-_EXTENSION = "--IPKernelApp.extra_extensions=labrun.runner.kernel_setup"
+_COMMAND = """-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50
+--IPKernelApp.extra_extensions=labrun.runner.kernel_setup""".split()
 
 
 class PrivateKernelManager(AsyncKernelManager):
@@ -25,7 +25,7 @@ class PrivateKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, *_COMMAND, _EXTENSION]
+        argv = [sys.executable, *_COMMAND]
         return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata={"debugger": False})
 
     @default("transport")

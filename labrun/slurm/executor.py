@@ -1,24 +1,28 @@
 """The Slurm executor: runs as batch jobs and arrays; each is submitted once, however often a reply is lost."""
 
 import functools
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, repo_root, runs_dir, to_json
+import labkit
+from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, repo_root, runs_dir, to_json, write_error
 from labrun import state
 from labrun.slurm import render, squeue
-from labrun.slurm.code_snapshot import snapshot_folder, take_snapshot
 from labrun.slurm.site_config import Site, load_site
 from labrun.slurm.squeue import SlurmUnavailable, command
 
 REFUSED = "Slurm refused the job"
+PACKAGES = ("labkit", "labrun")
+CODE = ".code"  # in the folder of the runs: copies of the packages, one folder per state of them
 JOBS = ".jobs"  # in the folder of the runs: scripts and their output, one folder per submission
 
 
@@ -38,7 +42,7 @@ class SlurmExecutor:
         """
         self.check()
         squeue.forget()
-        new, ids = [], []
+        jobs_by_run: dict[RunFolder, str] = {}
         for run in runs:
             record = squeue.read_job_record(run)
             try:
@@ -47,20 +51,20 @@ class SlurmExecutor:
                 raise _failure(str(error)) from None
             if job and squeue.is_open(job):  # of an earlier submission, whose reply may have been lost
                 _write_job_record(run, record | {"job": job.id})
-                ids.append(job.id)
-            else:
-                new.append(run)
+                jobs_by_run[run] = job.id
+        new = [run for run in runs if run not in jobs_by_run]
         first = self.jobs_of(after)
         for start in range(0, len(new), self.site.max_array):
-            ids += self._submit_array(new[start : start + self.site.max_array], jobs, first)
-        return ids
+            some = new[start : start + self.site.max_array]
+            jobs_by_run |= zip(some, self._submit_array(some, jobs, first), strict=True)
+        return [jobs_by_run[run] for run in runs]
 
     def script(
         self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = (), token: str = "TOKEN"
     ) -> str:
         """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
-        output = _literal(_folder(token)) + ("/%a.out" if len(runs) > 1 else "/job.out")
+        output = _literal(runs_dir() / JOBS / token) + ("/%a.out" if len(runs) > 1 else "/job.out")
         text = functools.partial(render.sbatch, name=name, token=token, output=output, at_once=jobs, after=after)
         return text([run.path.absolute() for run in runs], self.site, _checkout())
 
@@ -73,7 +77,7 @@ class SlurmExecutor:
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
-        folder = _folder(secrets.token_hex(8))
+        folder = runs_dir() / JOBS / secrets.token_hex(8)
         take_snapshot()
         make_folder(folder)
         numbers = list(dict.fromkeys(job.partition("_")[0] for job in ids))
@@ -132,7 +136,7 @@ class SlurmExecutor:
 
     def _submit_array(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
         token = secrets.token_hex(8)
-        folder = _folder(token)
+        folder = runs_dir() / JOBS / token
         take_snapshot()
         make_folder(folder)
         script = atomic_write(folder / "job.sh", self.script(runs, jobs=jobs, after=after, token=token))
@@ -178,6 +182,44 @@ class SlurmExecutor:
         raise _failure(error)
 
 
+def snapshot_folder(root: Path | None = None) -> Path:
+    """Return the folder for a copy of the two packages (below `root`) as they are now."""
+    root = root or Path(labkit.__file__).parents[1]
+    key = hashlib.sha256()
+    for path in _code(root):
+        key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return runs_dir() / CODE / key.hexdigest()[:16]
+
+
+def take_snapshot(root: Path | None = None) -> Path:
+    """Copy the two packages there, where that was not done before; return the folder. Raises LabError.
+
+    What is edited while a job waits does not change the job.
+    """
+    root = root or Path(labkit.__file__).parents[1]
+    target = snapshot_folder(root)
+    if target.is_dir():
+        return target
+    make_folder(target.parent)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+            copy = Path(folder) / "copy"
+            for path in _code(root):  # copytree would hide that the disk is full
+                to = copy / path.relative_to(root)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+            os.rename(copy, target)  # complete or not at all
+    except OSError as error:
+        if not target.is_dir():  # another process was faster
+            raise write_error(target, error) from error
+    return target
+
+
+def _code(root: Path) -> list[Path]:
+    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+
+
 def executor_of(run: RunFolder):
     """Return the executor that a run was last started with."""
     if run.read_status().get("executor") != SlurmExecutor.name:
@@ -209,10 +251,6 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
 
 def _write_job_record(run: RunFolder, record: dict) -> None:
     atomic_write(run.path / squeue.JOB_RECORD, to_json(record))
-
-
-def _folder(token: str) -> Path:
-    return runs_dir() / JOBS / token
 
 
 def _literal(path: Path) -> str:
