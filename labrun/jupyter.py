@@ -1,10 +1,4 @@
-"""JupyterLab on a compute node: started as a job, reachable only through ssh and with a token.
-
-    python -m labrun.jupyter FOLDER
-
-serves on the node, on the loopback alone; the port is chosen there and recorded once it is bound. The token comes
-from a file that only its owner can read, through the environment, never through arguments or logs.
-"""
+"""JupyterLab on a compute node (`python -m labrun.jupyter FOLDER`), reachable only through ssh and with a token."""
 
 import os
 import secrets
@@ -57,7 +51,10 @@ def create(name: str | None = None) -> Path:
 
 
 def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
-    """Start JupyterLab for `folder` on this machine, report where it is, and wait until it ends."""
+    """Start JupyterLab for `folder` on this machine, record its port once that is bound, and wait until it ends.
+
+    The token comes from a file of its owner, through the environment, never through arguments or logs.
+    """
     folder = folder.resolve()
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)

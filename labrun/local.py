@@ -41,10 +41,8 @@ class LocalExecutor:
         command += ["--parent", str(os.getpid())] if with_parent else []
         command += [str(run.path.resolve()) for run in runs]
         with open(runs[0].log_file, "ab") as log:
-            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            return subprocess.Popen(
-                command, cwd=repo_root(), env=clean_environment(), start_new_session=True, **streams
-            )
+            options: dict[str, Any] = {"cwd": repo_root(), "env": clean_environment(), "stdin": subprocess.DEVNULL}
+            return subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log, **options)
 
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:
         """Make `run` save and stop, or end it `now`; return what was done, in a sentence."""

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -158,14 +159,11 @@ def literal(text: str) -> Any:
     """Return the value of a typed text: a Python literal, else YAML (true, null, [a, b]), else the text."""
     if text.strip().lower() == "none":
         return None
-    try:
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
-    try:
+    with suppress(LabError):
         return parse_yaml(text, text)
-    except LabError:
-        return str(text)
+    return str(text)
 
 
 def _split(texts: Iterable[str], form: str, convert: Callable[[str], Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import click
 
 from labrun.launch import Place, again, begin
 
-SITE_FIELDS = ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")
 _PLACE = [
     click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (local; slurm with --site)."),
     click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
@@ -54,7 +53,7 @@ def place_of(options: dict[str, Any], *, again: bool = False) -> Place:
     again: for runs that have a place already; a --dry-run of new ones shows the script for Slurm.
     """
     executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
-    fields = {name: options.pop(name) for name in SITE_FIELDS}
+    fields = {name: options.pop(name) for name in ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")}
     for_slurm = bool(site or after or set(fields.values()) != {None})
     if executor == "local" and for_slurm:
         raise click.UsageError("--executor local takes no --site and no option of Slurm: keep one.")

@@ -67,17 +67,21 @@ def to_csv(table: list[dict]) -> str:
 
 
 def refresh_page() -> Path:
-    """Write `runs/index.html`, the results page of all runs as they are now, and return its path.
-
-    It may be called at any time, also while runs are at work; it loads no torch.
-    """
+    """Write `runs/index.html`, the results page of all runs as they are now, and return its path. Loads no torch."""
     from labrun.spec import first_heading  # imports pydantic, which `labkit status` does without
 
     entries = []
     for run in all_runs():
         offered = {"Executed notebook": run.html, "Log": run.log_file, "Metrics": run.metrics_file}
         offered = {name: path for name, path in (offered | {"Environment": run.env_file}).items() if path.is_file()}
-        known = row(run) | {"curves": curves(run), "figures": figures(run)}
+        known = row(run) | {"curves": curves(run), "figures": []}
+        for path in sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime):
+            from PIL import Image
+
+            alt = path.stem.replace("_", " ")
+            with suppress(OSError), Image.open(path) as image:
+                alt = str(image.info.get("Description") or alt)
+            known["figures"].append({"path": f"{run.id}/figures/{path.name}", "alt": alt})
         known["files"] = {name: f"{run.id}/{path.relative_to(run.path)}" for name, path in offered.items()}
         known["files"]["Record"] = f"{run.id}/"
         notebook = Path(run.read_spec().get("notebook") or "interactive session")
@@ -87,10 +91,7 @@ def refresh_page() -> Path:
 
 
 def tables(known: list[dict]) -> dict[str, list[dict]]:
-    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for the modes of the SimCLR lab.
-
-    known: what `rows` returns.
-    """
+    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for SimCLR's modes, of what `rows` returns."""
     found = {}
     for name in dict.fromkeys(filter(None, (one["parent"] for one in known))):
         if means := over_seeds([one for one in known if one["parent"] == name]):
@@ -106,10 +107,7 @@ def label(spec: dict, *, without: Iterable[str] = ()) -> str:
 
 
 def setting(spec: dict) -> str:
-    """Return what the runs of a sweep share that differ in their seed alone; "" in no sweep.
-
-    In a sweep over seeds alone that is what was given to all of them, or "defaults".
-    """
+    """Return what runs of a sweep share that differ in their seed alone (or "defaults"); "" in no sweep."""
     shared = label(spec, without=("seed",))
     if shared or "seed" not in spec.get("varied", []):
         return shared
@@ -121,16 +119,3 @@ def sentence(known: dict) -> str:
     """Return a row in a line: what is special about the run, its state, its main metric or its message."""
     result = f"{known['metric']} {number(known['value'])}" if known["metric"] else known["message"] or ""
     return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
-
-
-def figures(run: RunFolder) -> list[dict]:
-    """Return the run's figures, oldest first: path from the page, alt text (a PNG's Description, else its name)."""
-    from PIL import Image
-
-    found = []
-    for path in sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime):
-        alt = ""
-        with suppress(OSError), Image.open(path) as image:
-            alt = str(image.info.get("Description", ""))
-        found.append({"path": f"{run.id}/figures/{path.name}", "alt": alt or path.stem.replace("_", " ")})
-    return found

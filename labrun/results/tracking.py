@@ -78,7 +78,14 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
             picture = figure(title, known)
             _to_tensorboard(known, picture, folder)
             if mode:
-                _to_wandb(title, known, picture, folder, mode)
+                advice = f"TensorBoard has the table under {folder}: try again with a network, or WANDB_MODE=offline."
+                with wandb_run(folder, title, mode=mode, advice=advice, job_type="table") as run:
+                    import wandb
+                    from PIL import Image
+
+                    table = wandb.Table(list(COLUMNS), [[row[name] for name in COLUMNS] for row in known])
+                    run.log({"table": table, "figure": wandb.Image(Image.open(io.BytesIO(picture)))})
+                print(f"W&B ({mode}): {title}")
             yield folder
 
 
@@ -119,16 +126,3 @@ def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     for summary in (text_pb("table", markdown), Summary(value=[image, *means])):
         writer.add_event(Event(wall_time=time.time(), step=0, summary=summary))
     writer.close()
-
-
-def _to_wandb(title: str, rows: list[dict], picture: bytes, folder: Path, mode: Mode) -> None:
-    advice = (
-        f"TensorBoard has the table under {folder}: try again where there is a network, or with WANDB_MODE=offline."
-    )
-    with wandb_run(folder, title, mode=mode, advice=advice, job_type="table") as run:
-        import wandb
-        from PIL import Image
-
-        data = [[row[name] for name in COLUMNS] for row in rows]
-        run.log({"table": wandb.Table(list(COLUMNS), data), "figure": wandb.Image(Image.open(io.BytesIO(picture)))})
-    print(f"W&B ({mode}): {title}")

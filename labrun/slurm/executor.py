@@ -21,6 +21,7 @@ from labrun.slurm.site_config import Site, load_site
 from labrun.slurm.squeue import SlurmUnavailable, command
 
 REFUSED = "Slurm refused the job"
+ROOT = Path(labkit.__file__).parents[1]
 PACKAGES = ("labkit", "labrun")
 CODE = ".code"  # in the folder of the runs: copies of the packages, one folder per state of them
 JOBS = ".jobs"  # in the folder of the runs: scripts and their output, one folder per submission
@@ -64,7 +65,8 @@ class SlurmExecutor:
     ) -> str:
         """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
-        output = _literal(runs_dir() / JOBS / token) + ("/%a.out" if len(runs) > 1 else "/job.out")
+        folder = str(runs_dir() / JOBS / token).replace("%", "%%")  # which Slurm replaces in --output
+        output = f"{folder}/{'%a' if len(runs) > 1 else 'job'}.out"
         text = functools.partial(render.sbatch, name=name, token=token, output=output, at_once=jobs, after=after)
         return text([run.path.absolute() for run in runs], self.site, _checkout())
 
@@ -81,7 +83,7 @@ class SlurmExecutor:
         take_snapshot()
         make_folder(folder)
         numbers = list(dict.fromkeys(job.partition("_")[0] for job in ids))
-        text = render.collect(numbers, self.site, _checkout(), output=_literal(folder / "job.out"))
+        text = render.collect(numbers, self.site, _checkout(), output=f"{str(folder).replace('%', '%%')}/job.out")
         return self._sbatch(atomic_write(folder / "job.sh", text), folder.name)
 
     def server_script(self, folder: Path, token: str) -> str:
@@ -176,27 +178,25 @@ class SlurmExecutor:
                 ours = [job for job in squeue.query() if job.comment == f"labkit:{token}"]
                 if ours:
                     return ours[0].id.partition("_")[0]
-                if _is_refusal(error):
+                if str(_failure(error)).startswith(REFUSED):
                     break
                 time.sleep(1)
         raise _failure(error)
 
 
-def snapshot_folder(root: Path | None = None) -> Path:
+def snapshot_folder(root: Path = ROOT) -> Path:
     """Return the folder for a copy of the two packages (below `root`) as they are now."""
-    root = root or Path(labkit.__file__).parents[1]
     key = hashlib.sha256()
     for path in _code(root):
         key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return runs_dir() / CODE / key.hexdigest()[:16]
 
 
-def take_snapshot(root: Path | None = None) -> Path:
+def take_snapshot(root: Path = ROOT) -> Path:
     """Copy the two packages there, where that was not done before; return the folder. Raises LabError.
 
     What is edited while a job waits does not change the job.
     """
-    root = root or Path(labkit.__file__).parents[1]
     target = snapshot_folder(root)
     if target.is_dir():
         return target
@@ -253,11 +253,6 @@ def _write_job_record(run: RunFolder, record: dict) -> None:
     atomic_write(run.path / squeue.JOB_RECORD, to_json(record))
 
 
-def _literal(path: Path) -> str:
-    """Return a path for --output, where Slurm replaces %."""
-    return str(path).replace("%", "%%")
-
-
 def _checkout() -> render.Checkout:
     """Return what jobs work with: this Python, a snapshot of the code, and the folders that the user has chosen."""
     chosen = {name: os.environ.get(name) for name in ("LABKIT_RUNS", "LABKIT_DATA", "LABKIT_CACHE")}
@@ -267,13 +262,9 @@ def _checkout() -> render.Checkout:
     return render.Checkout(repo_root(), sys.executable, folders | code)
 
 
-def _is_refusal(error: str) -> bool:
-    """Return whether Slurm has answered, and refused."""
-    return "Batch job submission failed" in error and not re.search(r"(?i)contact|timed? ?out|socket", error)
-
-
 def _failure(error: str) -> LabError:
-    if _is_refusal(error):
+    """Return the sentence for a failed command: Slurm has answered and refused, or it does not answer."""
+    if "Batch job submission failed" in error and not re.search(r"(?i)contact|timed? ?out|socket", error):
         why = error.partition("Batch job submission failed:")[2].strip() or error
         return LabError(f"{REFUSED}: {why}. Look at it with --dry-run; change --site, --time or --gpus.")
     return LabError(

@@ -110,24 +110,16 @@ def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
             job = Job(number, accounted[0]) if accounted else None
     merged = merge(status, job, unavailable=jobs is None, record=record)
     if job and job.state == "FAILED" and merged["state"] == "died" and "output" in record:
-        merged |= _cause(merged, record)
+        index, text = record.get("index"), ""
+        with suppress(OSError, UnicodeDecodeError):  # the job's own output may give the reason
+            text = (Path(record["output"]) / f"{'job' if index is None else index}.out").read_text().strip()
+        if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", text):
+            merged |= {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
+        elif merged.get("exit_code") is None and text:  # the runner did not start
+            merged |= {"message": f"Its job failed on the node: {text.splitlines()[-1][-200:]}"}
     if job and jobs is not None and job.state in _ENDED and (merged["state"] != status["state"] or "cause" in merged):
         atomic_write(run.path / FINAL_STATE, to_json({"token": record.get("token"), "job": asdict(job)}))
     return merged
-
-
-def _cause(merged: dict, record: dict) -> dict:
-    """Return the reason that the output of a failed job gives: out of memory, a bad module ({}: none)."""
-    index = record.get("index")
-    try:
-        text = (Path(record["output"]) / f"{'job' if index is None else index}.out").read_text()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", text):
-        return {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
-    if merged.get("exit_code") is None and text.strip():  # the runner did not start
-        return {"message": f"Its job failed on the node: {text.strip().splitlines()[-1][-200:]}"}
-    return {}
 
 
 def read_job_record(run: RunFolder) -> dict:
@@ -205,11 +197,7 @@ _ENDED = {
     "FAILED": ("died", "", f"Its job failed on the node before the runner could record why; {_AGAIN}"),
     "TIMEOUT": ("timeout", "time limit", f"Slurm ended it at its time limit before it had saved; {_AGAIN}"),
     "DEADLINE": ("timeout", "time limit", "Slurm ended it at its deadline."),
-    "OUT_OF_MEMORY": (
-        "died",
-        "out of memory",
-        "It took more memory than the job had: raise --mem, or lower batch_size.",
-    ),
+    "OUT_OF_MEMORY": ("died", "out of memory", "It took more memory than the job had: raise --mem, lower batch_size."),
     "NODE_FAIL": ("died", "node failed", f"The node failed; {_AGAIN}"),
     "BOOT_FAIL": ("died", "node failed", f"The node did not start; {_AGAIN}"),
     "PREEMPTED": ("interrupted", "preempted", f"A job of higher priority took its place; {_AGAIN}"),
