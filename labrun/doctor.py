@@ -48,11 +48,6 @@ def check_all() -> list[Line]:
     return lines
 
 
-def exit_code(lines: list[Line]) -> int:
-    """Return 1 where something needed is missing."""
-    return int(any(line.verdict == "bad" for line in lines))
-
-
 def to_text(lines: list[Line], *, color: bool = False) -> str:
     """Return the findings, one line each, with what to do below those that are not good."""
     shown = []
@@ -157,7 +152,7 @@ def check_kernel() -> Iterator[Line]:
 def check_slurm() -> Iterator[Line]:
     """Report whether Slurm answers, which site jobs are submitted to, and whether its file is valid."""
     from labrun.slurm.site_config import SITE_VARIABLE, load_site, site_names
-    from labrun.slurm.slurm_cli import SlurmUnavailable, command
+    from labrun.slurm.squeue import SlurmUnavailable, command
 
     needed = ("sbatch", "squeue", "scontrol", "scancel", "srun")
     missing = [name for name in needed if not shutil.which(name)]

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 from labkit.run_folder import RunFolder
@@ -30,7 +30,12 @@ def follow(
     shown: dict[str, tuple[Any, float]] = {}  # run -> what its last line was about, and when
     ended: set[RunFolder] = set()
     last_line = time.monotonic()  # when the last line was printed
-    with _live_display(runs) if show == "live" else nullcontext() as live:
+    display: AbstractContextManager = nullcontext()
+    if show == "live":
+        from rich.live import Live
+
+        display = Live(_picture(runs), refresh_per_second=4, transient=True)
+    with display as live:
         while True:
             last_look = not active()
             for run in runs:
@@ -106,9 +111,3 @@ def _picture(runs: Sequence[RunFolder]):
     waiting = sum(status["state"] == "queued" for _, status in seen)
     lines += [f"{waiting} waiting" if len(runs) > 1 else f"{runs[0].id}  starting"] if waiting else []
     return Text("\n".join(lines), overflow="ellipsis", no_wrap=True)
-
-
-def _live_display(runs: Sequence[RunFolder]):
-    from rich.live import Live
-
-    return Live(_picture(runs), refresh_per_second=4, transient=True)

@@ -1,14 +1,7 @@
-"""JupyterLab on a compute node: started as a job, reachable only through ssh and with a token.
-
-    python -m labrun.jupyter FOLDER
-
-serves on the node, on the loopback alone; the port is chosen there and recorded once it is bound. The token comes
-from a file that only its owner can read, through the environment, never through arguments or logs.
-"""
+"""JupyterLab on a compute node (`python -m labrun.jupyter FOLDER`), reachable only through ssh and with a token."""
 
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -37,24 +30,31 @@ START_S = 90.0  # how long a server may take to answer
 IDLE_S = 3600  # a server that nobody uses for so long ends, and so does its job
 
 
-def create(name: str | None = None) -> Path:
-    """Make the private folder of a new server, with its token. Raises LabError for a name that is taken."""
-    name = name or f"lab-{secrets.token_hex(2)}"
-    folder = runs_dir() / FOLDER / name
-    make_folder(folder.parent)
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
+def new_folder(name: str | None = None) -> Path:
+    """Return the folder for a new server, not made yet. Raises LabError for a name that is taken."""
+    folder = runs_dir() / FOLDER / (name or f"lab-{secrets.token_hex(2)}")
+    if folder.exists():
         raise LabError(
             f"There is a JupyterLab called {name!r} already: labkit jupyter stop {name}, or choose another --name."
-        ) from None
+        )
+    return folder
+
+
+def create(name: str | None = None) -> Path:
+    """Make the private folder of a new server, with its token. Raises LabError for a name that is taken."""
+    folder = new_folder(name)
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700)
     with open(os.open(folder / "token", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32))
     return folder
 
 
 def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
-    """Start JupyterLab for `folder` on this machine, report where it is, and wait until it ends."""
+    """Start JupyterLab for `folder` on this machine, record its port once that is bound, and wait until it ends.
+
+    The token comes from a file of its owner, through the environment, never through arguments or logs.
+    """
     folder = folder.resolve()
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
@@ -67,7 +67,15 @@ def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: server.terminate())
     try:
-        place = {"host": socket.gethostname(), "port": _wait_for_port(server, runtime, folder), "pid": server.pid}
+        deadline, port = time.monotonic() + START_S, None
+        while not port or answers(port, private["JUPYTER_TOKEN"]) != 200:
+            if server.poll() is not None or time.monotonic() > deadline:
+                code = server.returncode
+                why = f"does not answer after {START_S:g} s" if code is None else f"ended with exit code {code}"
+                raise LabError(f"JupyterLab did not start: it {why}; see {folder / 'server.log'}.")
+            time.sleep(0.2)
+            port = read_json(runtime / f"jpserver-{server.pid}.json").get("port")
+        place = {"host": socket.gethostname(), "port": port, "pid": server.pid}
         atomic_write(folder / "server.json", to_json(place))
         server.wait()
     finally:
@@ -183,24 +191,6 @@ def directions(seen: dict[str, Any], folder: Path, *, login: str | None = None) 
         f"The token, which only you can read: cat {folder / 'token'}",
         f"When you are done: labkit jupyter stop {seen['name']}",
     ]
-
-
-def forget(folder: Path) -> None:
-    """Delete a server's folder, token and all."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for_port(server: subprocess.Popen, runtime: Path, folder: Path) -> int:
-    """Return the port once the server answers on it. Raises LabError where it ends before."""
-    token, deadline = (folder / "token").read_text(), time.monotonic() + START_S
-    while time.monotonic() < deadline and server.poll() is None:
-        port = read_json(runtime / f"jpserver-{server.pid}.json").get("port")
-        if port and answers(port, token) == 200:
-            return port
-        time.sleep(0.2)
-    ended = server.poll() is not None
-    why = f"it ended with exit code {server.returncode}" if ended else f"it does not answer after {START_S:g} s"
-    raise LabError(f"JupyterLab did not start: {why}; see {folder / 'server.log'}.")
 
 
 def main() -> int:

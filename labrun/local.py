@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from labkit.run_folder import RunFolder, is_alive, make_folder, process_identity, repo_root, send_signal, write_error
 from labrun.environment import clean_environment
@@ -40,10 +41,8 @@ class LocalExecutor:
         command += ["--parent", str(os.getpid())] if with_parent else []
         command += [str(run.path.resolve()) for run in runs]
         with open(runs[0].log_file, "ab") as log:
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            return subprocess.Popen(
-                command, cwd=repo_root(), env=clean_environment(), start_new_session=True, **streams
-            )
+            options: dict[str, Any] = {"cwd": repo_root(), "env": clean_environment(), "stdin": subprocess.DEVNULL}
+            return subprocess.Popen(command, start_new_session=True, stdout=log, stderr=log, **options)
 
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:
         """Make `run` save and stop, or end it `now`; return what was done, in a sentence."""
@@ -65,74 +64,67 @@ class LocalExecutor:
         return f"{run.id} is {'ending' if now else 'saving, then stops'}."
 
 
-class Queue:
-    """Runs that wait for their turn in one process."""
+def work(runs: Sequence[RunFolder], *, jobs: int, parent: int | None) -> int:
+    """Start each run when its turn comes, in a process of its own; return the highest exit code."""
+    without_slow_imports()
+    import labrun.runner.execution
+    import labrun.runner.export  # noqa: F401  imported once here, not once per run
 
-    def __init__(self, runs: Sequence[RunFolder], *, jobs: int, parent: int | None):
-        self.waiting, self.jobs = list(runs), max(1, jobs)
-        self.parent = process_identity(parent) if parent else None
-        self.running: dict[int, RunFolder] = {}
-        self.stopping = False
-        self.codes = [0]
+    waiting, codes, stopping = list(runs), [0], False
+    running: set[int] = set()  # process ids
+    owner = process_identity(parent) if parent else None
 
-    def work(self) -> int:
-        """Start each run when its turn comes; return the highest exit code."""
-        without_slow_imports()
-        import labrun.runner.execution
-        import labrun.runner.export  # noqa: F401  imported once here, not once per run
-
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._stop)
-        for run in self.waiting:
-            run.write_status("queued", **process_identity())
-        while self.waiting or self.running:
-            while self.waiting and len(self.running) < self.jobs:
-                self._start(self.waiting.pop(0))
-            for pid in list(self.running):
-                done, status = os.waitpid(pid, os.WNOHANG)
-                if done:
-                    del self.running[pid]
-                    code = os.waitstatus_to_exitcode(status)
-                    self.codes.append(code if code >= 0 else 70)
-            if self.parent and not self.stopping and not is_alive(self.parent):
-                self._stop(signal.SIGTERM)
-            time.sleep(0.05)
-        return max(self.codes)
-
-    def _start(self, run: RunFolder) -> None:
-        if (run.path / CANCEL_MARKER).exists():
-            run.write_status("cancelled", message="Cancelled before it began.")
-        elif self.stopping:
-            run.write_status("interrupted", exit_code=75, message="Stopped before it began.")
-            self.codes.append(75)
-        elif pid := os.fork():
-            self.running[pid] = run
-        else:
-            code = 70
-            try:
-                os.setsid()
-                code = _become(run)
-            finally:
-                os._exit(code)
-
-    def _stop(self, number: int, *_) -> None:
-        for pid in self.running:
+    def stop(number: int, *_) -> None:
+        nonlocal stopping
+        for pid in running:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        self.stopping = True
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, stop)
+    for run in waiting:
+        run.write_status("queued", **process_identity())
+    while waiting or running:
+        while waiting and len(running) < max(1, jobs):
+            run = waiting.pop(0)
+            if (run.path / CANCEL_MARKER).exists():
+                run.write_status("cancelled", message="Cancelled before it began.")
+            elif stopping:
+                run.write_status("interrupted", exit_code=75, message="Stopped before it began.")
+                codes.append(75)
+            elif pid := os.fork():
+                running.add(pid)
+            else:
+                code = 70
+                try:
+                    os.setsid()
+                    code = _become(run)
+                finally:
+                    os._exit(code)
+        for pid in list(running):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                running.remove(pid)
+                code = os.waitstatus_to_exitcode(status)
+                codes.append(code if code >= 0 else 70)
+        if owner and not stopping and not is_alive(owner):
+            stop(signal.SIGTERM)
+        time.sleep(0.05)
+    return max(codes)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Be the background process of some runs. Returns the highest exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--parent", type=int)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     runs = [RunFolder(path) for path in options.runs]
     if len(runs) == 1 and options.parent is None:
         return _become(runs[0])
-    return Queue(runs, jobs=options.jobs, parent=options.parent).work()
+    return work(runs, jobs=options.jobs, parent=options.parent)
 
 
 def _become(run: RunFolder) -> int:

@@ -1,7 +1,4 @@
-"""A request for a run: parameters checked against the notebook's own cell and the library's names, then frozen.
-
-A mistake would else be found by the notebook itself, on a cluster after hours in the queue.
-"""
+"""A request for a run: parameters checked against the notebook's own cell and the library's names, then frozen."""
 
 import ast
 import hashlib
@@ -9,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -37,7 +35,6 @@ _TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, d
 class Parameter:
     """One line of the parameters cell. `types` is empty where the cell sets no type."""
 
-    name: str
     default: Any
     types: tuple[type, ...]
 
@@ -66,7 +63,7 @@ def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
             ) from None
         types = _types_of(line.annotation) if isinstance(line, ast.AnnAssign) else ()
         inferred = () if default is None else (type(default),)
-        found[target.id] = Parameter(target.id, default, types or inferred)
+        found[target.id] = Parameter(default, types or inferred)
     return found
 
 
@@ -77,10 +74,19 @@ def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, 
     """
     checked, mistakes = {}, []
     for name, value in given.items():
-        try:
-            checked[name] = _typed(name, value, parameters)
-        except LabError as mistake:
-            mistakes.append(str(mistake))
+        types = parameters[name].types if name in parameters else ()
+        if isinstance(value, Text):  # where only a string fits, `123` and `true` stay text
+            meaning = literal(value)
+            value = str(value) if str in types and not _fits(meaning, types) else meaning
+        if not parameters:
+            mistakes.append(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
+        elif name not in parameters:
+            mistakes.append(str(unknown_name("parameter", name, parameters)))
+        elif types and not _fits(value, types):
+            expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+            mistakes.append(f"{name} must be {expected}, got {value!r}.")
+        else:
+            checked[name] = float(value) if float in types and type(value) is int and int not in types else value
     if mistakes:
         raise LabError(" ".join(mistakes))
     return checked
@@ -100,7 +106,13 @@ def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
         if valid and (not default or default in valid) and name not in valid:
             raise unknown_name(kind, name, valid)
     for parameter in LEAST.keys() & given.keys():
-        _check_number(parameter, given[parameter], defaults.get(parameter))
+        value, default, least = given[parameter], defaults.get(parameter), LEAST[parameter]
+        numbers = _fits(value, [float]) and _fits(default, [float])  # else it means something else
+        enough = numbers and (value > 0 if least is None else value >= least) and value != float("inf")
+        if numbers and not enough and not value == default == 0:
+            bound = "above 0" if least is None else f"{least} or more"
+            own = ", or 0 for the notebook's own value" if default == 0 and least else ""
+            raise LabError(f"{parameter} must be {bound}{own} (got {value}).")
     for parameter in PATHS:
         path = given.get(parameter)  # a relative one counts from the repository, where notebooks run
         if path and isinstance(path, str) and not (repo_root() / Path(path).expanduser()).exists():
@@ -147,14 +159,11 @@ def literal(text: str) -> Any:
     """Return the value of a typed text: a Python literal, else YAML (true, null, [a, b]), else the text."""
     if text.strip().lower() == "none":
         return None
-    try:
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        pass
-    try:
+    with suppress(LabError):
         return parse_yaml(text, text)
-    except LabError:
-        return str(text)
+    return str(text)
 
 
 def _split(texts: Iterable[str], form: str, convert: Callable[[str], Any]) -> dict[str, Any]:
@@ -167,21 +176,6 @@ def _split(texts: Iterable[str], form: str, convert: Callable[[str], Any]) -> di
             raise LabError(f"{name.strip()} is given twice: keep one.")
         found[name.strip()] = convert(value)
     return found
-
-
-def _typed(name: str, value: Any, parameters: dict[str, Parameter]) -> Any:
-    if not parameters:
-        raise LabError(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
-    if name not in parameters:
-        raise unknown_name("parameter", name, parameters)
-    types = parameters[name].types
-    if isinstance(value, Text):  # where only a string fits, `123` and `true` stay text
-        meaning = literal(value)
-        value = str(value) if str in types and not _fits(meaning, types) else meaning
-    if types and not _fits(value, types):
-        expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
-        raise LabError(f"{name} must be {expected}, got {value!r}.")
-    return float(value) if float in types and type(value) is int and int not in types else value
 
 
 def _fits(value: Any, types: Collection[type]) -> bool:
@@ -204,16 +198,6 @@ def _types_of(node: ast.expr) -> tuple[type, ...]:
         return _types_of(ast.parse(node.value, mode="eval").body)
     kind = _TYPES.get(ast.unparse(node))
     return (kind,) if kind else ()
-
-
-def _check_number(parameter: str, value: Any, default: Any) -> None:
-    """Refuse a number out of range; one whose default is no number means something else."""
-    if not (_fits(value, [float]) and _fits(default, [float])) or value == default == 0:
-        return
-    least = LEAST[parameter]
-    if not (value > 0 if least is None else value >= least) or value == float("inf"):
-        own = ", or 0 for the notebook's own value" if default == 0 and least else ""
-        raise LabError(f"{parameter} must be {'above 0' if least is None else f'{least} or more'}{own} (got {value}).")
 
 
 def _check_weights(values: dict[str, Any], defaults: dict[str, Any]) -> None:

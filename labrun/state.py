@@ -45,15 +45,6 @@ def is_interactive(run: RunFolder) -> bool:
     return run.read_spec().get("kind") == "interactive"
 
 
-def never_submitted(run: RunFolder) -> bool:
-    """Return whether the run waits for a Slurm job of which it is unknown whether it was queued."""
-    from labrun.slurm.squeue import read_job_record
-
-    status = run.read_status()
-    waits = status.get("executor") == "slurm" and status.get("state") == "queued"
-    return waits and not read_job_record(run).get("job")
-
-
 def find(name: str, *, newest: bool = False, states: Sequence[str] = ()) -> RunFolder:
     """Return the run of this id, or the only one whose id starts so. Raises LabError naming the nearest.
 

@@ -72,12 +72,28 @@ def sweep(
     """
     owner = parent if isinstance(parent, RunFolder) else RunFolder(parent) if parent else None
     threads = threads or max(1, usable_cores() // jobs)
-    options = {"parameters": parameters, "threads": threads, "timeout_s": timeout_s}
+    options: dict[str, Any] = {"parameters": parameters, "threads": threads, "timeout_s": timeout_s}
     if owner is None:
         runs = [freeze(spec) for spec in plan_named(notebook, grid, **options)]
     else:
-        runs = [_adopted(spec, owner) for spec in plan(notebook, grid, parent=owner.id, **options)]
-    _execute(runs, jobs=jobs, owner=owner, report=report)
+        runs, stem = [], f"{owner.id}-{find_notebook(notebook).stem}"
+        for spec in plan(notebook, grid, parent=owner.id, **options):  # each has one run of the owner's
+            identity = json.dumps([spec.source_sha256, spec.values, spec.timeout_s], sort_keys=True, default=str)
+            run = RunFolder(runs_dir() / f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}")
+            runs.append(run if run.status_file.is_file() else freeze(spec.model_copy(update={"name": run.id})))
+    unfinished = [run for run in dict.fromkeys(runs) if state.observe(run)["state"] != "done"]
+    if unfinished:
+        process = LocalExecutor().submit(unfinished, jobs=jobs, with_parent=True)
+        try:
+            follow.follow(
+                unfinished, active=lambda: not (owner and owner.stop_requested()), show="results", report=report
+            )
+        finally:
+            if process.poll() is None and any(state.observe(run)["state"] in state.OPEN for run in unfinished):
+                process.terminate()
+            process.wait()
+        if owner and owner.stop_requested():
+            raise Interrupted("The sweep was stopped; its runs go on when this run is resumed.")
     bad = [
         f"{run.id} {status['state']}: {status.get('message', '')}"
         for run in runs
@@ -86,26 +102,3 @@ def sweep(
     if bad and not allow_failures:
         raise LabError(f"{len(bad)} of {len(runs)} runs of the sweep did not finish. " + " ".join(bad))
     return runs
-
-
-def _adopted(spec: RunSpec, owner: RunFolder) -> RunFolder:
-    """Return the owner's run with just this specification, made now if it has none."""
-    identity = json.dumps([spec.source_sha256, spec.values, spec.timeout_s], sort_keys=True, default=str)
-    key = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    run = RunFolder(runs_dir() / f"{owner.id}-{find_notebook(spec.notebook).stem}-{key}")
-    return run if run.status_file.is_file() else freeze(spec.model_copy(update={"name": run.id}))
-
-
-def _execute(runs: Sequence[RunFolder], *, jobs: int, owner: RunFolder | None, report: Callable[[str], None]) -> None:
-    unfinished = [run for run in dict.fromkeys(runs) if state.observe(run)["state"] != "done"]
-    if not unfinished:
-        return
-    process = LocalExecutor().submit(unfinished, jobs=jobs, with_parent=True)
-    try:
-        follow.follow(unfinished, active=lambda: not (owner and owner.stop_requested()), show="results", report=report)
-    finally:
-        if process.poll() is None and any(state.observe(run)["state"] in state.OPEN for run in unfinished):
-            process.terminate()
-        process.wait()
-    if owner and owner.stop_requested():
-        raise Interrupted("The sweep was stopped; its runs go on when this run is resumed.")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from labkit.run_folder import LabError, RunFolder
-from labrun.results.wandb_sync import send
+from labrun.results.tracking import send
 
 
 class Server:

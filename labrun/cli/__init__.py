@@ -7,7 +7,6 @@ import click
 
 from labkit.run_folder import LabError
 from labrun.cli import grading, lab, runs
-from labrun.cli.jupyter import jupyter
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def labkit():
 
 _RUNS = (runs.run, runs.sweep, runs.status, runs.logs, runs.cancel, runs.resume, runs.collect)
 _LAB = (lab.fetch, lab.sync, lab.doctor, lab.models, lab.modes)
-for command in (*_RUNS, jupyter, *_LAB, grading.check, grading.grade):
+for command in (*_RUNS, lab.jupyter, *_LAB, grading.check, grading.grade):
     labkit.add_command(command)
 
 

@@ -4,12 +4,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import click
 
-SITE_FIELDS = ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")
+from labrun.launch import Place, again, begin
+
 _PLACE = [
     click.option("--executor", type=click.Choice(["local", "slurm"]), help="Where to run (local; slurm with --site)."),
     click.option("--site", help="The cluster: generic, laptop, byu, olivia, or your own YAML file."),
@@ -21,7 +22,7 @@ _PLACE = [
     click.option("--account", help="Slurm: the account that is charged."),
     click.option("--partition", help="Slurm: the partition."),
     click.option("--after", multiple=True, metavar="RUN", help="Slurm: start when this run is done."),
-    click.option("--dry-run", is_flag=True, help="Slurm: print the job's script, submit nothing."),
+    click.option("--dry-run", is_flag=True, help="Print what would be done (for Slurm the job's script); do nothing."),
 ]
 _BACKGROUND = click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
 _JOBS = click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
@@ -40,44 +41,24 @@ _REQUEST = [
 
 def options(*chosen: Callable) -> Callable[[Callable], Callable]:
     """Return a decorator that adds click options to a command, in this order."""
-
-    def add(command: Callable) -> Callable:
-        for option in reversed(chosen):
-            command = option(command)
-        return command
-
-    return add
+    return lambda command: reduce(lambda added, option: option(added), reversed(chosen), command)
 
 
 place_options = options(*_PLACE)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run shall take place, as typed. `slurm` is None where no option sets it."""
+def place_of(options: dict[str, Any], *, again: bool = False) -> Place:
+    """Take the place out of a command's options. Raises UsageError for a contradiction.
 
-    slurm: bool | None
-    site: str | None
-    fields: dict[str, Any]
-    after: tuple[str, ...] = ()
-    dry_run: bool = False
-
-    def executor(self):
-        """Return the Slurm executor of this place. Raises LabError for a wrong site or field."""
-        from labrun.slurm.executor import SlurmExecutor
-        from labrun.slurm.site_config import load_site
-
-        return SlurmExecutor(load_site(self.site, **self.fields))
-
-
-def place_of(options: dict[str, Any]) -> Place:
-    """Take the place out of a command's options. Raises UsageError for a contradiction."""
+    again: for runs that have a place already; a --dry-run of new ones shows the script for Slurm.
+    """
     executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
-    fields = {name: options.pop(name) for name in SITE_FIELDS}
-    for_slurm = bool(site or after or dry_run or set(fields.values()) != {None})
+    fields = {name: options.pop(name) for name in ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")}
+    for_slurm = bool(site or after or set(fields.values()) != {None})
     if executor == "local" and for_slurm:
         raise click.UsageError("--executor local takes no --site and no option of Slurm: keep one.")
-    return Place(for_slurm or None if executor is None else executor == "slurm", site, fields, after, dry_run)
+    slurm = for_slurm or (dry_run and not again) or None
+    return Place(slurm if executor is None else executor == "slurm", site, fields, after, dry_run)
 
 
 @click.command()
@@ -100,25 +81,18 @@ def run(notebooks, parameters, jobs, background, name, threads, **options):
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
     1 a cell failed, 2 the command was wrong, 70 the kernel died, 71 a cell took too long, 75 interrupted.
     """
-    from labrun.spec import assignments, freeze, make_spec
+    from labkit.run_folder import usable_cores
+    from labrun.spec import assignments, make_spec
 
     place = place_of(options)
     if name and len(notebooks) > 1:
         raise click.UsageError("--name is the name of one run: give one notebook with it.")
-    if threads is None and not place.slurm and min(jobs, len(notebooks)) > 1:
-        from labkit.run_folder import usable_cores
-
-        threads = max(1, usable_cores() // min(jobs, len(notebooks)))
+    side_by_side = min(jobs, len(notebooks))
+    if threads is None and not place.slurm and side_by_side > 1:
+        threads = max(1, usable_cores() // side_by_side)
     values = assignments(parameters)
     specs = [make_spec(one, parameters=values, name=name, threads=threads, **options) for one in notebooks]
-    if place.slurm:
-        from labrun.slurm.submit import submit_new
-
-        executor, chosen = place.executor(), {"after": place.after, "dry_run": place.dry_run}
-        sys.exit(max(submit_new([spec], executor, **chosen) for spec in specs))
-    from labrun.launch import start
-
-    sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
+    sys.exit(begin(specs, place, jobs=jobs, background=background))
 
 
 @click.command()
@@ -139,31 +113,21 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
       labkit sweep train -g seed=0,1,2 --site laptop --jobs 2      (as an array, two at a time)
     """
     from labkit.run_folder import LabError, usable_cores
-
-    place = place_of(options)
-    if failed is not None:
-        from labrun.launch import unfinished
-        from labrun.state import runs_of_sweep
-
-        if notebook or grid or parameters or any(value is not None for value in options.values()):
-            raise LabError("--failed runs them again as they were: leave out the notebook and its options.")
-        sys.exit(_again(unfinished(runs_of_sweep(failed)), place, jobs, background))
-    from labrun.spec import assignments, freeze, grid_of
+    from labrun.spec import assignments, grid_of
+    from labrun.state import runs_of_sweep
     from labrun.sweeps import plan_named
 
+    place = place_of(options, again=failed is not None)
+    if failed is not None:
+        if notebook or grid or parameters or any(value is not None for value in options.values()):
+            raise LabError("--failed runs them again as they were: leave out the notebook and its options.")
+        sys.exit(again(runs_of_sweep(failed), place, jobs=jobs, background=background))
     if not notebook:
         raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
     if not place.slurm:  # the runs share this machine's cores; on a cluster each has its own
         options["threads"] = options["threads"] or max(1, usable_cores() // jobs)
     specs = plan_named(notebook, grid_of(grid), parameters=assignments(parameters), **options)
-    if place.slurm:
-        from labrun.slurm.submit import submit_new
-
-        chosen = {"jobs": jobs, "after": place.after, "dry_run": place.dry_run, "collect": collect}
-        sys.exit(submit_new(specs, place.executor(), **chosen))
-    from labrun.launch import start
-
-    sys.exit(start([freeze(spec) for spec in specs], jobs=jobs, background=background))
+    sys.exit(begin(specs, place, jobs=jobs, background=background, collect=collect))
 
 
 @click.command()
@@ -252,26 +216,11 @@ def resume(runs, jobs, background, **options):
     Example:
       labkit resume train-20260101-120000-ab12
     """
-    from labrun.launch import unfinished
     from labrun.state import RESUMABLE, matching_runs
 
-    place = place_of(options)
-    again = unfinished([one for name in runs for one in matching_runs(name, states=RESUMABLE)])
-    sys.exit(_again(again, place, jobs, background))
-
-
-def _again(runs, place: Place, jobs: int, background: bool) -> int:
-    """Start runs once more: at the place that was typed, else each where it was before."""
-    before = [one for one in runs if one.read_status().get("executor") == "slurm"]
-    if not (place.slurm if place.slurm is not None else before):
-        from labrun.launch import start
-
-        return start(runs, jobs=jobs, background=background)
-    if place.slurm is None and len(before) < len(runs):
-        raise click.UsageError("Some of these ran here and some on a cluster: add --executor local or slurm.")
-    from labrun.slurm.submit import resubmit
-
-    return resubmit(runs, place.executor() if place.slurm else None, jobs=jobs, after=place.after)
+    place = place_of(options, again=True)
+    chosen = [one for name in runs for one in matching_runs(name, states=RESUMABLE)]
+    sys.exit(again(chosen, place, jobs=jobs, background=background))
 
 
 @click.command()

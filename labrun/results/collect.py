@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from labkit.run_folder import RunFolder, atomic_write, make_folder, runs_dir
-from labrun.results.curves import curves
-from labrun.results.page import number, page
+from labrun.results.page import curves, number, page
 from labrun.results.seeds import over_modes, over_seeds
 from labrun.state import all_runs, elapsed, observe
 
@@ -18,10 +18,16 @@ def rows(runs: Iterable[RunFolder] | None = None) -> list[dict]:
 
 
 def row(run: RunFolder) -> dict:
-    """Return what is known of a run, flat: id, notebook, state, seconds, metric, value, then p.* m.* t.*."""
+    """Return what is known of a run, flat: id, notebook, state, seconds, metric, value, then p.* m.* t.*.
+
+    place: where it is, or where it stopped: its cell, and while it runs the heading above it.
+    """
     status, spec, summary, timings = observe(run), run.read_spec(), run.read_summary(), run.read_timings()
     seconds = elapsed(status)
     metric, value = headline(summary, timings)
+    place = f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else ""
+    if place and status["state"] == "running" and status.get("heading"):
+        place += f": {status['heading']}"
     known = {
         "id": run.id,
         "notebook": Path(spec.get("notebook") or "interactive").stem,
@@ -34,7 +40,7 @@ def row(run: RunFolder) -> dict:
         "parent": spec.get("parent"),
         "created": status.get("created"),
         "message": status.get("message"),
-        "place": _place(status),
+        "place": place,
     }
     groups = {"p": spec.get("values", {}), "m": summary, "t": timings}
     return known | {
@@ -61,28 +67,36 @@ def to_csv(table: list[dict]) -> str:
 
 
 def refresh_page() -> Path:
-    """Write `runs/index.html`, the results page of all runs as they are now, and return its path.
+    """Write `runs/index.html`, the results page of all runs as they are now, and return its path. Loads no torch."""
+    from labrun.spec import first_heading  # imports pydantic, which `labkit status` does without
 
-    It may be called at any time, also while runs are at work; it loads no torch.
-    """
+    entries = []
+    for run in all_runs():
+        offered = {"Executed notebook": run.html, "Log": run.log_file, "Metrics": run.metrics_file}
+        offered = {name: path for name, path in (offered | {"Environment": run.env_file}).items() if path.is_file()}
+        known = row(run) | {"curves": curves(run), "figures": []}
+        for path in sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime):
+            from PIL import Image
+
+            alt = path.stem.replace("_", " ")
+            with suppress(OSError), Image.open(path) as image:
+                alt = str(image.info.get("Description") or alt)
+            known["figures"].append({"path": f"{run.id}/figures/{path.name}", "alt": alt})
+        known["files"] = {name: f"{run.id}/{path.relative_to(run.path)}" for name, path in offered.items()}
+        known["files"]["Record"] = f"{run.id}/"
+        notebook = Path(run.read_spec().get("notebook") or "interactive session")
+        entries.append(known | {"title": first_heading(run.source) or notebook.stem})
     make_folder(runs_dir())
-    entries = [
-        row(run) | {"curves": curves(run), "figures": figures(run), "files": files(run), "title": title(run)}
-        for run in all_runs()
-    ]
     return atomic_write(runs_dir() / "index.html", page(entries))
 
 
 def tables(known: list[dict]) -> dict[str, list[dict]]:
-    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for the modes of the SimCLR lab.
-
-    known: what `rows` returns.
-    """
-    sweeps = {
-        parent: over_seeds([one for one in known if one["parent"] == parent])
-        for parent in dict.fromkeys(filter(None, (one["parent"] for one in known)))
-    }
-    return {f"{name}, over seeds": means for name, means in sweeps.items() if means} | over_modes(known)
+    """Return title -> rows of `seeds`, for sweeps that repeat seeds and for SimCLR's modes, of what `rows` returns."""
+    found = {}
+    for name in dict.fromkeys(filter(None, (one["parent"] for one in known))):
+        if means := over_seeds([one for one in known if one["parent"] == name]):
+            found[f"{name}, over seeds"] = means
+    return found | over_modes(known)
 
 
 def label(spec: dict, *, without: Iterable[str] = ()) -> str:
@@ -93,10 +107,7 @@ def label(spec: dict, *, without: Iterable[str] = ()) -> str:
 
 
 def setting(spec: dict) -> str:
-    """Return what the runs of a sweep share that differ in their seed alone; "" in no sweep.
-
-    In a sweep over seeds alone that is what was given to all of them, or "defaults".
-    """
+    """Return what runs of a sweep share that differ in their seed alone (or "defaults"); "" in no sweep."""
     shared = label(spec, without=("seed",))
     if shared or "seed" not in spec.get("varied", []):
         return shared
@@ -108,48 +119,3 @@ def sentence(known: dict) -> str:
     """Return a row in a line: what is special about the run, its state, its main metric or its message."""
     result = f"{known['metric']} {number(known['value'])}" if known["metric"] else known["message"] or ""
     return "  ".join(filter(None, [known["varied"] or known["id"], known["state"], result]))
-
-
-def figures(run: RunFolder) -> list[dict]:
-    """Return the run's figures, oldest first, each with the path from the results page and its alt text."""
-    found = sorted(run.figures.glob("*.png"), key=lambda path: path.stat().st_mtime)
-    folder = f"{run.id}/figures"
-    return [{"path": f"{folder}/{path.name}", "alt": alt_text(path) or path.stem.replace("_", " ")} for path in found]
-
-
-def files(run: RunFolder) -> dict[str, str]:
-    """Return name -> path (from the results page) of the files of a run that a reader may open."""
-    offered = {
-        "Executed notebook": run.html,
-        "Log": run.log_file,
-        "Metrics": run.metrics_file,
-        "Environment": run.env_file,
-    }
-    there = {name: path.relative_to(run.path) for name, path in offered.items() if path.is_file()}
-    return {name: f"{run.id}/{path}" for name, path in there.items()} | {"Record": f"{run.id}/"}
-
-
-def title(run: RunFolder) -> str:
-    """Return the first heading of the run's notebook, else the notebook's name."""
-    from labrun.spec import first_heading  # imports pydantic, which `labkit status` does without
-
-    return first_heading(run.source) or Path(run.read_spec().get("notebook") or "interactive session").stem
-
-
-def alt_text(path: Path) -> str:
-    """Return the description stored in a PNG's text ("" where there is none, or no PNG)."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return str(image.info.get("Description", ""))
-    except OSError:
-        return ""
-
-
-def _place(status: dict) -> str:
-    """Return where a run is, or where it stopped: its cell, and while it runs the heading above it."""
-    if "cell" not in status:
-        return ""
-    heading = status.get("heading") if status["state"] == "running" else ""
-    return f"cell {status['cell']} of {status.get('cells', '?')}{f': {heading}' if heading else ''}"

@@ -1,8 +1,4 @@
-"""Runs that differ in their seed alone, as one row: mean, Student's 95 % interval, time, images seen.
-
-Two tables are made of such rows: the settings of a sweep, and the modes of the SimCLR lab under one budget,
-however their runs were started.
-"""
+"""Runs that differ in their seed alone, as one row: mean, Student's 95 % interval, time, images seen."""
 
 import math
 import statistics
@@ -21,7 +17,7 @@ def over_seeds(rows: Sequence[dict]) -> list[dict]:
         groups.setdefault(row["setting"], []).append(row)
     if "" in groups or len(groups) == len(rows):
         return []
-    return _best_first([_summary(setting, group) for setting, group in groups.items()])
+    return _best_first(groups)
 
 
 def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
@@ -38,35 +34,31 @@ def over_modes(rows: Sequence[dict]) -> dict[str, list[dict]]:
             families.setdefault((row["notebook"], *budget.items()), {}).setdefault(point, row)
     tables = {}
     for (notebook, *shared), family in families.items():
-        modes = list(dict.fromkeys(mode for mode, _ in family))
+        modes: dict[str, list[dict]] = {}
+        for (mode, _), row in family.items():
+            modes.setdefault(mode, []).append(row)
         if len(modes) > 1:
             names = [notebook, *(f"{name}={value}" for name, value in shared if value not in ("", 0))]
-            found = [_summary(mode, [row for point, row in family.items() if point[0] == mode]) for mode in modes]
-            tables[f"Modes compared: {', '.join(names)}"] = _best_first(found)
+            tables[f"Modes compared: {', '.join(names)}"] = _best_first(modes)
     return tables
 
 
-def _best_first(found: list[dict]) -> list[dict]:
+def _best_first(groups: dict[str, list[dict]]) -> list[dict]:
+    """Return setting -> runs as a row each: the means over the runs that are done."""
+    found: list[dict] = []
+    for setting, group in groups.items():
+        done = [row for row in group if row["state"] == "done" and isinstance(row["value"], int | float)]
+        mean = mean_interval([row["value"] for row in done]) if done else None
+        summary = {
+            "setting": setting,
+            "runs": len(done),
+            "of": len(group),
+            "metric": done[0]["metric"] if done else None,
+            "mean": mean and mean.mean,
+            "half": None if mean is None or math.isnan(mean.half_width) else mean.half_width,
+        }
+        for name, column in {"seconds": "seconds", "images": "m.images_seen", "steps": "m.budget_steps"}.items():
+            values = [row[column] for row in done if row.get(column) is not None]
+            summary[name] = statistics.mean(values) if values else None
+        found.append(summary)
     return sorted(found, key=lambda one: -one["mean"] if one["mean"] is not None else float("inf"))
-
-
-def _summary(setting: str, group: Sequence[dict]) -> dict:
-    done = [row for row in group if row["state"] == "done" and isinstance(row["value"], int | float)]
-    values = [row["value"] for row in done]
-    found = mean_interval(values) if values else None
-    return {
-        "setting": setting,
-        "runs": len(done),
-        "of": len(group),
-        "metric": next((row["metric"] for row in done), None),
-        "mean": found and found.mean,
-        "half": None if found is None or math.isnan(found.half_width) else found.half_width,
-        "seconds": _mean([row["seconds"] for row in done]),
-        "images": _mean([row.get("m.images_seen") for row in done]),
-        "steps": _mean([row.get("m.budget_steps") for row in done]),
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.mean(known) if known else None

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from contextlib import suppress
 
 from labkit.run_folder import STATES, RunFolder, unknown_name
 from labrun import state
@@ -33,7 +33,14 @@ def print_table(selected: Sequence[tuple]) -> None:
     rows = []
     for run, status in selected:
         cell = f"{status['cell']}/{status.get('cells', '?')}" if "cell" in status else ""
-        rows.append([run.id, status["state"], cell, duration(state.elapsed(status)), _latest(run, status)])
+        latest = status.get("message")  # of what went wrong; else the current work, else the main metric
+        if not latest and status["state"] == "running":
+            left = f"{status['time_left']} left" if status.get("time_left") else ""
+            latest = "  ".join(filter(None, [current_work(run, status), left]))
+        elif not latest:
+            metric, value = headline(run.read_summary(), run.read_timings())
+            latest = f"{metric} {number(value)}" if metric else ""
+        rows.append([run.id, status["state"], cell, duration(state.elapsed(status)), latest])
     _print(["run", "state", "cell", "time", "latest"], rows, state_column=1)
 
 
@@ -46,66 +53,39 @@ def print_results(rows: list[dict]) -> None:
     _print(["run", "varied", "state", "time", "metric", "value"], cells, state_column=2)
     for title, means in tables(rows).items():
         print(f"\n{title}: mean and 95 % interval")
-        print_records(
-            {
-                "setting": one["setting"],
-                "runs": f"{one['runs']} of {one['of']}",
-                "metric": one["metric"] or "",
-                "mean": one["mean"],
-                "+-": one["half"],
-                "time of a run": duration(one["seconds"]),
-                "images seen": one["images"],
-                "steps allowed": one["steps"],
-            }
-            for one in means
-        )
+        records = []
+        for one in means:
+            record = {"setting": one["setting"], "runs": f"{one['runs']} of {one['of']}", "metric": one["metric"] or ""}
+            record |= {"mean": one["mean"], "+-": one["half"], "time of a run": duration(one["seconds"])}
+            records.append(record | {"images seen": one["images"], "steps allowed": one["steps"]})
+        print_records(records)
 
 
 def print_records(records: Iterable[dict]) -> None:
     """Print dicts that share their keys as a table; thousands in groups of three, other numbers to four digits."""
     records = list(records)
-    _print(list(records[0]), [[_grouped(value) for value in record.values()] for record in records])
+    rows = [[f"{one:,}" if type(one) is int else number(one) for one in record.values()] for record in records]
+    _print(list(records[0]), rows)
 
 
 def read_log(run: RunFolder, *, lines: int | None = None, follow: bool = False) -> Iterator[str]:
     """Yield a run's log; with `follow` also what is added to it, until the run has ended."""
-    text = _text_from(run.log_file, 0)
-    position = len(text.encode())
-    yield text if lines is None else "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
-    while follow:
-        ended = state.observe(run)["state"] not in state.OPEN
-        added = _text_from(run.log_file, position)
-        position += len(added.encode())
-        yield added
+    position = 0  # in bytes, after the last complete line
+    while True:
+        ended = not follow or state.observe(run)["state"] not in state.OPEN
+        data = b""
+        with suppress(FileNotFoundError), open(run.log_file, "rb") as file:
+            file.seek(position)
+            data = file.read()
+        text = data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
+        if position == 0 and lines is not None:
+            yield "".join(text.splitlines(keepends=True)[-lines:] if lines else [])
+        else:
+            yield text
+        position += data.rfind(b"\n") + 1
         if ended:
             return
         time.sleep(0.3)
-
-
-def _text_from(path: Path, position: int) -> str:
-    """Return a file's text from a byte position up to its last complete line."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(position)
-            data = file.read()
-    except FileNotFoundError:
-        return ""
-    return data[: data.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
-
-
-def _latest(run: RunFolder, status: dict) -> str:
-    """Return the message of what went wrong, else of a running run its current work, else the main metric."""
-    if status.get("message"):
-        return status["message"]
-    if status["state"] == "running":
-        left = f"{status['time_left']} left" if status.get("time_left") else ""
-        return "  ".join(filter(None, [current_work(run, status), left]))
-    metric, value = headline(run.read_summary(), run.read_timings())
-    return f"{metric} {number(value)}" if metric else ""
-
-
-def _grouped(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else number(value)
 
 
 def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], *, state_column: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The tables over seeds for TensorBoard and Weights & Biases: one text, one figure and the means, per table."""
+"""Results for TensorBoard and Weights & Biases: the tables over seeds, and finished runs, one whole run per fit."""
 
 import hashlib
 import io
@@ -6,14 +6,58 @@ import re
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from labkit.run_folder import make_folder, runs_dir
-from labkit.run_folder.wandb_run import Mode, wandb_mode
+from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, read_json, runs_dir, to_json
+from labkit.run_folder.wandb_run import Mode, start_wandb, wandb_mode
 from labrun.results.page import number
-from labrun.results.wandb_sync import wandb_run
 
+SENT = "wandb_sent.json"  # in the run's logs: the ids of what has gone up
 COLUMNS = ("setting", "runs", "of", "metric", "mean", "half", "seconds", "images", "steps")
+
+
+def send(run: RunFolder) -> list[str]:
+    """Upload each fit of a finished run that was not uploaded before; return the new W&B ids.
+
+    Offline segments that share an id overwrite each other on the server (wandb #3841, #5865), and an interrupted
+    run has several. So none of them is uploaded: metrics.jsonl holds the whole history, and that is what goes up.
+    Raises LabError where the run is not done, where wandb is missing, or where the upload fails.
+    """
+    if run.read_status().get("state") != "done":
+        raise LabError(f"{run.id} is not done: only finished runs are uploaded, each as one whole.")
+    sent, new = read_json(run.logs / SENT), {}
+    fits: dict[str, list[dict]] = {}
+    for row in run.read_metrics():
+        if "fit" in row and row["fit"] not in sent:
+            fits.setdefault(row["fit"], []).append(row)
+    advice = "nothing is lost: upload it again where there is a network."
+    for fit, rows in fits.items():
+        fields = {"id": f"{run.id}-{fit}", "group": run.id, "config": run.read_spec().get("values", {})}
+        with wandb_run(run.logs, f"{run.id} {fit}", mode="online", advice=advice, **fields) as whole:
+            for row in rows:
+                kind = row.get("kind", "value")
+                numbers = {f"{kind}/{k}": v for k, v in row.items() if k != "step" and isinstance(v, int | float)}
+                whole.log(numbers | {"step": row.get("step", 0)})
+            whole.summary.update({key: value for key, value in run.read_summary().items() if key != "main"})
+        new[fit] = whole.id
+        atomic_write(run.logs / SENT, to_json(sent | new))
+    return list(new.values())
+
+
+@contextmanager
+def wandb_run(folder: Path, name: str, *, mode: Mode, advice: str, **fields: Any) -> Iterator[Any]:
+    """Give a W&B run that is finished at the end. Raises LabError, with `advice`, where W&B fails."""
+    try:
+        run = start_wandb(folder, name, mode=mode, **fields)
+        yield run
+        run.finish()
+    except LabError:
+        raise
+    except Exception as error:  # wandb raises errors of many kinds without a network
+        reason = " ".join(str(error).split())[:200]
+        raise LabError(f"W&B did not take {name} ({type(error).__name__}: {reason}); {advice}") from error
 
 
 def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
@@ -26,12 +70,22 @@ def track(tables: dict[str, list[dict]]) -> Iterator[Path]:
     for title, rows in tables.items():
         known = [row for row in rows if row["mean"] is not None]
         if known:
-            folder = runs_dir() / "tables" / _file_name(title)
+            name = re.sub(r"[^A-Za-z0-9.=]+", "-", title).strip("-")
+            if len(name) > 80:  # some file systems take no longer ones; the title alone has this name
+                name = f"{name[:71]}-{hashlib.md5(title.encode()).hexdigest()[:8]}"
+            folder = runs_dir() / "tables" / name
             make_folder(folder)
             picture = figure(title, known)
             _to_tensorboard(known, picture, folder)
             if mode:
-                _to_wandb(title, known, picture, folder, mode)
+                advice = f"TensorBoard has the table under {folder}: try again with a network, or WANDB_MODE=offline."
+                with wandb_run(folder, title, mode=mode, advice=advice, job_type="table") as run:
+                    import wandb
+                    from PIL import Image
+
+                    table = wandb.Table(list(COLUMNS), [[row[name] for name in COLUMNS] for row in known])
+                    run.log({"table": table, "figure": wandb.Image(Image.open(io.BytesIO(picture)))})
+                print(f"W&B ({mode}): {title}")
             yield folder
 
 
@@ -55,19 +109,6 @@ def figure(title: str, rows: list[dict]) -> bytes:
     return file.getvalue()
 
 
-def markdown(rows: list[dict]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *([number(row[name]) for name in COLUMNS] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _file_name(title: str) -> str:
-    """Return a name that the title alone has, short enough for every file system."""
-    readable = re.sub(r"[^A-Za-z0-9.=]+", "-", title).strip("-")
-    digest = hashlib.md5(title.encode()).hexdigest()[:8]
-    return readable if len(readable) <= 80 else f"{readable[:71]}-{digest}"
-
-
 def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     """Write one event file with tensorboard's own writer; torch's would load all of torch."""
     from tensorboard.compat.proto.event_pb2 import Event
@@ -79,20 +120,9 @@ def _to_tensorboard(rows: list[dict], picture: bytes, folder: Path) -> None:
     image = Summary.Value(tag="figure", image=Summary.Image(encoded_image_string=picture, colorspace=4))
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
+    cells = [COLUMNS, ["---"] * len(COLUMNS), *([number(row[name]) for name in COLUMNS] for row in rows)]
+    markdown = "\n".join(f"| {' | '.join(line)} |" for line in cells)
     writer = EventFileWriter(str(folder))
-    for summary in (text_pb("table", markdown(rows)), Summary(value=[image, *means])):
+    for summary in (text_pb("table", markdown), Summary(value=[image, *means])):
         writer.add_event(Event(wall_time=time.time(), step=0, summary=summary))
     writer.close()
-
-
-def _to_wandb(title: str, rows: list[dict], picture: bytes, folder: Path, mode: Mode) -> None:
-    advice = (
-        f"TensorBoard has the table under {folder}: try again where there is a network, or with WANDB_MODE=offline."
-    )
-    with wandb_run(folder, title, mode=mode, advice=advice, job_type="table") as run:
-        import wandb
-        from PIL import Image
-
-        data = [[row[name] for name in COLUMNS] for row in rows]
-        run.log({"table": wandb.Table(list(COLUMNS), data), "figure": wandb.Image(Image.open(io.BytesIO(picture)))})
-    print(f"W&B ({mode}): {title}")

@@ -1,15 +1,12 @@
-"""papermill with true cell statuses: which cell ran, which died, which were never reached; saved atomically.
-
-papermill 2.7 marks every cell `completed` once a kernel is killed or a cell times out, and a kill leaves its files
-half written. Here each cell's status is what happened to it, and each save is atomic.
-"""
+"""papermill with atomic saves and true cell statuses: its own marks every cell of a dead kernel `completed`."""
 
 import itertools
 import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+import sys
+import time
 from contextlib import suppress
 
 import nbformat
@@ -30,8 +27,8 @@ NEVER_RUN = "never-run"
 class Execution:
     """One notebook being executed. `kill()` may be called from another thread."""
 
-    def __init__(self, run: RunFolder, spec: RunSpec, *, on_cell: Callable[[int, int, str], None], log: "LineLog"):
-        self.run, self.spec, self.on_cell, self.log = run, spec, on_cell, log
+    def __init__(self, run: RunFolder, spec: RunSpec):
+        self.run, self.spec, self.log = run, spec, LineLog(sys.stdout)
         self.client: LabkitClient | None = None
         self.book: AtomicNotebook | None = None
 
@@ -42,35 +39,29 @@ class Execution:
         notebook = nbformat.read(self.run.source, as_version=4)
         notebook.metadata.setdefault("papermill", {})
         options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": str(repo_root())}
-        values = self.spec.parameters
+        options |= {"parameters": self.spec.parameters, "engine_name": "labkit", "execution": self}
         try:
-            papermill.execute_notebook(
-                notebook, None, parameters=values, engine_name="labkit", execution=self, **options
-            )
-        except (CellExecutionError, CellTimeoutError, StoppedBetweenCells, RuntimeError) as error:
-            return self._outcome_of(error)
+            papermill.execute_notebook(notebook, None, **options)
+        except StoppedBetweenCells:
+            return Outcome("interrupted", 75, "Stopped between two cells.")
+        except CellTimeoutError:
+            limit = f"{self.spec.timeout_s:g} s" if self.spec.timeout_s else "its output allows"
+            return Outcome("timeout", 71, f"Cell {self.cell} took longer than {limit} and was ended.", self.cell)
+        except CellExecutionError as error:
+            return failed_cell(error.ename, error.evalue, self.cell)
+        except RuntimeError as error:
+            return dead_kernel(self.client.exit_status if self.client else None, self.cell, error)
         return Outcome("done", 0)
+
+    @property
+    def cell(self) -> int | None:
+        """The number (from 1) of the cell that runs, or that ended the run."""
+        return self.book.running if self.book else None
 
     def kill(self) -> None:
         """End the kernel and all it started, now."""
         if self.client is not None:
             self.client.kill_group()
-
-    def conclude(self, outcome: Outcome) -> None:
-        """Write the last executed notebook: what happened, cell by cell."""
-        if self.book is not None:
-            self.book.conclude(outcome)
-
-    def _outcome_of(self, error: Exception) -> Outcome:
-        where = self.book.running if self.book else None
-        if isinstance(error, StoppedBetweenCells):
-            return Outcome("interrupted", 75, "Stopped between two cells.")
-        if isinstance(error, CellTimeoutError):
-            limit = f"{self.spec.timeout_s:g} s" if self.spec.timeout_s else "its output allows"
-            return Outcome("timeout", 71, f"Cell {where} took longer than {limit} and was ended.", where)
-        if isinstance(error, CellExecutionError):
-            return failed_cell(error.ename, error.evalue, where)
-        return dead_kernel(self.client.exit_status if self.client else None, where, error)
 
 
 class LineLog:
@@ -97,10 +88,7 @@ class LineLog:
 
 def coalesce_streams(outputs: list) -> list:
     """Return a cell's outputs as a terminal would have left them: of neighboring stream outputs one per
-    stream, and of each line what follows its last carriage return.
-
-    nbclient's own `coalesce_streams` takes minutes for one line of 400,000 letters (a pattern that looks
-    ahead from every letter); this takes one pass.
+    stream, and of each line what follows its last carriage return. nbclient's takes minutes for a long line.
     """
     merged = []
     for is_stream, group in itertools.groupby(outputs, key=lambda output: output.output_type == "stream"):
@@ -169,30 +157,29 @@ class LabkitClient(PapermillNotebookClient):
             if self.execution.run.stop_requested():
                 raise StoppedBetweenCells
             self.nb_man.running = index + 1
-            self.execution.on_cell(index + 1, total, heading)
+            print(f"[cell {index + 1}/{total}] {heading}".rstrip(), flush=True)
+            place = {"cell": index + 1, "cells": total, "heading": heading or None}
+            self.execution.run.write_status("running", **place, cell_started=round(time.time(), 3))
             self.nb_man.cell_start(cell, index)
-            self._execute_one(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                self.nb_man.cell_complete(cell, cell_index=index)
+                raise
+            except (CellTimeoutError, DeadKernelError):
+                process = getattr(getattr(self.km, "provisioner", None), "process", None)
+                if process is not None:
+                    with suppress(subprocess.TimeoutExpired):  # a kernel that was too slow still lives
+                        self.exit_status = process.wait(timeout=0.2)
+                self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
+                self.kill_group()
+                raise
+            finally:
+                cell.outputs = coalesce_streams(cell.outputs)
             self.execution.log.end()
             self.nb_man.cell_complete(cell, cell_index=index)
             self.nb_man.running = None
-
-    def _execute_one(self, cell, index: int) -> None:
-        try:
-            self.execute_cell(cell, index)
-        except CellExecutionError as error:
-            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
-            self.nb_man.cell_complete(cell, cell_index=index)
-            raise
-        except (CellTimeoutError, DeadKernelError):
-            process = getattr(getattr(self.km, "provisioner", None), "process", None)
-            if process is not None:
-                with suppress(subprocess.TimeoutExpired):  # a kernel that was too slow still lives
-                    self.exit_status = process.wait(timeout=0.2)
-            self.shutdown_kernel = "immediate"  # a busy kernel would not answer a polite request
-            self.kill_group()
-            raise
-        finally:
-            cell.outputs = coalesce_streams(cell.outputs)
 
     def kill_group(self) -> None:
         """End the kernel with every process it started (workers, ranks of torchrun)."""

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec
@@ -15,8 +16,8 @@ from traitlets import default
 from labkit.run_folder import cache_dir
 
 _TEMPORARY = "labkit-kernel-"
-_COMMAND = "-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50".split()
-_EXTENSION = "--IPKernelApp.extra_extensions=labrun.runner.kernel_setup"
+_COMMAND = """-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50
+--IPKernelApp.extra_extensions=labrun.runner.kernel_setup""".split()
 
 
 class PrivateKernelManager(AsyncKernelManager):
@@ -24,7 +25,7 @@ class PrivateKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, *_COMMAND, _EXTENSION]
+        argv = [sys.executable, *_COMMAND]
         return KernelSpec(argv=argv, display_name="Python 3", language="python", metadata={"debugger": False})
 
     @default("transport")
@@ -49,18 +50,11 @@ def socket_folder() -> Path:
     file systems refuse them. Relative to the working directory where the absolute path would be too long."""
     home = cache_dir() / "kernels"
     for folder in (home, Path(os.path.relpath(home))):
-        if len(os.fsencode(str(folder))) <= 80 and _holds_sockets(folder):
-            return folder
+        probe = folder / f"s-{secrets.token_hex(4)}"
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as attempt:
+            if len(os.fsencode(str(folder))) <= 80:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                attempt.bind(str(probe))
+                probe.unlink()
+                return folder
     return Path(tempfile.mkdtemp(prefix=_TEMPORARY))
-
-
-def _holds_sockets(folder: Path) -> bool:
-    probe = folder / f"s-{secrets.token_hex(4)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with socket.socket(socket.AF_UNIX) as attempt:
-            attempt.bind(str(probe))
-        probe.unlink()
-        return True
-    except OSError:
-        return False

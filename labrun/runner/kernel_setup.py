@@ -10,21 +10,11 @@ from labkit.run_folder import LabError
 
 def load_ipython_extension(shell) -> None:
     """Called by IPython when the kernel starts (see kernel.py)."""
-    _leave_term_to_the_runner()
-    shell.system = _strict_system(shell)
-    sys.modules.setdefault("tqdm.autonotebook", _plain_progress())
-
-
-def _leave_term_to_the_runner() -> None:
-    """Slurm sends TERM to every process of a job: the kernel must outlive it to save. Children do not."""
+    # Slurm sends TERM to every process of a job: the kernel must outlive it to save. Children do not.
     signal.signal(signal.SIGTERM, lambda *_: None)  # a handler, not SIG_IGN: exec takes it away again
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
-
-def _strict_system(shell):
-    """Return what `!command` calls: IPython's own would ignore a command that failed."""
-
-    def system(command):
+    def system(command):  # what `!command` calls: IPython's own would ignore a command that failed
         from IPython.utils.process import system as run_command
 
         code = run_command(shell.var_expand(command, depth=1))
@@ -35,19 +25,14 @@ def _strict_system(shell):
                 "write `!command || true` where a failure is fine."
             )
 
-    return system
-
-
-def _plain_progress() -> types.ModuleType:
-    """Return a stand-in for tqdm's choice of a widget: in an executed notebook a widget stays at 0 %."""
-    module = types.ModuleType("tqdm.autonotebook")
-
-    def lookup(name):
+    def lookup(name):  # of tqdm's choice of a widget: in an executed notebook a widget stays at 0 %
         if name in ("tqdm", "trange"):
             import tqdm.std
 
             return getattr(tqdm.std, name)
         raise AttributeError(name)
 
-    vars(module)["__getattr__"] = lookup
-    return module
+    shell.system = system
+    plain = types.ModuleType("tqdm.autonotebook")
+    vars(plain)["__getattr__"] = lookup
+    sys.modules.setdefault("tqdm.autonotebook", plain)

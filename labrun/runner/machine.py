@@ -14,11 +14,14 @@ from labkit.run_folder import repo_root, usable_cores
 def describe(seed: int | None = None) -> dict[str, Any]:
     """Return Python, packages, git commit, host, processor, memory and GPUs; imports no torch."""
     packages = installed()
+    git = ("git", "-C", str(repo_root()))
+    commit = _output(*git, "rev-parse", "HEAD")
+    changed = _output(*git, "status", "--porcelain", "--untracked-files=no")
     return {
         "python": platform.python_version(),
         "executable": Path(sys.executable).name,
         "torch": packages.get("torch"),
-        "git": git_state(),
+        "git": {"commit": commit, "dirty": bool(changed)} if commit else None,
         "seed": seed,
         "host": platform.node(),
         "system": platform.platform(),
@@ -34,13 +37,6 @@ def installed() -> dict[str, str]:
     """Return every installed distribution with its version, sorted by name."""
     found = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
-
-
-def git_state() -> dict[str, Any] | None:
-    """Return the commit and whether files differ from it (None outside git)."""
-    commit = _output("git", "-C", str(repo_root()), "rev-parse", "HEAD")
-    changes = _output("git", "-C", str(repo_root()), "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": bool(changes)} if commit else None
 
 
 def processor() -> str:

@@ -33,7 +33,7 @@ from labkit.run_folder import (
 )
 from labrun.runner.machine import describe
 from labrun.runner.outcome import EXIT_CODES, SPEC_WRONG, SUPERSEDED, Outcome
-from labrun.spec import RunSpec, read_notebook, read_spec
+from labrun.spec import read_notebook, read_spec
 from labrun.state import CANCEL_MARKER
 
 GRACE_S = 25.0  # Slurm kills 30 s after its TERM
@@ -45,9 +45,7 @@ def execute(run: RunFolder) -> int:
     run = RunFolder(run.path.resolve())
     os.chdir(repo_root())
     os.environ.update(private_environment())
-    signals = SignalHandler(run)
-    signals.install()
-    started = time.time()
+    signals, started = SignalHandler(run), time.time()
     try:
         try:
             outcome = _execute(run, signals)
@@ -59,14 +57,25 @@ def execute(run: RunFolder) -> int:
         except Exception as error:
             traceback.print_exc()
             outcome = Outcome("failed", 1, f"labkit itself failed ({type(error).__name__}: {error}).")
-        _record(run, outcome, started)
+        attempts.refuse_if_superseded(run.status_file)
+        if outcome.message:
+            print(f"{outcome.state}: {outcome.message}", flush=True)
+        now = time.time()
+        times = {"ended": round(now, 3), "seconds": round(now - started, 2), "cell_started": None, "step": None}
+        ending = {"exit_code": outcome.exit_code, "message": outcome.message or None, "cell": outcome.cell}
+        run.write_status(outcome.state, **ending, **times)
+    except LabError as error:
+        print(error, file=sys.stderr)  # the disk is full: the log may still take it
     except Superseded:
         return SUPERSEDED
     return outcome.exit_code
 
 
 class SignalHandler:
-    """Turns signals into the stop flag, and ends a kernel that does not stop by itself."""
+    """Turns TERM, INT and USR1 into the stop flag, and ends a kernel that does not stop by itself.
+
+    USR1 announces a time limit: a flag, but no deadline.
+    """
 
     def __init__(self, run: RunFolder):
         self.run, self.ended = run, ""
@@ -74,9 +83,6 @@ class SignalHandler:
         self.grace_s = float(os.environ.get("LABKIT_GRACE_S", GRACE_S))
         self.deadline: float | None = None
         self.at_once, self.last = False, -ECHO_S
-
-    def install(self) -> None:
-        """Catch TERM, INT and USR1 (the latter announces a time limit: a flag, but no deadline)."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGUSR1, lambda *_: self.run.stop_flag.touch())
@@ -113,20 +119,27 @@ def without_slow_imports() -> None:
 
 
 def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
+    """Put this attempt's environment and state on record, then execute the notebook."""
     try:
-        spec = _prepared(run)
-    except LabError as error:
-        print(error, file=sys.stderr)
-        return Outcome("failed", SPEC_WRONG, str(error))
-    without_slow_imports()
-    from labrun.runner.execution import Execution, LineLog
-
-    def on_cell(number: int, total: int, heading: str) -> None:
-        print(f"[cell {number}/{total}] {heading}".rstrip(), flush=True)
+        spec = read_spec(run)
+        if not run.source.is_file():
+            raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
+        read_notebook(run.source)
+        attempt = attempts.begin(run.path)
+        array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+        job = f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")  # as squeue shows it
+        earlier = dict.fromkeys(("message", "exit_code", "cell", "heading", "cell_started", "step", "ended", "seconds"))
         now = round(time.time(), 3)
-        run.write_status("running", cell=number, cells=total, heading=heading or None, cell_started=now)
+        run.write_status("running", attempt=attempt, started=now, slurm_job=job, **earlier, **process_identity())
+        atomic_write(run.env_file, to_json(describe(spec.seed)))
+    except (LabError, OSError) as error:
+        message = str(error if isinstance(error, LabError) else write_error(run.path, error))
+        print(message, file=sys.stderr)
+        return Outcome("failed", SPEC_WRONG, message)
+    without_slow_imports()
+    from labrun.runner.execution import Execution
 
-    execution = Execution(run, spec, on_cell=on_cell, log=LineLog(sys.stdout))
+    execution = Execution(run, spec)
     signals.watch(execution.kill)
     outcome = execution.execute()
     if signals.ended and outcome.state == "died":
@@ -134,7 +147,8 @@ def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
     if outcome.state == "interrupted" and (run.path / CANCEL_MARKER).exists():
         outcome = replace(outcome, state="cancelled", exit_code=EXIT_CODES["cancelled"])
     run.write_status("running", step="writing executed.html", cell_started=round(time.time(), 3))
-    execution.conclude(outcome)
+    if execution.book is not None:
+        execution.book.conclude(outcome)
     try:  # a page that cannot be made fails no run
         from labrun.runner.export import export
 
@@ -142,38 +156,6 @@ def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
     except Exception as error:
         print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
     return outcome
-
-
-def _prepared(run: RunFolder) -> RunSpec:
-    """Return the specification, with this attempt's environment and state on record."""
-    spec = read_spec(run)
-    if not run.source.is_file():
-        raise LabError(f"{run.source} is missing: this run has no notebook to execute.")
-    read_notebook(run.source)
-    try:
-        attempt = attempts.begin(run.path)
-    except OSError as error:
-        raise write_error(run.path, error) from error
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    job = f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")  # as squeue shows it
-    earlier = dict.fromkeys(("message", "exit_code", "cell", "heading", "cell_started", "step", "ended", "seconds"))
-    now = round(time.time(), 3)
-    run.write_status("running", attempt=attempt, started=now, slurm_job=job, **earlier, **process_identity())
-    atomic_write(run.env_file, to_json(describe(spec.seed)))
-    return spec
-
-
-def _record(run: RunFolder, outcome: Outcome, started: float) -> None:
-    attempts.refuse_if_superseded(run.status_file)
-    if outcome.message:
-        print(f"{outcome.state}: {outcome.message}", flush=True)
-    now = time.time()
-    times = {"ended": round(now, 3), "seconds": round(now - started, 2), "cell_started": None, "step": None}
-    ending = {"exit_code": outcome.exit_code, "message": outcome.message or None, "cell": outcome.cell}
-    try:
-        run.write_status(outcome.state, **ending, **times)
-    except LabError as error:
-        print(error, file=sys.stderr)  # the disk is full: the log may still take it
 
 
 def main(arguments: list[str] | None = None) -> int:

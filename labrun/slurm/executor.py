@@ -1,23 +1,29 @@
 """The Slurm executor: runs as batch jobs and arrays; each is submitted once, however often a reply is lost."""
 
+import functools
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, repo_root, runs_dir, to_json
+import labkit
+from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, repo_root, runs_dir, to_json, write_error
 from labrun import state
 from labrun.slurm import render, squeue
-from labrun.slurm.code_snapshot import snapshot_folder, take_snapshot
 from labrun.slurm.site_config import Site, load_site
-from labrun.slurm.slurm_cli import SlurmUnavailable, command
+from labrun.slurm.squeue import SlurmUnavailable, command
 
 REFUSED = "Slurm refused the job"
+ROOT = Path(labkit.__file__).parents[1]
+PACKAGES = ("labkit", "labrun")
+CODE = ".code"  # in the folder of the runs: copies of the packages, one folder per state of them
 JOBS = ".jobs"  # in the folder of the runs: scripts and their output, one folder per submission
 
 
@@ -37,40 +43,59 @@ class SlurmExecutor:
         """
         self.check()
         squeue.forget()
-        found = [_queued_before(run) for run in runs]
-        new = [run for run, job in zip(runs, found, strict=True) if job is None]
-        ids = [job.id for job in found if job is not None]
-        first = [job_of(state.find(name)) for name in after]
+        jobs_by_run: dict[RunFolder, str] = {}
+        for run in runs:
+            record = squeue.read_job_record(run)
+            try:
+                job = squeue.find({job.id: job for job in squeue.query()}, record) if record else None
+            except SlurmUnavailable as error:
+                raise _failure(str(error)) from None
+            if job and squeue.is_open(job):  # of an earlier submission, whose reply may have been lost
+                _write_job_record(run, record | {"job": job.id})
+                jobs_by_run[run] = job.id
+        new = [run for run in runs if run not in jobs_by_run]
+        first = self.jobs_of(after)
         for start in range(0, len(new), self.site.max_array):
-            ids += self._submit_array(new[start : start + self.site.max_array], jobs, first)
-        return ids
+            some = new[start : start + self.site.max_array]
+            jobs_by_run |= zip(some, self._submit_array(some, jobs, first), strict=True)
+        return [jobs_by_run[run] for run in runs]
 
     def script(
         self, runs: Sequence[RunFolder], *, jobs: int | None = None, after: Sequence[str] = (), token: str = "TOKEN"
     ) -> str:
-        """Return the text that `submit` would hand to sbatch."""
+        """Return the text that `submit` would hand to sbatch. after: ids of jobs that must succeed first."""
         name = re.sub(r"-\d+$", "", runs[0].id) if len(runs) > 1 else runs[0].id  # an array has its sweep's name
-        output = _literal(_folder(token)) + ("/%a.out" if len(runs) > 1 else "/job.out")
-        paths = [run.path.absolute() for run in runs]
-        return render.sbatch(
-            paths, self.site, _checkout(), name=name, token=token, output=output, at_once=jobs, after=after
-        )
+        folder = str(runs_dir() / JOBS / token).replace("%", "%%")  # which Slurm replaces in --output
+        output = f"{folder}/{'%a' if len(runs) > 1 else 'job'}.out"
+        text = functools.partial(render.sbatch, name=name, token=token, output=output, at_once=jobs, after=after)
+        return text([run.path.absolute() for run in runs], self.site, _checkout())
+
+    def jobs_of(self, names: Sequence[str]) -> list[str]:
+        """Return the ids of the jobs of runs. Raises LabError for a run that has none."""
+        jobs = {run.id: squeue.read_job_record(run).get("job", "") for run in map(state.find, names)}
+        if none := [id for id, job in jobs.items() if not job]:
+            raise LabError(f"{none[0]} is no Slurm job, so nothing can wait for it.")
+        return list(jobs.values())
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
-        folder = _folder(secrets.token_hex(8))
+        folder = runs_dir() / JOBS / secrets.token_hex(8)
         take_snapshot()
         make_folder(folder)
         numbers = list(dict.fromkeys(job.partition("_")[0] for job in ids))
-        text = render.collect(numbers, self.site, _checkout(), output=_literal(folder / "job.out"))
+        text = render.collect(numbers, self.site, _checkout(), output=f"{str(folder).replace('%', '%%')}/job.out")
         return self._sbatch(atomic_write(folder / "job.sh", text), folder.name)
+
+    def server_script(self, folder: Path, token: str) -> str:
+        """Return the text that `submit_server` hands to sbatch."""
+        return render.server(folder, self.site, _checkout(), token=token)
 
     def submit_server(self, folder: Path) -> str:
         """Submit the job that serves JupyterLab for `folder` (see labrun.jupyter); return its id."""
         self.check()
         token = secrets.token_hex(8)
         take_snapshot()
-        script = atomic_write(folder / "job.sh", render.server(folder, self.site, _checkout(), token=token))
+        script = atomic_write(folder / "job.sh", self.server_script(folder, token))
         server = RunFolder(folder)
         _write_job_record(server, {"token": token})
         job = self._sbatch(script, token)
@@ -113,15 +138,20 @@ class SlurmExecutor:
 
     def _submit_array(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
         token = secrets.token_hex(8)
-        folder = _folder(token)
+        folder = runs_dir() / JOBS / token
         take_snapshot()
         make_folder(folder)
         script = atomic_write(folder / "job.sh", self.script(runs, jobs=jobs, after=after, token=token))
         site = self.site.model_dump()
-        known = {"token": token, "index": None, "site": site, "script": str(script), "output": str(folder)}
-        records = [known | ({"index": index} if len(runs) > 1 else {}) for index in range(len(runs))]
+        known = {"token": token, "site": site, "script": str(script), "output": str(folder)}
+        records = [known | {"index": index if len(runs) > 1 else None} for index in range(len(runs))]
+        nobody = dict.fromkeys(("message", "exit_code", "host", "pid", "pid_started"))
         for run, record in zip(runs, records, strict=True):
-            _prepare(run, record)
+            for marker in (run.stop_flag, run.path / state.CANCEL_MARKER, run.path / squeue.FINAL_STATE):
+                marker.unlink(missing_ok=True)
+            make_folder(run.logs)
+            _write_job_record(run, record)
+            run.write_status("queued", executor=self.name, **nobody)
         try:
             number = self._sbatch(script, token)
         except LabError as error:
@@ -148,10 +178,46 @@ class SlurmExecutor:
                 ours = [job for job in squeue.query() if job.comment == f"labkit:{token}"]
                 if ours:
                     return ours[0].id.partition("_")[0]
-                if _is_refusal(error):
+                if str(_failure(error)).startswith(REFUSED):
                     break
                 time.sleep(1)
         raise _failure(error)
+
+
+def snapshot_folder(root: Path = ROOT) -> Path:
+    """Return the folder for a copy of the two packages (below `root`) as they are now."""
+    key = hashlib.sha256()
+    for path in _code(root):
+        key.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return runs_dir() / CODE / key.hexdigest()[:16]
+
+
+def take_snapshot(root: Path = ROOT) -> Path:
+    """Copy the two packages there, where that was not done before; return the folder. Raises LabError.
+
+    What is edited while a job waits does not change the job.
+    """
+    target = snapshot_folder(root)
+    if target.is_dir():
+        return target
+    make_folder(target.parent)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+            copy = Path(folder) / "copy"
+            for path in _code(root):  # copytree would hide that the disk is full
+                to = copy / path.relative_to(root)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, to)
+            os.rename(copy, target)  # complete or not at all
+    except OSError as error:
+        if not target.is_dir():  # another process was faster
+            raise write_error(target, error) from error
+    return target
+
+
+def _code(root: Path) -> list[Path]:
+    found = (path for package in PACKAGES for path in sorted((root / package).rglob("*")))
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
 
 
 def executor_of(run: RunFolder):
@@ -183,50 +249,8 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
         raise _failure(str(error)) from None
 
 
-def job_of(run: RunFolder) -> str:
-    """Return the id of a run's job. Raises LabError where it has none."""
-    job = squeue.read_job_record(run).get("job")
-    if not job:
-        raise LabError(f"{run.id} is no Slurm job, so nothing can wait for it.")
-    return job
-
-
-def _queued_before(run: RunFolder) -> squeue.Job | None:
-    """Return the live job of an earlier submission of `run`, whose reply may have been lost."""
-    record = squeue.read_job_record(run)
-    if not record:
-        return None
-    try:
-        job = squeue.find({job.id: job for job in squeue.query()}, record)
-    except SlurmUnavailable as error:
-        raise _failure(str(error)) from None
-    if job is None or not squeue.is_open(job):
-        return None
-    _write_job_record(run, record | {"job": job.id})
-    return job
-
-
-def _prepare(run: RunFolder, record: dict) -> None:
-    for marker in (run.stop_flag, run.path / state.CANCEL_MARKER, run.path / squeue.FINAL_STATE):
-        marker.unlink(missing_ok=True)
-    make_folder(run.logs)
-    _write_job_record(run, record)
-    run.write_status(
-        "queued", executor=SlurmExecutor.name, message=None, exit_code=None, host=None, pid=None, pid_started=None
-    )
-
-
 def _write_job_record(run: RunFolder, record: dict) -> None:
     atomic_write(run.path / squeue.JOB_RECORD, to_json(record))
-
-
-def _folder(token: str) -> Path:
-    return runs_dir() / JOBS / token
-
-
-def _literal(path: Path) -> str:
-    """Return a path for --output, where Slurm replaces %."""
-    return str(path).replace("%", "%%")
 
 
 def _checkout() -> render.Checkout:
@@ -238,13 +262,9 @@ def _checkout() -> render.Checkout:
     return render.Checkout(repo_root(), sys.executable, folders | code)
 
 
-def _is_refusal(error: str) -> bool:
-    """Return whether Slurm has answered, and refused."""
-    return "Batch job submission failed" in error and not re.search(r"(?i)contact|timed? ?out|socket", error)
-
-
 def _failure(error: str) -> LabError:
-    if _is_refusal(error):
+    """Return the sentence for a failed command: Slurm has answered and refused, or it does not answer."""
+    if "Batch job submission failed" in error and not re.search(r"(?i)contact|timed? ?out|socket", error):
         why = error.partition("Batch job submission failed:")[2].strip() or error
         return LabError(f"{REFUSED}: {why}. Look at it with --dry-run; change --site, --time or --gpus.")
     return LabError(

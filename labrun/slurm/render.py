@@ -8,6 +8,8 @@ from pathlib import Path
 
 from labrun.slurm.site_config import Site, seconds
 
+_PLAIN = set(string.ascii_letters + string.digits + "_./%-+=@:,")
+
 
 @dataclass(frozen=True)
 class Checkout:
@@ -65,24 +67,18 @@ def server(folder: str | Path, site: Site, checkout: Checkout, *, token: str) ->
 
 def resources(site: Site) -> list[str]:
     """Return the options for the resources of a job."""
-    options = {
-        "account": site.account,
-        "partition": site.partition,
-        "qos": site.qos,
-        "constraint": site.constraint,
-        "nodes": site.nodes,
-        "ntasks-per-node": 1,
-        "cpus-per-task": site.cpus,
-        "mem": site.memory,
-        "time": site.time,
-    }
+    options = {name: getattr(site, name) for name in ("account", "partition", "qos", "constraint", "nodes")}
+    options |= {"ntasks-per-node": 1, "cpus-per-task": site.cpus, "mem": site.memory, "time": site.time}
     gpus = [site.gpu_option.format(gpus=site.gpus)] if site.gpus else []
     return [f"--{option}={value}" for option, value in options.items() if value is not None] + gpus
 
 
 def _head(name: str, output: str | Path, token: str | None = None) -> list[str]:
     comment = [f"--comment=labkit:{token}"] if token else []
-    return [f"--job-name={name}", *comment, f"--output={_quoted(output)}"]
+    path = str(output)
+    if set(path) - _PLAIN:  # a #SBATCH line knows double quotes and backslashes
+        path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return [f"--job-name={name}", *comment, f"--output={path}"]
 
 
 def _python(site: Site, checkout: Checkout, module: str) -> str:
@@ -107,12 +103,3 @@ def _script(options: list[str], site: Site, checkout: Checkout, command: str, ru
     return script.render(
         options=options, site=site, root=checkout.root, environment=checkout.environment, command=command, runs=runs
     )
-
-
-def _quoted(path: str | Path) -> str:
-    """Return a path for a #SBATCH line, which knows double quotes and backslashes."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"' if set(text) - _PLAIN else text
-
-
-_PLAIN = set(string.ascii_letters + string.digits + "_./%-+=@:,")

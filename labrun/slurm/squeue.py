@@ -1,16 +1,22 @@
-"""The jobs of this user as squeue lists them, one call for all of them, and what a job's state means for its run."""
+"""Slurm's own commands, the jobs of this user as squeue lists them, and what a job's state means for its run."""
 
 import os
 import re
+import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.run_folder import RunFolder, atomic_write, to_json
-from labkit.run_folder.records import read_json
-from labrun.slurm.slurm_cli import SlurmUnavailable, command
+from labkit.run_folder import RunFolder, atomic_write, read_json, repo_root, to_json
+from labkit.run_folder.processes import without_ranks
+from labrun.environment import clean_environment
 
+PATIENCE_S = 20.0
+# What a surrounding job leaves in the environment; sbatch would hand it to the new job, where it changes memory
+# limits and CPU binding. SLURM_CONF stays: some sites need it.
+_JOB = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "JPY_", "LABKIT_ATTEMPT")
 FIELDS = "%i|%T|%r|%L|%N|%S|%k"  # id, state, reason, time left, nodes, start, comment (may hold a |)
 FRESH_S = 2.0  # a list is used again for so long: 500 runs cost one call
 GRACE_S = 60  # a job that was just submitted may be missing from the list
@@ -18,6 +24,30 @@ JOB_RECORD = "job.json"  # in the run folder: token, job, index, site; written a
 FINAL_STATE = "final_state.json"  # Slurm forgets an ended job after minutes
 
 _seen: dict[str, Any] = {}
+
+
+class SlurmUnavailable(Exception):
+    """A Slurm command failed or did not finish in time: the state of the jobs is not known."""
+
+
+def command(*words: str, **options: Any) -> str:
+    """Return the output of a Slurm command. Raises SlurmUnavailable with the command's own error message."""
+    inherited = without_ranks(clean_environment())
+    kept = {name: value for name, value in inherited.items() if name == "SLURM_CONF" or not name.startswith(_JOB)}
+    chosen = [Path(folder) for folder in [os.environ.get("LABKIT_SLURM_DIR")] if folder]
+    for folder in (*chosen, repo_root() / ".cache" / "laptop_slurm", Path(f"/var/tmp/labkit-slurm-{os.getuid()}")):
+        if (folder / "slurmctld.pid").is_file():  # scripts/laptop_slurm.sh has started a controller
+            kept.setdefault("SLURM_CONF", str(folder / "slurm.conf"))
+    options |= {"env": kept, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, **options)
+    except FileNotFoundError:
+        raise SlurmUnavailable(f"{words[0]} is not on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise SlurmUnavailable(f"{words[0]} did not finish within {PATIENCE_S:g} s") from None
+    if done.returncode:
+        raise SlurmUnavailable(" ".join(done.stderr.split()) or f"{words[0]} failed")
+    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -72,27 +102,23 @@ def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
     kept = read_json(run.path / FINAL_STATE)
     if job is None and kept and kept.get("token") == record.get("token"):
         job = Job(**kept["job"])
-    elif job is None and jobs is not None and status["state"] in ("queued", "running"):
-        job = _accounted(record.get("job"))
-    merged = explain(merge(status, job, unavailable=jobs is None, record=record), job, record)
+    elif job is None and jobs is not None and status["state"] in ("queued", "running") and record.get("job"):
+        number = str(record["job"])  # many sites keep no accounts: sacct fails there
+        words = ("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
+        with suppress(SlurmUnavailable):
+            accounted = command(*words).split()  # "CANCELLED by 1000"
+            job = Job(number, accounted[0]) if accounted else None
+    merged = merge(status, job, unavailable=jobs is None, record=record)
+    if job and job.state == "FAILED" and merged["state"] == "died" and "output" in record:
+        index, text = record.get("index"), ""
+        with suppress(OSError, UnicodeDecodeError):  # the job's own output may give the reason
+            text = (Path(record["output"]) / f"{'job' if index is None else index}.out").read_text().strip()
+        if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", text):
+            merged |= {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
+        elif merged.get("exit_code") is None and text:  # the runner did not start
+            merged |= {"message": f"Its job failed on the node: {text.splitlines()[-1][-200:]}"}
     if job and jobs is not None and job.state in _ENDED and (merged["state"] != status["state"] or "cause" in merged):
         atomic_write(run.path / FINAL_STATE, to_json({"token": record.get("token"), "job": asdict(job)}))
-    return merged
-
-
-def explain(merged: dict, job: Job | None, record: dict) -> dict:
-    """Return the merged state with the reason that the job's own output gives: out of memory, a bad module."""
-    if job is None or job.state != "FAILED" or merged["state"] != "died" or "output" not in record:
-        return merged
-    index = record.get("index")
-    try:
-        text = (Path(record["output"]) / f"{'job' if index is None else index}.out").read_text()
-    except (OSError, UnicodeDecodeError):
-        return merged
-    if re.search(r"(?i)exceeded (job )?memory limit|oom.kill|out.of.memory", text):
-        return merged | {"cause": "out of memory", "message": _ENDED["OUT_OF_MEMORY"][2]}
-    if merged.get("exit_code") is None and text.strip():  # the runner did not start
-        return merged | {"message": f"Its job failed on the node: {text.strip().splitlines()[-1][-200:]}"}
     return merged
 
 
@@ -124,8 +150,17 @@ def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: d
     number = job.id if job else record.get("job")
     known = status | ({"job": number} if number else {})
     ended, saved = status["state"] not in ("queued", "running"), status["state"] == "interrupted"
+    if job is None and ended:
+        return known
+    if job is None and unavailable:
+        return known | {"message": "Slurm does not answer; this is the last state that the run itself wrote."}
+    if job is None and time.time() - status.get("updated", 0) < GRACE_S:
+        return known
+    if job is None and status["state"] == "queued" and not number:
+        return known | {"state": "interrupted", "message": "Slurm never took it; labkit resume submits it."}
     if job is None:
-        return known if ended else _without_a_job(known, unavailable, record)
+        lost = "Its job has left Slurm's queue, and there is no record of how it ended."
+        return known | {"state": "died", "message": lost}
     if is_open(job) and ended and not saved:
         return known
     if job.state in _WAITING:
@@ -154,27 +189,6 @@ def reason(job: Job) -> str:
     return _REASONS.get(job.reason, f"waits ({job.reason})") + start
 
 
-def _without_a_job(status: dict, unavailable: bool, record: dict) -> dict:
-    if unavailable:
-        return status | {"message": "Slurm does not answer; this is the last state that the run itself wrote."}
-    if time.time() - status.get("updated", 0) < GRACE_S:
-        return status
-    if status["state"] == "queued" and not record.get("job"):
-        return status | {"state": "interrupted", "message": "Slurm never took it; labkit resume submits it."}
-    message = "Its job has left Slurm's queue, and there is no record of how it ended."
-    return status | {"state": "died", "message": message}
-
-
-def _accounted(number: str | None) -> Job | None:
-    """Return an ended job from sacct; None where the site keeps no accounts, as many do not."""
-    words = ("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
-    try:
-        state = command(*words).split() if number else []
-    except SlurmUnavailable:
-        return None
-    return Job(str(number), state[0]) if state else None  # "CANCELLED by 1000"
-
-
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
 _ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING", "STOPPED")
 _AGAIN = "labkit resume continues from the last checkpoint."
@@ -183,11 +197,7 @@ _ENDED = {
     "FAILED": ("died", "", f"Its job failed on the node before the runner could record why; {_AGAIN}"),
     "TIMEOUT": ("timeout", "time limit", f"Slurm ended it at its time limit before it had saved; {_AGAIN}"),
     "DEADLINE": ("timeout", "time limit", "Slurm ended it at its deadline."),
-    "OUT_OF_MEMORY": (
-        "died",
-        "out of memory",
-        "It took more memory than the job had: raise --mem, or lower batch_size.",
-    ),
+    "OUT_OF_MEMORY": ("died", "out of memory", "It took more memory than the job had: raise --mem, lower batch_size."),
     "NODE_FAIL": ("died", "node failed", f"The node failed; {_AGAIN}"),
     "BOOT_FAIL": ("died", "node failed", f"The node did not start; {_AGAIN}"),
     "PREEMPTED": ("interrupted", "preempted", f"A job of higher priority took its place; {_AGAIN}"),

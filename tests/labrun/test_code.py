@@ -1,6 +1,6 @@
 """The two packages are frozen at submission: one copy per state of them, whole, and left alone afterwards."""
 
-from labrun.slurm import code_snapshot as code
+from labrun.slurm import executor as code
 
 
 def test_a_copy_is_made_once_and_an_edit_makes_another(tmp_path, monkeypatch):

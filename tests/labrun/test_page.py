@@ -12,7 +12,7 @@ import pytest
 
 from labkit.run_folder import RunFolder, process_identity
 from labrun.results import collect, page
-from labrun.results.curves import curves
+from labrun.results.page import curves
 from labrun.runner import export as html
 
 EVIL = '<script>alert("x")</script> & $5'

@@ -93,7 +93,7 @@ def test_an_array_keeps_to_its_limit_and_failed_sends_again_only_what_failed(lab
     assert again.returncode == 0 and again.stdout.count("  job ") == 1 and "many-3  job" in again.stdout
     assert lab.ended(runs[2]) == ["done"]
     assert [run.read_status()["attempt"] for run in runs] == [1, 1, 2, 1, 1] and attempts == [1] * 5
-    assert "nothing to send again: all 5 are done" in lab.labkit("sweep", "--failed", "many").stderr
+    assert "nothing to resume: all 5 are done" in lab.labkit("sweep", "--failed", "many").stderr
 
 
 def test_a_killed_kernel_is_told_as_that_and_the_notebook_marks_the_cell(lab):
