@@ -97,7 +97,7 @@ class Batches:
         """Yield the batches of epoch e from batch `start` on: the tail of the whole epoch, bit for bit."""
         order = self.permutation(e)
         slices = [(k, *self.rank_slice(k)) for k in range(start, len(self))]
-        rows = [(k, order[first:last]) for k, first, last in slices if last > first]
+        rows = [(k, order[begin : begin + count][own]) for k, begin, count, own in slices if own.stop > own.start]
         streamed = iter(()) if self.stream is None else self.stream.batches([index for _, index in rows])
         for k, index in rows:
             index = to_device_async(index, self.device)
@@ -115,25 +115,19 @@ class Batches:
             return torch.arange(self.num_images)
         return torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive(self.seed, e)))
 
-    def rank_slice(self, k: int) -> tuple[int, int]:
-        """Return from where to where in the permutation this rank's part of batch k goes."""
-        begin, count = self._global_slice(k)
-        return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
-
-    def _global_slice(self, k: int) -> tuple[int, int]:
-        """Return where batch k of all ranks begins in the permutation, and how many images it has."""
+    def rank_slice(self, k: int) -> tuple[int, int, slice]:
+        """Return where batch k of all ranks begins in the permutation, its number of images, and this rank's part."""
         whole = self.batch_size * self.world_size
-        return k * whole, min(whole, self.num_images - k * whole)
+        count = min(whole, self.num_images - k * whole)
+        return k * whole, count, slice(*(rank * count // self.world_size for rank in (self.rank, self.rank + 1)))
 
     def augmentation_params(self, e: int, k: int) -> list[Tensor]:
         """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
-        (begin, count), (first, last) = self._global_slice(k), self.rank_slice(k)
+        _, count, own = self.rank_slice(k)
         generator = torch.Generator().manual_seed(derive(self.seed, e, k))
-        _, _, height, width = self.split.images.shape
-        params = []
-        for _ in range(self.views):  # drawn for all ranks, so that every number of ranks sees the same
-            params.append(self.augment.draw(count, generator, image=(height, width))[first - begin : last - begin])
-        return params
+        image = tuple(self.split.images.shape[2:])
+        # drawn for all ranks, so that every number of ranks sees the same
+        return [self.augment.draw(count, generator, image=image)[own] for _ in range(self.views)]
 
     def _check(self, workers: int | None) -> None:
         images, labels = self.split.images, self.split.labels

@@ -19,14 +19,10 @@ from labkit.run_folder import data_dir, write_error
 FORMAT = "1"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
 
 
-def digest(*facts: object) -> str:
-    """Return 16 hexadecimal digits that depend on every fact."""
-    return hashlib.blake2b("\0".join(map(str, (FORMAT, *facts))).encode(), digest_size=8).hexdigest()
-
-
 def cache_folder(name: str, *facts: object) -> Path:
     """Return where the decoded form of what has these facts lies: <data>/cache/<name>-<digest>."""
-    return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest(*facts)}"
+    digest = hashlib.blake2b("\0".join(map(str, (FORMAT, *facts))).encode(), digest_size=8).hexdigest()
+    return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest}"
 
 
 def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> Tensor:

@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 
 STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
 

@@ -5,16 +5,13 @@ training mode DINOv3 draws a random scale for its positions at each call: keep a
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from labkit.models.heads import class_token, last_layer
-from labkit.models.image_checks import need_tiles
+from labkit.models.heads import class_token, last_layer, need_tiles
 from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
@@ -133,31 +130,23 @@ def read_model(folder: Path) -> nn.Module:
     if not any(folder.glob("*.safetensors")):
         raise _broken(folder, "incomplete, model.safetensors is missing")
     how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    log = transformers.utils.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)  # no bar, no table of missing weights: what is wrong becomes one sentence
+    log.disable_progress_bar()
     try:
-        with _quietly(transformers):
-            vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
+        vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
     except Exception as error:  # a damaged file raises whatever its parser stumbles over
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise _broken(folder, f"damaged or half downloaded ({why})") from error
-    absent = sorted(report["missing_keys"])  # transformers would leave these at random values
-    if absent:
-        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
-    return vit
-
-
-@contextmanager
-def _quietly(transformers) -> Iterator[None]:
-    """Silence transformers' bar and table of missing weights: what is wrong becomes one sentence."""
-    log = transformers.utils.logging
-    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity(log.CRITICAL)
-    log.disable_progress_bar()
-    try:
-        yield
     finally:
         log.set_verbosity(level)
         if bar:
             log.enable_progress_bar()
+    absent = sorted(report["missing_keys"])  # transformers would leave these at random values
+    if absent:
+        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
+    return vit
 
 
 def _transformers():

@@ -8,8 +8,7 @@ is a lesson here, so nothing is added against it.
 
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 
 
 def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module]:

@@ -8,13 +8,13 @@ without a classifier.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 from labkit.run_folder import LabError, unknown_name
 
 
@@ -120,3 +120,29 @@ class ResNet(nn.Module):
 resnet18 = partial(ResNet, "resnet18", (2, 2, 2, 2), (64, 128, 256, 512))
 resnet34 = partial(ResNet, "resnet34", (3, 4, 6, 3), (64, 128, 256, 512))
 resnet_tiny = partial(ResNet, "resnet_tiny", (1, 1, 1), (32, 64, 128), stem="tiny")  # 128 features
+
+SHIPPED = Path(__file__).parent / "weights" / "resnet_tiny_glyphs.safetensors"
+
+
+def shipped(*, image_size: int = 32, channels: int = 3) -> nn.Module:
+    """Return the pretrained resnet_tiny that comes with the lab: float images (B, 3, S, S) -> (B, num_features).
+
+    It was trained to classify the 200 glyphs of `shapes` (scripts/make_backbone.py; fp16): images from the renderer
+    that draws the labs' other class sets, too, but no class is shared. Raises LabError for other than three
+    channels, and for a damaged file.
+    """
+    if channels != 3:
+        raise LabError(f"The shipped resnet_tiny was trained on images of 3 channels, not {channels}.")
+    try:
+        from safetensors.torch import load_file
+
+        weights = load_file(SHIPPED)
+    except ImportError as error:
+        raise LabError("The shipped backbone is a safetensors file: pip install safetensors.") from error
+    except Exception as error:  # the library's own errors differ between versions
+        raise LabError(f"{SHIPPED} is missing or damaged ({type(error).__name__}): restore it from git.") from error
+    model = resnet_tiny(num_classes=None, image_size=image_size)
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    )
+    return model

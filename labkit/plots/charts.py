@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from labkit.plots.figure import INK, PALETTE, figure, label_axes, style
 
@@ -37,7 +36,16 @@ def plot_lines(
             continue
         ax.errorbar(x, y, yerr=(spread or {}).get(name), label=name, capsize=3, **style(number))
         number += 1
-    _scale(ax, log_x, log_y, [x for x, _ in series.values()])
+    if log_y:
+        ax.set_yscale("log", base=log_y)
+        ax.yaxis.set_major_locator(LogLocator(log_y, subs=(1, 2, 5) if log_y == 10 else (1,)))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter("{x:,.10g}")
+    if log_x:
+        ax.set_xscale("log", base=log_x)
+        ax.set_xticks(sorted({float(value) for x, _ in series.values() for value in x}))  # where it was measured
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter("{x:.10g}")
     label_axes(ax, x_label, y_label, title)
     if len(series) > 1:
         ax.legend(frameon=False, fontsize=9)
@@ -65,7 +73,7 @@ def plot_bars(
     if log:
         ax.set_xscale("log")
     else:
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        ax.xaxis.set_major_formatter("{x:,.10g}")
         ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.margins(x=0.16)
     label_axes(ax, x_label, "", title)
@@ -207,17 +215,3 @@ def plot_confusion(confusion: Sequence[Sequence[int]], *, classes: Sequence[str]
         width=size + 1.2,
         height=size,
     )
-
-
-def _scale(ax: Axes, log_x: int | None, log_y: int | None, xs: list[Sequence[float]]) -> None:
-    """Set logarithmic axes; the x axis is ticked where something was measured, in plain numbers."""
-    if log_y:
-        ax.set_yscale("log", base=log_y)
-        ax.yaxis.set_major_locator(LogLocator(log_y, subs=(1, 2, 5) if log_y == 10 else (1,)))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if log_x:
-        ax.set_xscale("log", base=log_x)
-        ax.set_xticks(sorted({float(value) for x in xs for value in x}))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))

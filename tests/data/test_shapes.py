@@ -87,7 +87,7 @@ def test_symmetric_shapes_look_the_same_after_a_turn(name, folds):
 
 
 def test_no_class_can_be_told_by_how_much_it_covers():
-    plain = shapes.nuisances(0)
+    plain = shapes.Nuisances(0)
     for classes_set in ("corpus", "probe", "glyphs"):
         drawn = [
             shapes.cover(f, 32, image_size=32, n=plain, generator=shapes.generator_for(1)).mean()
@@ -105,7 +105,7 @@ def test_every_pair_of_classes_differs_in_a_tenth_of_its_pixels_or_more():
 
 
 def test_coverage_equals_the_area_by_supersampling():
-    plain = shapes.nuisances(0)
+    plain = shapes.Nuisances(0)
     drawn = shapes.cover(outlines.circle, 8, image_size=32, n=plain, generator=shapes.generator_for(1))
     fine = shapes.cover(outlines.circle, 8, image_size=256, n=plain, generator=shapes.generator_for(1))
     assert torch.allclose(F.avg_pool2d(fine[:, None], 8)[:, 0], drawn, atol=0.12)
@@ -141,7 +141,7 @@ def test_other_sizes_show_the_same_kind_of_image(size):
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
 def test_foreground_and_background_keep_their_contrast(difficulty):
-    least = shapes.nuisances(difficulty).contrast
+    least = shapes.Nuisances(difficulty).contrast
     back, fore = shapes.colors(4000, least=least, generator=shapes.generator_for(5))
     luma = torch.tensor(shapes.LUMA)
     assert ((fore - back) @ luma).abs().min() >= least - 1e-6
@@ -149,7 +149,7 @@ def test_foreground_and_background_keep_their_contrast(difficulty):
 
 
 def test_difficulty_only_adds_nuisance():
-    easy, hard = shapes.nuisances(0), shapes.nuisances(1)
+    easy, hard = shapes.Nuisances(0), shapes.Nuisances(1)
     assert easy.turn == easy.shift == easy.stretch == easy.gradient == easy.grating == 0
     assert hard.turn == pytest.approx(torch.pi) and hard.noise > easy.noise and hard.contrast < easy.contrast
 

@@ -58,15 +58,10 @@ def annotated(root: Path, wnids: list[str]) -> Listing:
         file, wnid = line.split("\t")[:2]
         if wnid not in number:
             raise LabError(f"{root}/val/val_annotations.txt gives {file} the unknown class {wnid}; {ADVICE}.")
-        rows.append((number[wnid], file))
+        try:
+            status = os.stat(image := root / "val" / "images" / file)
+        except FileNotFoundError as error:
+            raise LabError(f"Image {image} is missing: the set was only partly unpacked; {ADVICE}.") from error
+        rows.append((number[wnid], file, f"{status.st_size} {status.st_mtime_ns}"))
     rows.sort()
-    stamps = [_stamp(root / "val" / "images" / file) for _, file in rows]
-    return Listing([file for _, file in rows], torch.tensor([label for label, _ in rows]), stamps)
-
-
-def _stamp(file: Path) -> str:
-    try:
-        status = os.stat(file)
-    except FileNotFoundError as error:
-        raise LabError(f"Image {file} is missing: the set was only partly unpacked; {ADVICE}.") from error
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return Listing([row[1] for row in rows], torch.tensor([row[0] for row in rows]), [row[2] for row in rows])
