@@ -82,20 +82,11 @@ class SupervisedModel(nn.Module):
         return self.head(self.features(images))
 
 
-def projection(num_features: int, hidden_dim: int, projection_dim: int, *, batch_norm: bool) -> nn.Sequential:
-    """Return g(h) = W2 relu(W1 h): (B, num_features) -> (B, projection_dim); `batch_norm` after W1 and W2."""
-
-    def linear(i: int, o: int) -> list[nn.Module]:
-        layer = nn.Linear(i, o, bias=not batch_norm)
-        return [layer, nn.BatchNorm1d(o)] if batch_norm else [layer]
-
-    return nn.Sequential(*linear(num_features, hidden_dim), nn.ReLU(inplace=True), *linear(hidden_dim, projection_dim))
-
-
 class SimCLRModel(nn.Module):
     """Backbone f and projection head g (Chen et al. 2020): images (B, C, S, S) -> z = g(f(x)), (B, P).
 
-    z is not normalized: the loss does that. Probe `features`, discard g. hidden_dim None: as wide as h.
+    g(h) = W2 relu(W1 h), with BatchNorm after W1 and W2 where `batch_norm` is set; hidden_dim None: as wide as h.
+    z is not normalized: the loss does that. Probe `features`, discard g.
     """
 
     def __init__(
@@ -105,7 +96,14 @@ class SimCLRModel(nn.Module):
         self.num_features, self.projection_dim = feature_width(backbone), projection_dim
         self.backbone = backbone
         hidden_dim = hidden_dim or self.num_features
-        self.projection = projection(self.num_features, hidden_dim, projection_dim, batch_norm=batch_norm)
+        layers: list[nn.Module] = [
+            nn.Linear(self.num_features, hidden_dim, bias=not batch_norm),
+            *([nn.BatchNorm1d(hidden_dim)] if batch_norm else []),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_dim, projection_dim, bias=not batch_norm),
+            *([nn.BatchNorm1d(projection_dim)] if batch_norm else []),
+        ]
+        self.projection = nn.Sequential(*layers)
 
     def features(self, images: Tensor) -> Tensor:
         """Return h (B, num_features), what a probe reads."""

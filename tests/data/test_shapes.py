@@ -65,13 +65,13 @@ def test_glyphs_differ_after_every_turn_move_and_mirror_image():
 
 def test_areas_match_closed_forms():
     grid_error = 0.03
-    assert shapes.area(outlines.circle) == pytest.approx(torch.pi * 0.8**2, rel=grid_error)
-    assert shapes.area(outlines.square) == pytest.approx(1.44**2, rel=grid_error)
-    assert shapes.area(outlines.triangle) == pytest.approx(3 * 3**0.5 * 0.52**2, rel=grid_error)
-    assert shapes.area(outlines.ring) == pytest.approx(torch.pi * (0.92**2 - 0.52**2), rel=grid_error)
-    assert shapes.area(outlines.ellipse) == pytest.approx(torch.pi * 1.05 * 0.5, rel=grid_error)
-    assert shapes.area(outlines.astroid) == pytest.approx((4 - torch.pi) * 1.1**2, rel=2 * grid_error)
-    assert shapes.area(outlines.pacman) == pytest.approx(
+    assert shapes.area(outlines.CORPUS["circle"]) == pytest.approx(torch.pi * 0.8**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["square"]) == pytest.approx(1.44**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["triangle"]) == pytest.approx(3 * 3**0.5 * 0.52**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["ring"]) == pytest.approx(torch.pi * (0.92**2 - 0.52**2), rel=grid_error)
+    assert shapes.area(outlines.PROBE["ellipse"]) == pytest.approx(torch.pi * 1.05 * 0.5, rel=grid_error)
+    assert shapes.area(outlines.PROBE["astroid"]) == pytest.approx((4 - torch.pi) * 1.1**2, rel=2 * grid_error)
+    assert shapes.area(outlines.PROBE["pacman"]) == pytest.approx(
         torch.pi * 0.81 * (1 - 2 * torch.atan2(torch.tensor(0.6), torch.tensor(0.8)).item() / (2 * torch.pi)),
         rel=grid_error,
     )
@@ -106,8 +106,8 @@ def test_every_pair_of_classes_differs_in_a_tenth_of_its_pixels_or_more():
 
 def test_coverage_equals_the_area_by_supersampling():
     plain = shapes.Nuisances(0)
-    drawn = shapes.cover(outlines.circle, 8, image_size=32, n=plain, generator=shapes.generator_for(1))
-    fine = shapes.cover(outlines.circle, 8, image_size=256, n=plain, generator=shapes.generator_for(1))
+    drawn = shapes.cover(outlines.CORPUS["circle"], 8, image_size=32, n=plain, generator=shapes.generator_for(1))
+    fine = shapes.cover(outlines.CORPUS["circle"], 8, image_size=256, n=plain, generator=shapes.generator_for(1))
     assert torch.allclose(F.avg_pool2d(fine[:, None], 8)[:, 0], drawn, atol=0.12)
     assert torch.allclose(fine.mean((1, 2)), drawn.mean((1, 2)), rtol=0.01)
 

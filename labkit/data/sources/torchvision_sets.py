@@ -1,10 +1,8 @@
 """CIFAR-10/100, MNIST and Fashion-MNIST, read by torchvision's own classes, checksums included."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
@@ -70,8 +68,6 @@ def _sized(images: Tensor, labels: Tensor, name: str, *, size: int | None, cache
     if size is None or size == images.shape[-1]:
         return Split(images, labels, name)
 
-    def parts() -> Iterator[np.ndarray]:
-        return (resized(part, size).numpy() for part in images.split(RESIZED_AT_ONCE))
-
-    shape = (len(images), images.shape[1], size, size)
-    return Split(memmap_cache(cache / f"{name}.npy", shape, parts), labels, name)
+    shape, parts = (len(images), images.shape[1], size, size), images.split(RESIZED_AT_ONCE)
+    scaled = memmap_cache(cache / f"{name}.npy", shape, lambda: (resized(part, size).numpy() for part in parts))
+    return Split(scaled, labels, name)

@@ -92,7 +92,11 @@ class Supervised(Augmentation):
         copies = 2 if mirrored and self.flip else 1
         shape = (height, width, channels) if stored_last else (channels, height, width)
         store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
-        self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
+        padded = store.permute(0, 1, 4, 2, 3) if stored_last else store  # (N, copies, C, Hp, Wp)
+        inner = padded[..., self.pad : self.pad + images.shape[2], self.pad : self.pad + images.shape[3]]
+        fill(inner[:, 0], images)
+        for part in inner.split(4096) if copies == 2 else ():  # the flipped temporary stays small
+            part[:, 1].copy_(part[:, 0].flip(-1))
         apart = channels if stored_last else 1  # elements from one pixel to the next
         run = self.size.width * apart
         rows = store.as_strided(((store.numel() - run) // apart + 1, run), (apart, 1))
@@ -111,39 +115,26 @@ class Supervised(Augmentation):
             channels_last=channels_last,
         )
 
-    def _fill(self, store: Tensor, images) -> None:
-        """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
-        height, width = images.shape[2:]
-        inner = store[..., self.pad : self.pad + height, self.pad : self.pad + width]
-        fill(inner[:, 0], images)
-        if store.shape[1] == 2:
-            for part in inner.split(4096):  # the flipped temporary stays small
-                part[:, 1].copy_(part[:, 0].flip(-1))
-
     def render(self, prepared: Rows, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
-        rows = self._crops(prepared, index, params)
-        if self.flip and not prepared.mirror:
-            rows = self._flipped(prepared, rows, params)
-        shape = (prepared.channels, self.size.height, self.size.width)
-        if self.jitter:
-            out = self._jittered(rows.view(len(index), *shape), prepared, params[:, 5:], normalize)
-        else:
-            out = normalize(rows.view(len(index), -1), shape, channels_last=prepared.stored_last)
-        return self._cut(out, params) if self.cutout else out
-
-    def _crops(self, prepared: Rows, index: Tensor, params: Tensor) -> Tensor:
-        """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
         top, left, flip = params[:, :3].long().unbind(1)
         if prepared.mirror:  # in the flipped copy the crop begins at last - left
             left = left + flip * (prepared.mirror + prepared.last - 2 * left)
         first = index * prepared.image + top * prepared.line + left
-        return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
+        rows = prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())  # (B * rows per crop, run)
+        rows = rows.view(len(index), -1)
+        if self.flip and not prepared.mirror:
+            rows = self._flipped(prepared, rows, params[:, 2:3] > 0)
+        shape = (prepared.channels, self.size.height, self.size.width)
+        if self.jitter:
+            out = self._jittered(rows.view(len(index), *shape), prepared, params[:, 5:], normalize)
+        else:
+            out = normalize(rows, shape, channels_last=prepared.stored_last)
+        return self._cut(out, params) if self.cutout else out
 
-    def _flipped(self, prepared: Rows, rows: Tensor, params: Tensor) -> Tensor:
-        """Mirror the crops whose flip was drawn where no flipped copy is stored; shapes stay static."""
+    def _flipped(self, prepared: Rows, rows: Tensor, chosen: Tensor) -> Tensor:
+        """Mirror the crops (B, h * w * C) whose flip was drawn, (B, 1); shapes stay static."""
         apart = prepared.channels if prepared.stored_last else 1
-        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(params), -1)
-        rows, chosen = rows.view(len(params), -1), params[:, 2:3] > 0
+        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(rows), -1)
         if rows.dtype != torch.uint8:
             return torch.where(chosen, flipped, rows)
         mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
