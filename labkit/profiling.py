@@ -49,20 +49,6 @@ def flops(model: nn.Module, image_size: int = 32, *, channels: int | None = None
     return counter.get_total_flops()
 
 
-def bytes_kept(model: nn.Module, images: Tensor) -> int:
-    """Return the bytes that a training forward pass keeps for backward: each storage once, weights too."""
-    saved: list[Tensor] = []  # their storages stay alive, so that no address is used twice
-    buffers = {name: b.clone() for name, b in model.named_buffers()}  # for BatchNorm to write to
-
-    def note(tensor: Tensor) -> Tensor:
-        saved.append(tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        torch.func.functional_call(model, buffers, (images,))
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in saved}.values())
-
-
 def activation_memory(model: nn.Module, image_size: int = 32, *, channels: int | None = None) -> int:
     """Return the bytes kept for backward per image: what grows with the batch in a training forward pass.
 
@@ -70,11 +56,23 @@ def activation_memory(model: nn.Module, image_size: int = 32, *, channels: int |
     Call it under torch.autocast to see what mixed precision saves.
     """
     images = images_for(model, 3, image_size=image_size, channels=channels)
-    devices = [images.device] if images.device.type == "cuda" else []
-    fork = torch.random.fork_rng(devices=devices)
+    saved: list[Tensor] = []  # their storages stay alive, so that no address is used twice
+
+    def note(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    def kept(batch: Tensor) -> int:
+        saved.clear()
+        buffers = {name: b.clone() for name, b in model.named_buffers()}  # for BatchNorm to write to
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            torch.func.functional_call(model, buffers, (batch,))
+        return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in saved}.values())
+
+    fork = torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else [])
     with eval_mode(model), torch.inference_mode(False), torch.enable_grad(), fork:
         model.train()  # until eval_mode gives every module its own mode back
-        return bytes_kept(model, images) - bytes_kept(model, images[:2].clone())
+        return kept(images) - kept(images[:2].clone())
 
 
 def model_table(

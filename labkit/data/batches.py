@@ -62,17 +62,42 @@ class Batches:
         resident=None,
         workers=None,
     ):
-        self.split, self.num_images = split, split.images.shape[0]
+        images, labels = split.images, split.labels
+        self.split, self.num_images = split, images.shape[0]
         self.batch_size, self.views, self.seed = int(batch_size), int(views), int(seed)
         self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
         self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
         self.device = pick_device(device)
         self.augment = augment or NoAugmentation()
-        self._check(workers)
-        images, self._next_epoch = split.images, 0
+        if len(images.shape) != 4:
+            raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
+        if labels is not None and len(labels) != self.num_images:
+            raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
+        for size in ("batch_size", "views", "world_size"):
+            if getattr(self, size) < 1:
+                raise LabError(f"{size} is {getattr(self, size)}; give at least 1.")
+        if workers is not None and int(workers) < 0:
+            raise LabError(f"workers is {workers}; give 0 (this process reads) or more, or leave it out.")
+        if not 0 <= self.rank < self.world_size:
+            raise LabError(f"rank is {self.rank}; give 0 to {self.world_size - 1}, below world_size.")
+        if not self.num_images:
+            raise LabError("The split holds no images; choose another split or a larger limit.")
+        whole = self.batch_size * self.world_size
+        ragged = self.num_images % whole
+        if self.drop_last and whole > self.num_images:
+            raise LabError(
+                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger "
+                f"than the split of {self.num_images}; use a batch_size of at most "
+                f"{self.num_images // self.world_size}."
+            )
+        if self.shuffle and not self.drop_last and 0 < ragged < self.world_size:
+            raise LabError(
+                f"The last batch would hold {ragged} images for {self.world_size} ranks; use drop_last=True."
+            )
+        self._next_epoch = 0
         unit = pixel_unit(images)
         self.normalize = Normalize(images.shape[1], unit=unit, mean=mean, std=std, device=self.device)
-        self.labels = None if split.labels is None else split.labels.to(self.device)
+        self.labels = None if labels is None else labels.to(self.device)
         layout = {"device": self.device, "channels_last": channels_last}
         stays, mirrored = choose_place(split, self.augment, device=self.device, resident=resident)
         self.stream = None if stays else Stream(images, self.augment, workers=workers, **layout)
@@ -128,34 +153,6 @@ class Batches:
         image = tuple(self.split.images.shape[2:])
         # drawn for all ranks, so that every number of ranks sees the same
         return [self.augment.draw(count, generator, image=image)[own] for _ in range(self.views)]
-
-    def _check(self, workers: int | None) -> None:
-        images, labels = self.split.images, self.split.labels
-        if len(images.shape) != 4:
-            raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
-        if labels is not None and len(labels) != self.num_images:
-            raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
-        for size in ("batch_size", "views", "world_size"):
-            if getattr(self, size) < 1:
-                raise LabError(f"{size} is {getattr(self, size)}; give at least 1.")
-        if workers is not None and int(workers) < 0:
-            raise LabError(f"workers is {workers}; give 0 (this process reads) or more, or leave it out.")
-        if not 0 <= self.rank < self.world_size:
-            raise LabError(f"rank is {self.rank}; give 0 to {self.world_size - 1}, below world_size.")
-        if not self.num_images:
-            raise LabError("The split holds no images; choose another split or a larger limit.")
-        whole = self.batch_size * self.world_size
-        ragged = self.num_images % whole
-        if self.drop_last and whole > self.num_images:
-            raise LabError(
-                f"A batch of {whole} images ({self.batch_size} on each of {self.world_size} ranks) is larger "
-                f"than the split of {self.num_images}; use a batch_size of at most "
-                f"{self.num_images // self.world_size}."
-            )
-        if self.shuffle and not self.drop_last and 0 < ragged < self.world_size:
-            raise LabError(
-                f"The last batch would hold {ragged} images for {self.world_size} ranks; use drop_last=True."
-            )
 
 
 def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:

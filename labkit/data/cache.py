@@ -31,23 +31,8 @@ def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterabl
     parts: called only then; yields uint8 arrays that, one after the other, fill the shape.
     """
     array = _opened(file, shape)
-    if array is None:
-        _write(file, shape, parts)
-        array = _opened(file, shape)
-        assert array is not None, f"{file} was written and cannot be read"
-    return torch.from_numpy(array)
-
-
-def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Map the file, or return None where it is missing, cut short or of another shape."""
-    try:
-        array = np.load(file, mmap_mode="c")  # copy on write: the file stays as it is whatever is done to it
-    except (OSError, ValueError):
-        return None
-    return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
-
-
-def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> None:
+    if array is not None:
+        return torch.from_numpy(array)
     temporary, needed = file.with_name(f".{file.name}.{os.getpid()}.tmp"), int(np.prod(shape))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +53,18 @@ def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.n
     finally:
         with suppress(OSError):
             temporary.unlink()
+    array = _opened(file, shape)
+    assert array is not None, f"{file} was written and cannot be read"
+    return torch.from_numpy(array)
+
+
+def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Map the file, or return None where it is missing, cut short or of another shape."""
+    try:
+        array = np.load(file, mmap_mode="c")  # copy on write: the file stays as it is whatever is done to it
+    except (OSError, ValueError):
+        return None
+    return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
 
 
 def append(stream: BinaryIO, part: np.ndarray) -> None:

@@ -63,12 +63,6 @@ class BasicBlock(nn.Module):
         return F.relu_(out)
 
 
-def stage(in_width: int, width: int, blocks: int, *, stride: int, norm: str | None) -> nn.Sequential:
-    """Return `blocks` blocks of one width; the first one strides."""
-    first = BasicBlock(in_width, width, stride=stride, norm=norm)
-    return nn.Sequential(first, *(BasicBlock(width, width, stride=1, norm=norm) for _ in range(blocks - 1)))
-
-
 class ResNet(nn.Module):
     """Stem, stages that halve the map and double the width, global mean; any image size.
 
@@ -100,14 +94,12 @@ class ResNet(nn.Module):
         self.conv1 = convolution(channels, widths[0], first.kernel, stride=first.stride, norm=norm)
         self.norm1 = normalization(norm, widths[0])
         self.pool = nn.MaxPool2d(3, 2, 1) if first.pool else nn.Identity()
-        in_widths = (widths[0], *widths[:-1])
-        strides = (1, *(2 for _ in widths[1:]))
-        self.stages = nn.Sequential(
-            *(
-                stage(i, w, n, stride=s, norm=norm)
-                for i, w, n, s in zip(in_widths, widths, blocks, strides, strict=True)
-            )
-        )
+        stages, width = [], widths[0]
+        for number, (count, out) in enumerate(zip(blocks, widths, strict=True)):
+            first = BasicBlock(width, out, stride=1 if number == 0 else 2, norm=norm)
+            stages.append(nn.Sequential(first, *(BasicBlock(out, out, stride=1, norm=norm) for _ in range(count - 1))))
+            width = out
+        self.stages = nn.Sequential(*stages)
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -27,8 +27,7 @@ def plot_lines(
     x_label, y_label: with units. log_x, log_y: the base of a logarithmic axis. ideal: the name of a series
     that is a reference, drawn dashed in gray. spread: name -> half the height of its error bars, in y units.
     """
-    fig, axes = figure(width=width, height=height)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=width, height=height)
     number = 0
     for name, (x, y) in series.items():
         if name == ideal:
@@ -63,8 +62,7 @@ def plot_bars(
 ) -> Figure:
     """Return one horizontal bar per name, its value written at its end with `form`."""
     names, sizes = list(values), list(values.values())
-    fig, axes = figure(width=7.0, height=0.9 + 0.34 * len(names))
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=7.0, height=0.9 + 0.34 * len(names))
     errors = [spread.get(name, 0) for name in names] if spread else None
     bars = ax.barh(names, sizes, color=PALETTE[0], xerr=errors)
     ax.bar_label(bars, [form.format(size) for size in sizes], padding=4, fontsize=9, color=INK)
@@ -85,8 +83,8 @@ def plot_groups(
 ) -> Figure:
     """Return bars side by side: series -> (category -> value); every series has the same categories."""
     categories = list(next(iter(groups.values())))
-    fig, axes = figure(width=7.5, height=3.6)
-    ax, many = axes[0, 0], len(categories) > 6
+    fig, ((ax,),) = figure(width=7.5, height=3.6)
+    many = len(categories) > 6
     thickness = 0.8 / len(groups)
     for number, (name, values) in enumerate(groups.items()):
         places = np.arange(len(categories)) - 0.4 + (number + 0.5) * thickness
@@ -109,8 +107,7 @@ def plot_histogram(
     limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Return the distribution of each sample as an outline; the area under each is 1."""
-    fig, axes = figure(width=7.0, height=3.2)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=7.0, height=3.2)
     for number, (name, values) in enumerate(samples.items()):
         look = {"color": style(number)["color"], "linestyle": ("-", "--", "-.", ":")[number % 4], "linewidth": 1.8}
         numbers = np.asarray(values).ravel()
@@ -141,8 +138,7 @@ def plot_heatmap(
     the picture survives gray print and color blindness.
     """
     matrix = np.asarray(matrix)
-    fig, axes = figure(width=width, height=height)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=width, height=height)
     low, high = limits or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     picture = ax.imshow(matrix, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
     fig.colorbar(picture, ax=ax, label=unit)

@@ -8,6 +8,7 @@ from torchvision.transforms import InterpolationMode, v2
 
 from labkit.run_folder import unknown_name
 from labkit.transforms.batched.augmentation import NoAugmentation, Normalize
+from labkit.transforms.batched.crop import blur_size
 
 SEEDS = 2**24  # every whole number below is a float32
 
@@ -35,7 +36,7 @@ def get_simclr_transform(
         raise unknown_name("interpolation", interpolation, known)
     height, width = (size, size) if isinstance(size, int) else size
     blur = 0.5 if blur is True else float(blur)
-    kernel = max(3, min(height, width) // 10 // 2 * 2 + 1)
+    kernel = blur_size(min(height, width))
     color = v2.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
     steps = [
         v2.ToImage(),

@@ -204,5 +204,5 @@ def test_a_label_out_of_range_is_refused(monkeypatch):
 def test_a_test_label_out_of_range_is_refused_when_test_is_read(monkeypatch):
     monkeypatch.setitem(DATASETS, "wrong", lambda root, *, image_size, seed: skewed_source(test_label=-1))
     d = data.load("wrong")
-    with pytest.raises(LabError, match="Label -1 of the test split of wrong .image 0;"):
+    with pytest.raises(LabError, match=r"Label -1 of the test split of wrong \(image 0;"):
         _ = d.test

@@ -37,7 +37,8 @@ def shapes(
             raise LabError(f"shapes: {option}={count} is fewer than its classes; ask for {len(named)} or more.")
 
     def draw(name: str, count: int, *path: int) -> Split:
-        labels = renderer.balanced_labels(count, len(named), path=(*path, set_number))
+        order = torch.randperm(count, generator=renderer.generator_for(*path, set_number))
+        labels = (torch.arange(count) % len(named))[order]  # every class equally often, give or take one
         images = renderer.render(
             list(named.values()), labels, image_size=size, difficulty=difficulty, path=(*path, set_number)
         )

@@ -120,9 +120,3 @@ def render(
     finally:
         torch.set_num_threads(threads)
     return images
-
-
-def balanced_labels(count: int, num_classes: int, *, path: tuple[int, ...]) -> Tensor:
-    """Return `count` labels in random order, every class equally often (give or take one)."""
-    order = torch.randperm(count, generator=generator_for(*path))
-    return (torch.arange(count) % num_classes)[order]

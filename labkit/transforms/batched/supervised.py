@@ -121,35 +121,27 @@ class Supervised(Augmentation):
             left = left + flip * (prepared.mirror + prepared.last - 2 * left)
         first = index * prepared.image + top * prepared.line + left
         rows = prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())  # (B * rows per crop, run)
-        rows = rows.view(len(index), -1)
-        if self.flip and not prepared.mirror:
-            rows = self._flipped(prepared, rows, params[:, 2:3] > 0)
+        rows = rows.view(len(index), prepared.channels * self.size.height * self.size.width)
+        if self.flip and not prepared.mirror:  # mirror the crops whose flip was drawn; shapes stay static
+            apart = prepared.channels if prepared.stored_last else 1
+            flipped, chosen = rows.view(-1, self.size.width, apart).flip(1).view(rows.shape), params[:, 2:3] > 0
+            if rows.dtype == torch.uint8:  # on a CPU five times as fast as `where`
+                mask = chosen.to(torch.uint8) * 255
+                rows = flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
+            else:
+                rows = torch.where(chosen, flipped, rows)
         shape = (prepared.channels, self.size.height, self.size.width)
-        if self.jitter:
-            out = self._jittered(rows.view(len(index), *shape), prepared, params[:, 5:], normalize)
-        else:
+        if not self.jitter:
             out = normalize(rows, shape, channels_last=prepared.stored_last)
-        return self._cut(out, params) if self.cutout else out
-
-    def _flipped(self, prepared: Rows, rows: Tensor, chosen: Tensor) -> Tensor:
-        """Mirror the crops (B, h * w * C) whose flip was drawn, (B, 1); shapes stay static."""
-        apart = prepared.channels if prepared.stored_last else 1
-        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(rows), -1)
-        if rows.dtype != torch.uint8:
-            return torch.where(chosen, flipped, rows)
-        mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
-        return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
-
-    def _jittered(self, pixels: Tensor, prepared: Rows, color: Tensor, normalize: Normalize) -> Tensor:
-        """Return stored pixels (B, C, h, w) recolored, clamped to [0, 1] and normalized."""
+            return self._cut(out, params) if self.cutout else out
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
-        out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
-        change, step = AffineColor(color, prepared.channels, normalize), chunk_rows(pixels.shape, pixels.device)
-        for start in range(0, len(pixels), step):
+        out = torch.empty((len(rows), *shape), device=rows.device, memory_format=order)
+        change, step = AffineColor(params[:, 5:], prepared.channels, normalize), chunk_rows(out.shape, out.device)
+        for start in range(0, len(rows), step):  # recolored, clamped to [0, 1] and normalized
             part = slice(start, start + step)
-            plain = pixels[part].float().flatten(2)
+            plain = rows[part].float().view(-1, prepared.channels, self.size.height * self.size.width)
             out[part].copy_(change.apply(plain, part, torch.empty_like(plain)).view(out[part].shape))
-        return out
+        return self._cut(out, params) if self.cutout else out
 
     def _cut(self, out: Tensor, params: Tensor) -> Tensor:
         """Set a square of each image to 0, in place."""
