@@ -95,8 +95,7 @@ class Batches:
                 f"The last batch would hold {ragged} images for {self.world_size} ranks; use drop_last=True."
             )
         self._next_epoch = 0
-        unit = pixel_unit(images)
-        self.normalize = Normalize(images.shape[1], unit=unit, mean=mean, std=std, device=self.device)
+        self.normalize = Normalize(images.shape[1], unit=pixel_unit(images), mean=mean, std=std, device=self.device)
         self.labels = None if labels is None else labels.to(self.device)
         layout = {"device": self.device, "channels_last": channels_last}
         stays, mirrored = choose_place(split, self.augment, device=self.device, resident=resident)
@@ -142,9 +141,9 @@ class Batches:
 
     def rank_slice(self, k: int) -> tuple[int, int, slice]:
         """Return where batch k of all ranks begins in the permutation, its number of images, and this rank's part."""
-        whole = self.batch_size * self.world_size
+        whole, rank, ranks = self.batch_size * self.world_size, self.rank, self.world_size
         count = min(whole, self.num_images - k * whole)
-        return k * whole, count, slice(*(rank * count // self.world_size for rank in (self.rank, self.rank + 1)))
+        return k * whole, count, slice(rank * count // ranks, (rank + 1) * count // ranks)
 
     def augmentation_params(self, e: int, k: int) -> list[Tensor]:
         """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""

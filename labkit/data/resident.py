@@ -30,8 +30,9 @@ def choose_place(split, augment: Augmentation, *, device: torch.device, resident
     limit = min(free * SHARE, LAZY_LIMIT_BYTES) if lazy and resident is None else free * SHARE
     if resident is False or plain > limit:
         text = "%s are streamed by workers (resident they would take %s; %s of %s are free)."
-        level = logging.WARNING if resident else logging.INFO
-        log.log(level, text, name, format_bytes(plain), device, format_bytes(free))
+        log.log(
+            logging.WARNING if resident else logging.INFO, text, name, format_bytes(plain), device, format_bytes(free)
+        )
         return False, False
     copies = mirrored <= free * MIRRORED_SHARE
     size = format_bytes(mirrored if copies else plain)

@@ -96,8 +96,9 @@ class ResNet(nn.Module):
         self.pool = nn.MaxPool2d(3, 2, 1) if first.pool else nn.Identity()
         stages, width = [], widths[0]
         for number, (count, out) in enumerate(zip(blocks, widths, strict=True)):
-            first = BasicBlock(width, out, stride=1 if number == 0 else 2, norm=norm)
-            stages.append(nn.Sequential(first, *(BasicBlock(out, out, stride=1, norm=norm) for _ in range(count - 1))))
+            stage = [BasicBlock(width, out, stride=1 if number == 0 else 2, norm=norm)]
+            stage += [BasicBlock(out, out, stride=1, norm=norm) for _ in range(count - 1)]
+            stages.append(nn.Sequential(*stage))
             width = out
         self.stages = nn.Sequential(*stages)
         self.head = last_layer(self.num_features, num_classes)

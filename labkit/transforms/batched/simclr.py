@@ -62,8 +62,7 @@ def simclr_view(
             raise LabError(f"{name} is a probability between 0 and 1; got {value}.")
     if interpolation not in INTERPOLATIONS:
         raise LabError(f"interpolation is one of {', '.join(INTERPOLATIONS)}; got {interpolation!r}.")
-    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation}
-    options |= probabilities
+    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation, **probabilities}
     return PerSample(get_simclr_transform(size, **options)) if exact else SimCLRView(size, **options)
 
 
