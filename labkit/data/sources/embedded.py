@@ -44,8 +44,7 @@ def shapes(
         )
         return Split(images, labels, name)
 
-    train = draw("train", n_train, TRAIN, seed)
-    return Source(list(named), train, lambda: draw("test", n_test, TEST, TEST_SEED))
+    return Source(list(named), draw("train", n_train, TRAIN, seed), lambda: draw("test", n_test, TEST, TEST_SEED))
 
 
 def digits(root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7) -> Source:

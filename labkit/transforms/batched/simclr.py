@@ -38,7 +38,7 @@ def simclr_view(
     """Return the augmentation that makes one SimCLR view (Chen et al. 2020); size: side or (height, width).
 
     strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colors alone; area, aspect: of the
-    crop; flip, jitter, gray: probabilities; blur: True, or a probability (True is the paper's 0.5), sigma
+    crop; flip, jitter, gray: chances; blur: True, or a probability (True is the paper's 0.5), sigma
     uniform(0.1, 2) pixels, kernel a tenth of the side; interpolation: bilinear or bicubic, both antialiased
     where a crop is reduced. exact: run torchvision's per-sample pipeline instead, some 40 times slower.
 
@@ -52,17 +52,17 @@ def simclr_view(
     which weighs little in luma, 11 %), and 7 % of the pixels at white against 4 %; at strength 0 all agree.
     """
     size, blur = as_size(size), 0.5 if blur is True else float(blur)
-    probabilities = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}
+    chances = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}
     if strength < 0:
         raise LabError(f"strength is 0 (no color change) or more; got {strength}.")
     if not 0 < area[0] <= area[1] <= 1 or not 0 < aspect[0] <= aspect[1]:
         raise LabError(f"area is (low, high) in (0, 1], aspect (low, high) above 0; got {area} and {aspect}.")
-    for name, value in probabilities.items():
+    for name, value in chances.items():
         if not 0 <= value <= 1:
             raise LabError(f"{name} is a probability between 0 and 1; got {value}.")
     if interpolation not in INTERPOLATIONS:
         raise LabError(f"interpolation is one of {', '.join(INTERPOLATIONS)}; got {interpolation!r}.")
-    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation, **probabilities}
+    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation, **chances}
     return PerSample(get_simclr_transform(size, **options)) if exact else SimCLRView(size, **options)
 
 
