@@ -38,7 +38,7 @@ def simclr_view(
     """Return the augmentation that makes one SimCLR view (Chen et al. 2020); size: side or (height, width).
 
     strength: the paper's s (1 for ImageNet, 0.5 for CIFAR), 0 leaves colors alone; area, aspect: of the
-    crop; flip, jitter, gray: chances; blur: True, or a probability (True is the paper's 0.5), sigma
+    crop; flip, jitter, gray: probabilities; blur: True, or a probability (True is the paper's 0.5), sigma
     uniform(0.1, 2) pixels, kernel a tenth of the side; interpolation: bilinear or bicubic, both antialiased
     where a crop is reduced. exact: run torchvision's per-sample pipeline instead, some 40 times slower.
 
