@@ -7,9 +7,9 @@ takes about three times as much. Counting leaves weights, statistics, mode and t
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import finalize
 
@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from labkit.evaluate.classify import eval_mode
 from labkit.models import MODELS, build
 from labkit.run_folder import LabError
 
@@ -38,43 +39,14 @@ def images_for(model: nn.Module, batch: int, *, image_size: int, channels: int |
     return torch.zeros(shape, device=weight.device, dtype=weight.dtype)
 
 
-@contextmanager
-def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put the model into training or evaluation mode, then give every module its own mode back."""
-    before = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, flag in before.items():
-            module.training = flag
-
-
 def flops(model: nn.Module, image_size: int = 32, *, channels: int | None = None) -> int:
     """Return the FLOP of one image's forward pass (a multiply-add is two)."""
     image = images_for(model, 1, image_size=image_size, channels=channels)
     counter = FlopCounterMode(display=False)
     # Attention as plain matrix products, which the counter of every torch version counts.
-    with mode(model, training=False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+    with eval_mode(model), sdpa_kernel(SDPBackend.MATH), counter:
         model(image)
     return counter.get_total_flops()
-
-
-def bytes_kept(model: nn.Module, images: Tensor) -> int:
-    """Return the bytes that a training forward pass keeps for backward: each storage once, weights too."""
-    kept: dict[int, int] = {}
-
-    def note(saved: Tensor) -> Tensor:
-        storage = saved.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return saved
-
-    buffers = {name: b.clone() for name, b in model.named_buffers()}  # for BatchNorm to write to
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
-        output = torch.func.functional_call(model, buffers, (images,))
-        size = sum(kept.values())  # the output still holds the graph, so no address was used twice
-    del output
-    return size
 
 
 def activation_memory(model: nn.Module, image_size: int = 32, *, channels: int | None = None) -> int:
@@ -84,9 +56,23 @@ def activation_memory(model: nn.Module, image_size: int = 32, *, channels: int |
     Call it under torch.autocast to see what mixed precision saves.
     """
     images = images_for(model, 3, image_size=image_size, channels=channels)
-    devices = [images.device] if images.device.type == "cuda" else []
-    with mode(model, training=True), torch.random.fork_rng(devices=devices), torch.enable_grad():
-        return bytes_kept(model, images) - bytes_kept(model, images[:2].clone())
+    saved: list[Tensor] = []  # their storages stay alive, so that no address is used twice
+
+    def note(tensor: Tensor) -> Tensor:
+        saved.append(tensor)
+        return tensor
+
+    def kept(batch: Tensor) -> int:
+        saved.clear()
+        buffers = {name: b.clone() for name, b in model.named_buffers()}  # for BatchNorm to write to
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            torch.func.functional_call(model, buffers, (batch,))
+        return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in saved}.values())
+
+    fork = torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else [])
+    with eval_mode(model), torch.inference_mode(False), torch.enable_grad(), fork:
+        model.train()  # until eval_mode gives every module its own mode back
+        return kept(images) - kept(images[:2].clone())
 
 
 def model_table(
@@ -125,24 +111,18 @@ def layer_shapes(model: nn.Module, image_size: int = 32, *, channels: int | None
     """
     rows: list[dict[str, object]] = []
     seen: set[nn.Parameter] = set()
-    hooks = []
 
-    def watch(name: str, layer: nn.Module):
-        def note(module: nn.Module, inputs: tuple, output: object) -> None:
-            own = [p for p in module.parameters(recurse=False) if p not in seen]
-            seen.update(own)
-            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
-            parameters = sum(p.numel() for p in own)
-            kind = type(module).__name__
-            rows.append({"layer": name or "(model)", "kind": kind, "output": shape, "parameters": parameters})
+    def note(name: str, module: nn.Module, inputs: tuple, output: object) -> None:
+        own = [p for p in module.parameters(recurse=False) if p not in seen]
+        seen.update(own)
+        shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
+        row = {"layer": name or "(model)", "kind": type(module).__name__, "output": shape}
+        rows.append(row | {"parameters": sum(p.numel() for p in own)})
 
-        return layer.register_forward_hook(note)
-
-    for name, layer in model.named_modules():
-        if not list(layer.children()) or list(layer.parameters(recurse=False)):
-            hooks.append(watch(name, layer))
+    layers = [(n, m) for n, m in model.named_modules() if not list(m.children()) or list(m.parameters(recurse=False))]
+    hooks = [layer.register_forward_hook(partial(note, name)) for name, layer in layers]
     try:
-        with mode(model, training=False), torch.no_grad():
+        with eval_mode(model):
             model(images_for(model, 1, image_size=image_size, channels=channels))
     finally:
         for hook in hooks:
@@ -221,24 +201,20 @@ class LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         for old in tree_leaves((args, kwargs)):
-            self._meet(old, count=False)  # a weight updated in place is no new memory
+            if isinstance(old, Tensor):
+                self.known[old.untyped_storage()] = True  # a weight updated in place is no new memory
         output = function(*args, **(kwargs or {}))
         for new in tree_leaves(output):
-            self._meet(new, count=True)
+            storage = new.untyped_storage() if isinstance(new, Tensor) else None
+            if storage is not None and storage not in self.known:
+                self.known[storage] = True
+                self._add(storage.nbytes())
+                finalize(storage, self._add, -storage.nbytes())
         return output
 
-    def _meet(self, value: object, *, count: bool) -> None:
-        storage = value.untyped_storage() if isinstance(value, Tensor) else None
-        if storage is None or storage in self.known:
-            return
-        self.known[storage] = True
-        if count:
-            self.bytes += storage.nbytes()
-            self.peak = max(self.peak, self.bytes)
-            finalize(storage, self._free, storage.nbytes())
-
-    def _free(self, size: int) -> None:
-        self.bytes -= size
+    def _add(self, size: int) -> None:
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
 
 
 def peak_memory(function: Callable[[], object], *, device: torch.device | str | None = None) -> int:

@@ -14,7 +14,7 @@ from torch import nn
 
 from labkit import data, evaluate, models, transforms
 from labkit.data.batches import Batches
-from labkit.models import shipped
+from labkit.models import resnet
 from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
 from labkit.train import TrainConfig, fit
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--difficulty", type=float, default=0.7, help="of the scenes, 0 to 1 (0.7)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", default="runs", help="where the run's record goes (runs)")
-    parser.add_argument("--out", type=Path, default=shipped.FILE, help="the file to write")
+    parser.add_argument("--out", type=Path, default=resnet.SHIPPED, help="the file to write")
     options = parser.parse_args()
     began = time.perf_counter()
     encoder, accuracy, glyphs = train(options)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from labkit import data, evaluate, models, simclr
-from labkit.models import shipped
+from labkit.models import resnet
 from labkit.run_folder import LabError, RunFolder
 from labkit.train.step import contrastive, supervised
 
@@ -65,7 +65,7 @@ def test_published_figures_are_in_the_published_order():
 def test_pretrained_modes_start_from_the_shipped_weights_and_learn_gently(name):
     settings, mode = simclr.settings("tiny"), simclr.get(name)
     start = simclr.encoder(mode, settings=settings, seed=3)
-    assert torch.equal(weights(start), weights(shipped.shipped()))
+    assert torch.equal(weights(start), weights(resnet.shipped()))
     assert settings.config(0, mode).lr == settings.finetune_lr < settings.config(0, simclr.get("scratch")).lr
 
 

@@ -62,81 +62,13 @@ class Batches:
         resident=None,
         workers=None,
     ):
-        self.split, self.num_images = split, split.images.shape[0]
+        images, labels = split.images, split.labels
+        self.split, self.num_images = split, images.shape[0]
         self.batch_size, self.views, self.seed = int(batch_size), int(views), int(seed)
         self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
         self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
         self.device = pick_device(device)
         self.augment = augment or NoAugmentation()
-        self._check(workers)
-        images, self._next_epoch = split.images, 0
-        unit = pixel_unit(images)
-        self.normalize = Normalize(images.shape[1], unit=unit, mean=mean, std=std, device=self.device)
-        self.labels = None if split.labels is None else split.labels.to(self.device)
-        layout = {"device": self.device, "channels_last": channels_last}
-        stays, mirrored = choose_place(split, self.augment, device=self.device, resident=resident)
-        self.stream = None if stays else Stream(images, self.augment, workers=workers, **layout)
-        self.prepared = self.augment.prepare(images, mirrored=mirrored, **layout) if stays else None
-
-    @classmethod
-    def evaluation(cls, split, batch_size, **options) -> "Batches":
-        """Return every image of a split once, in order, without augmentation."""
-        return cls(split, batch_size, augment=None, shuffle=False, drop_last=False, **options)
-
-    def __len__(self) -> int:
-        """Batches per epoch (of every rank: see the ragged end in the module's docstring)."""
-        full, rest = divmod(self.num_images, self.batch_size * self.world_size)
-        return full + (rest > 0 and not self.drop_last)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the next epoch: 0 in the first loop over the batches, 1 in the second, and so on."""
-        self._next_epoch += 1
-        return self.epoch(self._next_epoch - 1)
-
-    def epoch(self, e: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of epoch e from batch `start` on: the tail of the whole epoch, bit for bit."""
-        order = self.permutation(e)
-        slices = [(k, *self.rank_slice(k)) for k in range(start, len(self))]
-        rows = [(k, order[first:last]) for k, first, last in slices if last > first]
-        streamed = iter(()) if self.stream is None else self.stream.batches([index for _, index in rows])
-        for k, index in rows:
-            index = to_device_async(index, self.device)
-            prepared, place = (self.prepared, index) if self.stream is None else next(streamed)
-            views = []
-            for params in self.augmentation_params(e, k):
-                params = to_device_async(params, self.device)
-                views.append(self.augment.render(prepared, place, params, self.normalize))
-            labels = None if self.labels is None else self.labels.index_select(0, index)
-            yield Batch(tuple(views) if self.views > 1 else views[0], labels, index)
-
-    def permutation(self, e: int) -> Tensor:
-        """Return the permutation of epoch e that all ranks share, int64 (N,) on the CPU."""
-        if not self.shuffle:
-            return torch.arange(self.num_images)
-        return torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive(self.seed, e)))
-
-    def rank_slice(self, k: int) -> tuple[int, int]:
-        """Return from where to where in the permutation this rank's part of batch k goes."""
-        begin, count = self._global_slice(k)
-        return begin + self.rank * count // self.world_size, begin + (self.rank + 1) * count // self.world_size
-
-    def _global_slice(self, k: int) -> tuple[int, int]:
-        """Return where batch k of all ranks begins in the permutation, and how many images it has."""
-        whole = self.batch_size * self.world_size
-        return k * whole, min(whole, self.num_images - k * whole)
-
-    def augmentation_params(self, e: int, k: int) -> list[Tensor]:
-        """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
-        (begin, count), (first, last) = self._global_slice(k), self.rank_slice(k)
-        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
-        _, _, height, width = self.split.images.shape
-        params = []
-        for _ in range(self.views):  # drawn for all ranks, so that every number of ranks sees the same
-            params.append(self.augment.draw(count, generator, image=(height, width))[first - begin : last - begin])
-        return params
-
-    def _check(self, workers: int | None) -> None:
-        images, labels = self.split.images, self.split.labels
         if len(images.shape) != 4:
             raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
         if labels is not None and len(labels) != self.num_images:
@@ -162,6 +94,64 @@ class Batches:
             raise LabError(
                 f"The last batch would hold {ragged} images for {self.world_size} ranks; use drop_last=True."
             )
+        self._next_epoch = 0
+        self.normalize = Normalize(images.shape[1], unit=pixel_unit(images), mean=mean, std=std, device=self.device)
+        self.labels = None if labels is None else labels.to(self.device)
+        layout = {"device": self.device, "channels_last": channels_last}
+        stays, mirrored = choose_place(split, self.augment, device=self.device, resident=resident)
+        self.stream = None if stays else Stream(images, self.augment, workers=workers, **layout)
+        self.prepared = self.augment.prepare(images, mirrored=mirrored, **layout) if stays else None
+
+    @classmethod
+    def evaluation(cls, split, batch_size, **options) -> "Batches":
+        """Return every image of a split once, in order, without augmentation."""
+        return cls(split, batch_size, augment=None, shuffle=False, drop_last=False, **options)
+
+    def __len__(self) -> int:
+        """Batches per epoch (of every rank: see the ragged end in the module's docstring)."""
+        full, rest = divmod(self.num_images, self.batch_size * self.world_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the next epoch: 0 in the first loop over the batches, 1 in the second, and so on."""
+        self._next_epoch += 1
+        return self.epoch(self._next_epoch - 1)
+
+    def epoch(self, e: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of epoch e from batch `start` on: the tail of the whole epoch, bit for bit."""
+        order = self.permutation(e)
+        slices = [(k, *self.rank_slice(k)) for k in range(start, len(self))]
+        rows = [(k, order[begin : begin + count][own]) for k, begin, count, own in slices if own.stop > own.start]
+        streamed = iter(()) if self.stream is None else self.stream.batches([index for _, index in rows])
+        for k, index in rows:
+            index = to_device_async(index, self.device)
+            prepared, place = (self.prepared, index) if self.stream is None else next(streamed)
+            views = []
+            for params in self.augmentation_params(e, k):
+                params = to_device_async(params, self.device)
+                views.append(self.augment.render(prepared, place, params, self.normalize))
+            labels = None if self.labels is None else self.labels.index_select(0, index)
+            yield Batch(tuple(views) if self.views > 1 else views[0], labels, index)
+
+    def permutation(self, e: int) -> Tensor:
+        """Return the permutation of epoch e that all ranks share, int64 (N,) on the CPU."""
+        if not self.shuffle:
+            return torch.arange(self.num_images)
+        return torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive(self.seed, e)))
+
+    def rank_slice(self, k: int) -> tuple[int, int, slice]:
+        """Return where batch k of all ranks begins in the permutation, its number of images, and this rank's part."""
+        whole, rank, ranks = self.batch_size * self.world_size, self.rank, self.world_size
+        count = min(whole, self.num_images - k * whole)
+        return k * whole, count, slice(rank * count // ranks, (rank + 1) * count // ranks)
+
+    def augmentation_params(self, e: int, k: int) -> list[Tensor]:
+        """Return the augmentation parameters of this rank's batch k, (B, P) on the CPU for each view."""
+        _, count, own = self.rank_slice(k)
+        generator = torch.Generator().manual_seed(derive(self.seed, e, k))
+        image = tuple(self.split.images.shape[2:])
+        # drawn for all ranks, so that every number of ranks sees the same
+        return [self.augment.draw(count, generator, image=image)[own] for _ in range(self.views)]
 
 
 def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:

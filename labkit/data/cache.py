@@ -19,14 +19,10 @@ from labkit.run_folder import data_dir, write_error
 FORMAT = "1"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
 
 
-def digest(*facts: object) -> str:
-    """Return 16 hexadecimal digits that depend on every fact."""
-    return hashlib.blake2b("\0".join(map(str, (FORMAT, *facts))).encode(), digest_size=8).hexdigest()
-
-
 def cache_folder(name: str, *facts: object) -> Path:
     """Return where the decoded form of what has these facts lies: <data>/cache/<name>-<digest>."""
-    return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest(*facts)}"
+    digest = hashlib.blake2b("\0".join(map(str, (FORMAT, *facts))).encode(), digest_size=8).hexdigest()
+    return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest}"
 
 
 def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> Tensor:
@@ -35,23 +31,8 @@ def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterabl
     parts: called only then; yields uint8 arrays that, one after the other, fill the shape.
     """
     array = _opened(file, shape)
-    if array is None:
-        _write(file, shape, parts)
-        array = _opened(file, shape)
-        assert array is not None, f"{file} was written and cannot be read"
-    return torch.from_numpy(array)
-
-
-def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Map the file, or return None where it is missing, cut short or of another shape."""
-    try:
-        array = np.load(file, mmap_mode="c")  # copy on write: the file stays as it is whatever is done to it
-    except (OSError, ValueError):
-        return None
-    return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
-
-
-def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.ndarray]]) -> None:
+    if array is not None:
+        return torch.from_numpy(array)
     temporary, needed = file.with_name(f".{file.name}.{os.getpid()}.tmp"), int(np.prod(shape))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +53,18 @@ def _write(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterable[np.n
     finally:
         with suppress(OSError):
             temporary.unlink()
+    array = _opened(file, shape)
+    assert array is not None, f"{file} was written and cannot be read"
+    return torch.from_numpy(array)
+
+
+def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Map the file, or return None where it is missing, cut short or of another shape."""
+    try:
+        array = np.load(file, mmap_mode="c")  # copy on write: the file stays as it is whatever is done to it
+    except (OSError, ValueError):
+        return None
+    return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
 
 
 def append(stream: BinaryIO, part: np.ndarray) -> None:

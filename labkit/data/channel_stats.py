@@ -14,25 +14,18 @@ SAMPLED_ABOVE_BYTES = 4 * 2**30  # a larger set is described by evenly spaced im
 SAMPLE = 20_000
 
 
-def channel_sums(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums of x and of x^2 over uint8 images (N, C, H, W): two int64 (C,), without rounding."""
-    counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)])
-    levels = torch.arange(256)
-    return counts @ levels, counts @ levels.square()
-
-
 def channel_statistics(images, *, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return (mean, std) of each channel in [0, 1], two float (C,), over all images or some `rows`."""
     step = max(1, CHUNK_BYTES // images.shape[1:].numel())
     count = images.shape[0] if rows is None else len(rows)
-    total = square = torch.zeros(images.shape[1], dtype=torch.int64)
+    histogram = torch.zeros(images.shape[1], 256, dtype=torch.int64)  # exact, whatever the number of images
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        first, second = channel_sums(images[part if rows is None else rows[part]])
-        total, square = total + first, square + second
-    pixels = count * images.shape[2] * images.shape[3]
-    mean = total.double() / pixels
-    variance = square.double() / pixels - mean.square()
+        chunk = images[part if rows is None else rows[part]]
+        histogram += torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in chunk.unbind(1)])
+    pixels, levels = count * images.shape[2] * images.shape[3], torch.arange(256)
+    mean = (histogram @ levels).double() / pixels
+    variance = (histogram @ levels.square()).double() / pixels - mean.square()
     return (mean / 255).float(), (variance.clamp_min(0).sqrt() / 255).float()
 
 

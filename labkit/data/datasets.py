@@ -58,12 +58,6 @@ def load(
     for option in set(options) - own:
         shared = set(inspect.signature(load).parameters) - {"name", "options"}
         raise unknown_name(f"option of {name}", option, own | shared)
-    _check_numbers(val_fraction, limit, image_size)
-    source = loader(Path(root) if root else None, image_size=image_size, seed=seed, **options)
-    return divide(name, source, val_fraction=val_fraction, seed=seed, limit=limit)
-
-
-def _check_numbers(val_fraction: float, limit: int | None, image_size: int | None) -> None:
     if not 0 <= val_fraction < 1:
         raise LabError(f"val_fraction is {val_fraction}; choose a part of the images from 0 to below 1.")
     if limit is not None and limit < 1:
@@ -71,3 +65,5 @@ def _check_numbers(val_fraction: float, limit: int | None, image_size: int | Non
     whole = isinstance(image_size, Integral) and not isinstance(image_size, bool)
     if image_size is not None and not (whole and image_size >= 1):
         raise LabError(f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None for its own.")
+    source = loader(Path(root) if root else None, image_size=image_size, seed=seed, **options)
+    return divide(name, source, val_fraction=val_fraction, seed=seed, limit=limit)

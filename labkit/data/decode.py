@@ -12,15 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.data.progress import progress_bar
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, usable_cores
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 GROUP = 64  # files per task: fewer would spend the time on handing out tasks
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_image(file: Path) -> Tensor:
@@ -29,18 +24,13 @@ def read_image(file: Path) -> Tensor:
     Raises LabError, naming the file, where it is missing, cut short or no image.
     """
     import torchvision.io as io
+    from PIL import Image, ImageOps
 
     if os.path.splitext(file)[1].lower() in {".jpg", ".jpeg"}:
         try:
             return io.decode_jpeg(io.read_file(str(file)), io.ImageReadMode.RGB, apply_exif_orientation=True)
         except RuntimeError:
             pass  # PIL reads more kinds of JPEG, and decides what is broken
-    return _read_with_pil(file)
-
-
-def _read_with_pil(file: Path) -> Tensor:
-    from PIL import Image, ImageOps
-
     try:
         with warnings.catch_warnings(), Image.open(file) as image:
             warnings.simplefilter("ignore")
@@ -88,7 +78,16 @@ def decoded(files: Sequence[Path], *, size: int, exact: bool, text: str) -> Iter
     """
 
     def work(group: Sequence[Path]) -> np.ndarray:
-        return np.concatenate([_square(file, size, exact) for file in group])
+        squares = []
+        for file in group:
+            image = read_image(file)
+            if exact and image.shape[1:] != (size, size):
+                raise LabError(
+                    f"Images differ in size: {file} is {image.shape[2]}x{image.shape[1]}, the first {size}x{size}; "
+                    f"pass image_size={size} to scale them all."
+                )
+            squares.append(resized(image[None], size).numpy())
+        return np.concatenate(squares)
 
     groups = [files[i : i + GROUP] for i in range(0, len(files), GROUP)]
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -96,14 +95,3 @@ def decoded(files: Sequence[Path], *, size: int, exact: bool, text: str) -> Iter
             yield from progress_bar(pool.map(work, groups), total=len(files), text=text, unit="images")
         finally:
             pool.shutdown(cancel_futures=True)  # the first broken file ends the work
-
-
-def _square(file: Path, size: int, exact: bool) -> np.ndarray:
-    """Return uint8 (1, 3, size, size)."""
-    image = read_image(file)
-    if exact and image.shape[1:] != (size, size):
-        raise LabError(
-            f"Images differ in size: {file} is {image.shape[2]}x{image.shape[1]}, the first {size}x{size}; "
-            f"pass image_size={size} to scale them all."
-        )
-    return resized(image[None], size).numpy()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from labkit.data.progress import progress_bar
@@ -157,16 +158,35 @@ def fetch_dinov3(root: Path, *, token: str | None = None) -> Path:
     alone and needs no token. Raises LabError as `fetch` does.
     """
     folder = root / DINOV3
-    missing = []
-    for name in SHA256:
-        if (folder / name).is_file():
-            _require_pinned(folder / name)
-        else:
-            missing.append(name)
-    token = _checked_token(token) if missing else None
+    missing = [name for name in SHA256 if not (folder / name).is_file()]
+    for name in (name for name in SHA256 if name not in missing):
+        _require_pinned(folder / name)
+    if not missing:
+        return folder
+    try:
+        import huggingface_hub  # it comes with transformers
+    except ImportError as error:
+        raise LabError("`labkit fetch dinov3` needs huggingface_hub: pip install 'transformers>=5'.") from error
+    token = (token or huggingface_hub.get_token() or "").strip()
+    if not token:
+        raise LabError(
+            f"dinov3 needs a Hugging Face token: make one at {TOKENS_PAGE}, accept the license at {PAGE}, "
+            f"put HF_TOKEN=... into .env (cp .env.template .env) and run `labkit fetch dinov3` again."
+        )
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise LabError(
+            f"HF_TOKEN is no token (it has a space or another odd character): copy it again from {TOKENS_PAGE}."
+        )
+    endpoint = os.environ.get("HF_ENDPOINT") or None  # a mirror; the client reads it only when it is imported
+    place: dict[str, Any] = {"revision": REVISION, "endpoint": endpoint, "local_dir": folder}
     with _explained("dinov3", folder):
         for name in missing:
-            _fetch_file(name, folder, token)
+            try:
+                huggingface_hub.hf_hub_download(REPO, name, token=token, etag_timeout=TIMEOUT_S, **place)
+            except Exception as error:  # which one depends on the client's version and on the network's way to fail
+                if getattr(error, "errno", None):
+                    raise  # the disk's
+                raise _refusal(error, endpoint or "https://huggingface.co") from error
             _require_pinned(folder / name)
     return folder
 
@@ -182,33 +202,7 @@ def _require_pinned(file: Path) -> None:
         )
 
 
-def _checked_token(token: str | None) -> str:
-    """Return the token to send. Raises LabError where there is none, or one that no header can hold."""
-    token = (token or _hub().get_token() or "").strip()
-    if not token:
-        raise LabError(
-            f"dinov3 needs a Hugging Face token: make one at {TOKENS_PAGE}, accept the license at {PAGE}, "
-            f"put HF_TOKEN=... into .env (cp .env.template .env) and run `labkit fetch dinov3` again."
-        )
-    if not (token.isascii() and token.isprintable() and " " not in token):
-        raise LabError(
-            f"HF_TOKEN is no token (it has a space or another odd character): copy it again from {TOKENS_PAGE}."
-        )
-    return token
-
-
-def _fetch_file(name: str, folder: Path, token: str | None) -> None:
-    endpoint = os.environ.get("HF_ENDPOINT") or None  # a mirror; the client reads it only when it is imported
-    place = {"revision": REVISION, "endpoint": endpoint, "local_dir": folder}
-    try:
-        _hub().hf_hub_download(REPO, name, token=token, etag_timeout=TIMEOUT_S, **place)
-    except Exception as error:  # which one depends on the client's version and on the network's way to fail
-        if getattr(error, "errno", None):
-            raise  # the disk's
-        raise LabError(_refusal(error, endpoint or "https://huggingface.co")) from error
-
-
-def _refusal(error: Exception, hub: str) -> str:
+def _refusal(error: Exception, hub: str) -> LabError:
     """Return the sentence for the hub's answer, or for its silence."""
     again, cause = "then run `labkit fetch dinov3` again", error.__cause__ or error
     status = getattr(getattr(cause, "response", None), "status_code", None)
@@ -223,13 +217,4 @@ def _refusal(error: Exception, hub: str) -> str:
         404: f"The hub has no {REPO} at revision {REVISION[:8]} (404): look at {PAGE}, and at HF_ENDPOINT if you set "
         "it.",
     }
-    return answers.get(status, f"The hub answers {status} for {REPO}: wait a while, {again}.")
-
-
-def _hub():
-    """Import the hub's client where it is used; it comes with transformers."""
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise LabError("`labkit fetch dinov3` needs huggingface_hub: pip install 'transformers>=5'.") from error
-    return huggingface_hub
+    return LabError(answers.get(status, f"The hub answers {status} for {REPO}: wait a while, {again}."))

@@ -24,24 +24,20 @@ def choose_place(split, augment: Augmentation, *, device: torch.device, resident
     images, free = split.images, free_bytes(device)
     lazy = not isinstance(images, Tensor)
     name = f"{getattr(split, 'name', 'split')}: {images.shape[0]:,} images"
-    plain, mirrored = (_bytes_needed(images, augment, device, mirrored=m) for m in (False, True))
+    plain, mirrored = (augment.prepared_bytes(images.shape, images.dtype.itemsize, mirrored=m) for m in (False, True))
+    if type(augment) is NoAugmentation and not lazy and images.device == device:
+        plain = mirrored = 0  # the set itself serves
     limit = min(free * SHARE, LAZY_LIMIT_BYTES) if lazy and resident is None else free * SHARE
     if resident is False or plain > limit:
         text = "%s are streamed by workers (resident they would take %s; %s of %s are free)."
-        level = logging.WARNING if resident else logging.INFO
-        log.log(level, text, name, format_bytes(plain), device, format_bytes(free))
+        log.log(
+            logging.WARNING if resident else logging.INFO, text, name, format_bytes(plain), device, format_bytes(free)
+        )
         return False, False
     copies = mirrored <= free * MIRRORED_SHARE
     size = format_bytes(mirrored if copies else plain)
     log.info("%s stay on %s (%s of %s free).", name, device, size, format_bytes(free))
     return True, copies
-
-
-def _bytes_needed(images, augment: Augmentation, device: torch.device, *, mirrored: bool) -> int:
-    """Return how many more bytes the set takes on the device once it is prepared."""
-    if type(augment) is NoAugmentation and isinstance(images, Tensor) and images.device == device:
-        return 0
-    return augment.prepared_bytes(images.shape, images.dtype.itemsize, mirrored=mirrored)
 
 
 def free_bytes(device: torch.device) -> int:
@@ -50,15 +46,12 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return min(_machine_free(), _group_free())
-
-
-def _machine_free() -> int:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        machine = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: a guess
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: a guess
+    return min(machine, _group_free())
 
 
 def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:

@@ -157,20 +157,6 @@ def check_labels(split: Split, num_classes: int, *, of: str) -> None:
         require_labels(split.labels, of=f"{split.name} split of {of}", num_classes=num_classes)
 
 
-def largest_remainder(counts: np.ndarray, total: int, *, least: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """Share `total` among classes in proportion to `counts`, within least..most of each class.
-
-    All int (K,). Largest remainders are served first; a total that the bounds do not allow is missed.
-    """
-    exact = counts * (total / max(1, counts.sum()))
-    shares = np.clip(np.floor(exact).astype(int), least, most)
-    while shares.sum() < total and (shares < most).any():
-        shares[np.argmax(np.where(shares < most, exact - shares, -np.inf))] += 1
-    while shares.sum() > total and (shares > least).any():
-        shares[np.argmax(np.where(shares > least, shares - exact, -np.inf))] -= 1
-    return shares
-
-
 def stratified(labels: Tensor | None, total: int, *, seed: int, spare: int = 0) -> Tensor:
     """Choose about `total` rows in the proportions of the classes; returns their sorted indices.
 
@@ -183,7 +169,12 @@ def stratified(labels: Tensor | None, total: int, *, seed: int, spare: int = 0) 
     orders = [generator.permutation(np.flatnonzero(table == k)) for k in classes]
     most = np.maximum(counts - spare, 0)
     least = np.minimum(1, most) if total >= len(classes) else np.zeros_like(most)
-    shares = largest_remainder(counts, total, least=least, most=most)
+    exact = counts * (total / max(1, counts.sum()))
+    shares = np.clip(np.floor(exact).astype(int), least, most)  # then the largest remainders are served first
+    while shares.sum() < total and (shares < most).any():
+        shares[np.argmax(np.where(shares < most, exact - shares, -np.inf))] += 1
+    while shares.sum() > total and (shares > least).any():
+        shares[np.argmax(np.where(shares > least, shares - exact, -np.inf))] -= 1
     chosen = [order[:share] for order, share in zip(orders, shares, strict=True)]
     return torch.from_numpy(np.sort(np.concatenate(chosen)))
 

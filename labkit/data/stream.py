@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from labkit.data.decode import usable_cores
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, usable_cores
 from labkit.transforms.batched.augmentation import Augmentation
 
 MOST_WORKERS = 8
@@ -69,9 +68,6 @@ class _Reader(torch.utils.data.Dataset):
 
     def __init__(self, images):
         self.images = images
-
-    def __len__(self) -> int:
-        return self.images.shape[0]
 
     def __getitem__(self, index: np.ndarray) -> Tensor:
         rows = torch.from_numpy(index)

@@ -29,7 +29,7 @@ MODELS = {  # name -> "module:name", or what makes it: (*, num_classes, image_si
     "dinov3_vits16": "labkit.models.backbones:dinov3_vits16",
 }
 PRETRAINED = {  # name -> the function that reads its weights: those that ship with the lab, or a folder's
-    "resnet_tiny": "labkit.models.shipped:shipped",
+    "resnet_tiny": "labkit.models.resnet:shipped",
     "dinov3_vits16": "labkit.models.backbones:dinov3",
     "dinov3_tiny": "labkit.models.backbones:dinov3",
 }

@@ -9,27 +9,16 @@ meets a 1x1 map and crashes. Here the stem's stride and padding follow the image
     29-62 px   11x11, stride 2, padding 5   32 px: 16 7 3 1
     15-28 px   11x11, stride 1, padding 5   28 px: 28 13 6 2
 
-Every row has the same weights; 32 px images also give the same maps, so the same cost, as 70 px. At both
-the last map is 1x1, and the 6x6 average pooling only repeats it: the first linear layer sees each of 256
-numbers 36 times.
+Every row has the same weights. At 32 and 70 px the last map is 1x1, which the 6x6 average pooling only repeats.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 
 STEMS = ((63, 4, 2), (29, 2, 5), (15, 1, 5))  # smallest image (px), stride, padding
-
-
-def last_map(image_size: int, stride: int, padding: int) -> int:
-    """Return the side of the last map: the stem's convolution, then three poolings of 3 by 2."""
-    side = (image_size + 2 * padding - 11) // stride + 1
-    for _ in range(3):
-        side = (side - 3) // 2 + 1
-    return side
 
 
 class PoolTo6(nn.Module):
@@ -60,6 +49,9 @@ class AlexNet(nn.Module):
         need_size("alexnet", image_size, smallest=STEMS[-1][0])
         self.num_classes, self.image_size, self.channels = num_classes, image_size, channels
         stride, padding = next((s, p) for smallest, s, p in STEMS if image_size >= smallest)
+        side = (image_size + 2 * padding - 11) // stride + 1
+        for _ in range(3):  # poolings, down to the last map
+            side = (side - 3) // 2 + 1
         self.maps = nn.Sequential(
             nn.Conv2d(channels, 64, 11, stride, padding),
             nn.ReLU(inplace=True),
@@ -74,7 +66,7 @@ class AlexNet(nn.Module):
             nn.Conv2d(256, 256, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, 2),
-            PoolTo6(last_map(image_size, stride, padding)),
+            PoolTo6(side),
             nn.Flatten(),
         )
         self.hidden = nn.Sequential(

@@ -1,20 +1,17 @@
 """DINOv3's vision transformer (Siméoni et al. 2025, arXiv 2508.10104) through `transformers`: a backbone.
 
-Weights are random or come from a folder that save_pretrained wrote; nothing is ever downloaded. In
-training mode DINOv3 draws a random scale for its positions at each call: keep a frozen backbone in eval mode.
+Weights are random or come from a folder that save_pretrained wrote; nothing is ever downloaded. In training mode
+DINOv3 draws a random scale for its positions at each call: keep a frozen backbone in eval mode.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from labkit.models.heads import class_token, last_layer
-from labkit.models.image_checks import need_tiles
+from labkit.models.heads import class_token, last_layer, need_tiles
 from labkit.run_folder import DINOV3, LabError, data_dir
 
 AGAIN = "run `labkit fetch dinov3` (on a cluster, on a login node)"
@@ -53,12 +50,45 @@ def dinov3(source: str | Path, *, image_size: int, num_classes: int | None = Non
     if source == "scratch":
         return _random(VITS16, image_size=image_size, num_classes=num_classes, channels=channels)
     folder = data_dir() / DINOV3 if source == "fetched" else Path(source).expanduser()
-    written = read_config(folder)
+    if not folder.is_dir():
+        raise LabError(
+            f"There is no model folder {folder}: {AGAIN} and take source='fetched', give the path of a "
+            f"folder that holds a DINOv3 ViT, or source='scratch' for random weights."
+        )
+    try:
+        written = json.loads((folder / "config.json").read_text())
+    except FileNotFoundError:
+        raise _broken(folder, "incomplete, config.json is missing") from None
+    except (OSError, ValueError) as error:
+        raise _broken(folder, f"damaged, config.json ({error})") from error
+    kind = written.get("model_type") if isinstance(written, dict) else None
+    if kind != "dinov3_vit":
+        raise _broken(folder, f"of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')")
     need_tiles("DINOv3", image_size, written.get("patch_size", 16))
     wanted = written.get("num_channels", 3)
     if wanted != channels:
         raise LabError(f"The model in {folder} takes images of {wanted} channels, not {channels}.")
-    return DINOv3(read_model(folder), image_size=image_size, num_classes=num_classes)
+    transformers = _transformers()
+    if not any(folder.glob("*.safetensors")):
+        raise _broken(folder, "incomplete, model.safetensors is missing")
+    how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    log = transformers.utils.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)  # no bar, no table of missing weights: what is wrong becomes one sentence
+    log.disable_progress_bar()
+    try:
+        vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
+    except Exception as error:  # a damaged file raises whatever its parser stumbles over
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise _broken(folder, f"damaged or half downloaded ({why})") from error
+    finally:
+        log.set_verbosity(level)
+        if bar:
+            log.enable_progress_bar()
+    absent = sorted(report["missing_keys"])  # transformers would leave these at random values
+    if absent:
+        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
+    return DINOv3(vit, image_size=image_size, num_classes=num_classes)
 
 
 def dinov3_vits16(
@@ -101,63 +131,11 @@ def _random(sizes: dict[str, int], *, image_size: int, num_classes: int | None, 
     return DINOv3(transformers.DINOv3ViTModel(config), image_size=image_size, num_classes=num_classes)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return a model folder's configuration. Raises LabError where there is none, or not of a DINOv3 ViT."""
-    if not folder.is_dir():
-        raise LabError(
-            f"There is no model folder {folder}: {AGAIN} and take source='fetched', give the path of a "
-            f"folder that holds a DINOv3 ViT, or source='scratch' for random weights."
-        )
-    try:
-        written = json.loads((folder / "config.json").read_text())
-    except FileNotFoundError:
-        raise _broken(folder, "incomplete, config.json is missing") from None
-    except (OSError, ValueError) as error:
-        raise _broken(folder, f"damaged, config.json ({error})") from error
-    kind = written.get("model_type") if isinstance(written, dict) else None
-    if kind != "dinov3_vit":
-        raise _broken(folder, f"of type {kind!r}, not a DINOv3 ViT ('dinov3_vit')")
-    return written
-
-
 def _broken(folder: Path, what: str) -> LabError:
     """Return the sentence with the way to get a whole folder: `labkit fetch` fills its own, and no other one."""
     own = folder.resolve() == (data_dir() / DINOV3).resolve()
     other = "copy or download that folder again, or name another one that holds a DINOv3 ViT"
     return LabError(f"The model in {folder} is {what}: {AGAIN if own else other}.")
-
-
-def read_model(folder: Path) -> nn.Module:
-    """Return the DINOv3ViTModel of a folder, in fp32. Raises LabError unless every weight is there."""
-    transformers = _transformers()
-    if not any(folder.glob("*.safetensors")):
-        raise _broken(folder, "incomplete, model.safetensors is missing")
-    how = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    try:
-        with _quietly(transformers):
-            vit, report = transformers.DINOv3ViTModel.from_pretrained(folder, output_loading_info=True, **how)
-    except Exception as error:  # a damaged file raises whatever its parser stumbles over
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise _broken(folder, f"damaged or half downloaded ({why})") from error
-    absent = sorted(report["missing_keys"])  # transformers would leave these at random values
-    if absent:
-        raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
-    return vit
-
-
-@contextmanager
-def _quietly(transformers) -> Iterator[None]:
-    """Silence transformers' bar and table of missing weights: what is wrong becomes one sentence."""
-    log = transformers.utils.logging
-    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity(log.CRITICAL)
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)
-        if bar:
-            log.enable_progress_bar()
 
 
 def _transformers():
@@ -166,6 +144,5 @@ def _transformers():
         import transformers
         from transformers import DINOv3ViTConfig, DINOv3ViTModel  # noqa: F401
     except ImportError as error:
-        needed = "pip install 'transformers>=5'"
-        raise LabError(f"DINOv3 needs the package transformers ({error}): {needed}.") from error
+        raise LabError(f"DINOv3 needs transformers ({error}): pip install 'transformers>=5'.") from error
     return transformers

@@ -1,15 +1,13 @@
 """The CIFAR-10 study's CNN: six 3x3 convolutions, no BatchNorm; 5,851,338 parameters for 10 classes.
 
 After a Kaggle notebook (shadabhussain, cifar-10-cnn-using-pytorch). Test accuracy in the study: .745 plain,
-.862 normalized and augmented. Without normalization layers a chain of ReLUs hands back gradients near zero
-at the start: some seeds (the study's batch size 64 among them) stay at a loss of ln 10 for all epochs. That
-is a lesson here, so nothing is added against it.
+.862 normalized and augmented. Without normalization layers gradients are near zero at the start: some seeds (the
+study's batch size 64 among them) stay at a loss of ln 10 for all epochs. That is a lesson here, so it stays.
 """
 
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 
 
 def double_convolution(in_width: int, middle: int, width: int) -> list[nn.Module]:

@@ -1,9 +1,11 @@
-"""What stands on a backbone: a classifier (SupervisedModel) or SimCLR's projection head (SimCLRModel).
+"""What models share: the last layer, the checks of image sizes, and what stands on a backbone.
 
 A backbone is a labkit model built with num_classes=None, any module with `num_features` that maps images to
 (B, num_features), or a Hugging Face vision model (`config.hidden_size`), whose class token after the last
 LayerNorm is the feature.
 """
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -13,6 +15,26 @@ from labkit.run_folder import LabError
 def last_layer(num_features: int, num_classes: int | None) -> nn.Module:
     """Return the linear layer (B, num_features) -> (B, num_classes); for None, a layer that does nothing."""
     return nn.Identity() if num_classes is None else nn.Linear(num_features, num_classes)
+
+
+def need_size(model: str, image_size: int, *, smallest: int) -> None:
+    """Raise LabError where images have fewer than `smallest` pixels a side."""
+    if image_size < smallest:
+        raise LabError(
+            f"{model} cannot take images of {image_size} px: they are too small for its layers. "
+            f"Use image_size >= {smallest} (resize the images) or another model."
+        )
+
+
+def need_tiles(model: str, image_size: int, patch_size: int | Sequence[int]) -> None:
+    """Raise LabError unless patches of `patch_size` (side, or height and width) tile the image."""
+    sides = [patch_size] if isinstance(patch_size, int) else list(patch_size)
+    if any(side < 1 or image_size < side or image_size % side for side in sides):
+        size = " x ".join(map(str, sides))
+        raise LabError(
+            f"{model} divides images into patches of {size} px, which do not tile {image_size} px. Choose an "
+            f"image_size that {size} divides; smaller images are resized to it."
+        )
 
 
 def feature_width(backbone: nn.Module) -> int:
@@ -60,20 +82,11 @@ class SupervisedModel(nn.Module):
         return self.head(self.features(images))
 
 
-def projection(num_features: int, hidden_dim: int, projection_dim: int, *, batch_norm: bool) -> nn.Sequential:
-    """Return g(h) = W2 relu(W1 h): (B, num_features) -> (B, projection_dim); `batch_norm` after W1 and W2."""
-
-    def linear(i: int, o: int) -> list[nn.Module]:
-        layer = nn.Linear(i, o, bias=not batch_norm)
-        return [layer, nn.BatchNorm1d(o)] if batch_norm else [layer]
-
-    return nn.Sequential(*linear(num_features, hidden_dim), nn.ReLU(inplace=True), *linear(hidden_dim, projection_dim))
-
-
 class SimCLRModel(nn.Module):
     """Backbone f and projection head g (Chen et al. 2020): images (B, C, S, S) -> z = g(f(x)), (B, P).
 
-    z is not normalized: the loss does that. Probe `features`, discard g. hidden_dim None: as wide as h.
+    g(h) = W2 relu(W1 h), with BatchNorm after W1 and W2 where `batch_norm` is set; hidden_dim None: as wide as h.
+    z is not normalized: the loss does that. Probe `features`, discard g.
     """
 
     def __init__(
@@ -83,7 +96,14 @@ class SimCLRModel(nn.Module):
         self.num_features, self.projection_dim = feature_width(backbone), projection_dim
         self.backbone = backbone
         hidden_dim = hidden_dim or self.num_features
-        self.projection = projection(self.num_features, hidden_dim, projection_dim, batch_norm=batch_norm)
+        layers: list[nn.Module] = [
+            nn.Linear(self.num_features, hidden_dim, bias=not batch_norm),
+            *([nn.BatchNorm1d(hidden_dim)] if batch_norm else []),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_dim, projection_dim, bias=not batch_norm),
+            *([nn.BatchNorm1d(projection_dim)] if batch_norm else []),
+        ]
+        self.projection = nn.Sequential(*layers)
 
     def features(self, images: Tensor) -> Tensor:
         """Return h (B, num_features), what a probe reads."""

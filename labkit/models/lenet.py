@@ -7,8 +7,7 @@ for the linear layers. CIFAR-10 validation accuracy in the homework's public sol
 
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 from labkit.run_folder import unknown_name
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}

@@ -8,13 +8,13 @@ without a classifier.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 from labkit.run_folder import LabError, unknown_name
 
 
@@ -63,12 +63,6 @@ class BasicBlock(nn.Module):
         return F.relu_(out)
 
 
-def stage(in_width: int, width: int, blocks: int, *, stride: int, norm: str | None) -> nn.Sequential:
-    """Return `blocks` blocks of one width; the first one strides."""
-    first = BasicBlock(in_width, width, stride=stride, norm=norm)
-    return nn.Sequential(first, *(BasicBlock(width, width, stride=1, norm=norm) for _ in range(blocks - 1)))
-
-
 class ResNet(nn.Module):
     """Stem, stages that halve the map and double the width, global mean; any image size.
 
@@ -100,14 +94,13 @@ class ResNet(nn.Module):
         self.conv1 = convolution(channels, widths[0], first.kernel, stride=first.stride, norm=norm)
         self.norm1 = normalization(norm, widths[0])
         self.pool = nn.MaxPool2d(3, 2, 1) if first.pool else nn.Identity()
-        in_widths = (widths[0], *widths[:-1])
-        strides = (1, *(2 for _ in widths[1:]))
-        self.stages = nn.Sequential(
-            *(
-                stage(i, w, n, stride=s, norm=norm)
-                for i, w, n, s in zip(in_widths, widths, blocks, strides, strict=True)
-            )
-        )
+        stages, width = [], widths[0]
+        for number, (count, out) in enumerate(zip(blocks, widths, strict=True)):
+            stage = [BasicBlock(width, out, stride=1 if number == 0 else 2, norm=norm)]
+            stage += [BasicBlock(out, out, stride=1, norm=norm) for _ in range(count - 1)]
+            stages.append(nn.Sequential(*stage))
+            width = out
+        self.stages = nn.Sequential(*stages)
         self.head = last_layer(self.num_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -120,3 +113,29 @@ class ResNet(nn.Module):
 resnet18 = partial(ResNet, "resnet18", (2, 2, 2, 2), (64, 128, 256, 512))
 resnet34 = partial(ResNet, "resnet34", (3, 4, 6, 3), (64, 128, 256, 512))
 resnet_tiny = partial(ResNet, "resnet_tiny", (1, 1, 1), (32, 64, 128), stem="tiny")  # 128 features
+
+SHIPPED = Path(__file__).parent / "weights" / "resnet_tiny_glyphs.safetensors"
+
+
+def shipped(*, image_size: int = 32, channels: int = 3) -> nn.Module:
+    """Return the pretrained resnet_tiny that comes with the lab: float images (B, 3, S, S) -> (B, num_features).
+
+    It was trained to classify the 200 glyphs of `shapes` (scripts/make_backbone.py; fp16): images from the renderer
+    that draws the labs' other class sets, too, but no class is shared. Raises LabError for other than three
+    channels, and for a damaged file.
+    """
+    if channels != 3:
+        raise LabError(f"The shipped resnet_tiny was trained on images of 3 channels, not {channels}.")
+    try:
+        from safetensors.torch import load_file
+
+        weights = load_file(SHIPPED)
+    except ImportError as error:
+        raise LabError("The shipped backbone is a safetensors file: pip install safetensors.") from error
+    except Exception as error:  # the library's own errors differ between versions
+        raise LabError(f"{SHIPPED} is missing or damaged ({type(error).__name__}): restore it from git.") from error
+    model = resnet_tiny(num_classes=None, image_size=image_size)
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    )
+    return model

@@ -11,8 +11,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.models.heads import last_layer
-from labkit.models.image_checks import need_size
+from labkit.models.heads import last_layer, need_size
 from labkit.run_folder import unknown_name
 
 WIDTHS = (16, 160, 320, 640)

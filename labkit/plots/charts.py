@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from labkit.plots.figure import INK, PALETTE, figure, label_axes, style
 
@@ -28,8 +27,7 @@ def plot_lines(
     x_label, y_label: with units. log_x, log_y: the base of a logarithmic axis. ideal: the name of a series
     that is a reference, drawn dashed in gray. spread: name -> half the height of its error bars, in y units.
     """
-    fig, axes = figure(width=width, height=height)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=width, height=height)
     number = 0
     for name, (x, y) in series.items():
         if name == ideal:
@@ -37,7 +35,16 @@ def plot_lines(
             continue
         ax.errorbar(x, y, yerr=(spread or {}).get(name), label=name, capsize=3, **style(number))
         number += 1
-    _scale(ax, log_x, log_y, [x for x, _ in series.values()])
+    if log_y:
+        ax.set_yscale("log", base=log_y)
+        ax.yaxis.set_major_locator(LogLocator(log_y, subs=(1, 2, 5) if log_y == 10 else (1,)))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter("{x:,.10g}")
+    if log_x:
+        ax.set_xscale("log", base=log_x)
+        ax.set_xticks(sorted({float(value) for x, _ in series.values() for value in x}))  # where it was measured
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter("{x:.10g}")
     label_axes(ax, x_label, y_label, title)
     if len(series) > 1:
         ax.legend(frameon=False, fontsize=9)
@@ -55,8 +62,7 @@ def plot_bars(
 ) -> Figure:
     """Return one horizontal bar per name, its value written at its end with `form`."""
     names, sizes = list(values), list(values.values())
-    fig, axes = figure(width=7.0, height=0.9 + 0.34 * len(names))
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=7.0, height=0.9 + 0.34 * len(names))
     errors = [spread.get(name, 0) for name in names] if spread else None
     bars = ax.barh(names, sizes, color=PALETTE[0], xerr=errors)
     ax.bar_label(bars, [form.format(size) for size in sizes], padding=4, fontsize=9, color=INK)
@@ -65,7 +71,7 @@ def plot_bars(
     if log:
         ax.set_xscale("log")
     else:
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        ax.xaxis.set_major_formatter("{x:,.10g}")
         ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.margins(x=0.16)
     label_axes(ax, x_label, "", title)
@@ -77,8 +83,8 @@ def plot_groups(
 ) -> Figure:
     """Return bars side by side: series -> (category -> value); every series has the same categories."""
     categories = list(next(iter(groups.values())))
-    fig, axes = figure(width=7.5, height=3.6)
-    ax, many = axes[0, 0], len(categories) > 6
+    fig, ((ax,),) = figure(width=7.5, height=3.6)
+    many = len(categories) > 6
     thickness = 0.8 / len(groups)
     for number, (name, values) in enumerate(groups.items()):
         places = np.arange(len(categories)) - 0.4 + (number + 0.5) * thickness
@@ -101,8 +107,7 @@ def plot_histogram(
     limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Return the distribution of each sample as an outline; the area under each is 1."""
-    fig, axes = figure(width=7.0, height=3.2)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=7.0, height=3.2)
     for number, (name, values) in enumerate(samples.items()):
         look = {"color": style(number)["color"], "linestyle": ("-", "--", "-.", ":")[number % 4], "linewidth": 1.8}
         numbers = np.asarray(values).ravel()
@@ -133,8 +138,7 @@ def plot_heatmap(
     the picture survives gray print and color blindness.
     """
     matrix = np.asarray(matrix)
-    fig, axes = figure(width=width, height=height)
-    ax = axes[0, 0]
+    fig, ((ax,),) = figure(width=width, height=height)
     low, high = limits or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
     picture = ax.imshow(matrix, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
     fig.colorbar(picture, ax=ax, label=unit)
@@ -207,17 +211,3 @@ def plot_confusion(confusion: Sequence[Sequence[int]], *, classes: Sequence[str]
         width=size + 1.2,
         height=size,
     )
-
-
-def _scale(ax: Axes, log_x: int | None, log_y: int | None, xs: list[Sequence[float]]) -> None:
-    """Set logarithmic axes; the x axis is ticked where something was measured, in plain numbers."""
-    if log_y:
-        ax.set_yscale("log", base=log_y)
-        ax.yaxis.set_major_locator(LogLocator(log_y, subs=(1, 2, 5) if log_y == 10 else (1,)))
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if log_x:
-        ax.set_xscale("log", base=log_x)
-        ax.set_xticks(sorted({float(value) for x in xs for value in x}))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))

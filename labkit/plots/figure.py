@@ -42,21 +42,15 @@ def figure(
     FigureCanvasAgg(fig)
     axes = fig.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
     for ax in axes.flat:
-        _strip(ax) if plain else _dress(ax)
+        if plain:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        else:
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.grid(color=FAINT, linewidth=0.8)
+            ax.set_axisbelow(True)
+            ax.tick_params(colors=INK, labelsize=9)
     return fig, axes
-
-
-def _dress(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color=FAINT, linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.tick_params(colors=INK, labelsize=9)
-
-
-def _strip(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
 
 
 def label_axes(ax: Axes, x_label: str, y_label: str, title: str = "") -> None:
@@ -74,29 +68,20 @@ def show(fig: Figure, name: str, *, alt: str, run: RunFolder | None = None) -> N
     the file too (PNG keyword "Description"). run: default the current run.
     Raises LabError where the name is no plain file name or the alt text is missing.
     """
+    from IPython import get_ipython
+    from IPython.display import display
+
     if not name or not all(letter.isalnum() or letter in "-_" for letter in name):
         raise LabError(f"{name!r} cannot name a figure: use letters, digits, '-' and '_' only.")
     if len(alt.split()) < 3:
         raise LabError(f"Figure {name!r} has the alt text {alt!r}: describe what is seen in a sentence.")
     folder = (run or current_run()).figures
     folder.mkdir(parents=True, exist_ok=True)
-    png = _png(fig, alt)
-    atomic_write(folder / f"{name}.png", png)
-    _display(png, alt, width=round(fig.get_figwidth() * SHOWN_PIXELS_PER_INCH))
-
-
-def _png(fig: Figure, alt: str) -> bytes:
-    """Return the same bytes for the same figure: no date and no version of matplotlib in the file."""
-    buffer = io.BytesIO()
+    buffer = io.BytesIO()  # the same bytes for the same figure: no date and no version of matplotlib in them
     description = alt.encode("latin-1", "replace").decode("latin-1")  # all that a PNG text chunk can hold
     fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Description": description, "Software": None})
-    return buffer.getvalue()
-
-
-def _display(png: bytes, alt: str, width: int) -> None:
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is None:  # a script, not a notebook: the file is enough
-        return
-    display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": {"alt": alt, "width": width}})
+    png = buffer.getvalue()
+    atomic_write(folder / f"{name}.png", png)
+    if get_ipython() is not None:  # in a script the file is enough
+        look = {"alt": alt, "width": round(fig.get_figwidth() * SHOWN_PIXELS_PER_INCH)}
+        display({"image/png": png, "text/plain": alt}, raw=True, metadata={"image/png": look})

@@ -115,10 +115,9 @@ def _grid(
     wide = max([columns, *(column + 1 for _, column in pictures)]) * (1 + GAP) - GAP
     high = max([len(rows), *(row + 1 for row, _ in pictures)]) * pitch - GAP
     margin = max((0.1 + 0.09 * len(name) for name in rows), default=0)
-    fig, axes = figure(
+    fig, ((ax,),) = figure(
         width=wide * inches + margin + 0.2, plain=True, height=high * inches + 0.2 + (0.3 if title else 0)
     )
-    ax = axes[0, 0]
     for cell, picture in pictures.items():
         left, top = cell[1] * (1 + GAP), cell[0] * pitch + pitch - 1 - GAP
         ax.imshow(picture, extent=(left, left + 1, top + 1, top), interpolation="nearest")

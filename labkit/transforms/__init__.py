@@ -12,13 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Augmentation", "get_simclr_transform", "get_supervised_transform", "simclr_view", "supervised"]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "Augmentation": "batched.augmentation",
-        "get_simclr_transform": "per_sample",
-        "get_supervised_transform": "per_sample",
-        "simclr_view": "batched.simclr",
-        "supervised": "batched.supervised",
-    },
-)
+_HOMES = dict.fromkeys(("get_simclr_transform", "get_supervised_transform"), "per_sample")
+_HOMES |= {"Augmentation": "batched.augmentation", "simclr_view": "batched.simclr", "supervised": "batched.supervised"}
+__getattr__, __dir__ = lazy(__name__, _HOMES)

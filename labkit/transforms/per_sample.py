@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from labkit.run_folder import LabError
+from labkit.run_folder import unknown_name
 from labkit.transforms.batched.augmentation import NoAugmentation, Normalize
+from labkit.transforms.batched.crop import blur_size
 
 SEEDS = 2**24  # every whole number below is a float32
 
@@ -31,13 +32,15 @@ def get_simclr_transform(
     or True or a probability (ImageNet: True is 0.5) of a blur with sigma in (0.1, 2) and a kernel of a tenth
     of the size.
     """
+    if interpolation not in (known := [mode.value for mode in InterpolationMode]):
+        raise unknown_name("interpolation", interpolation, known)
     height, width = (size, size) if isinstance(size, int) else size
     blur = 0.5 if blur is True else float(blur)
-    kernel = max(3, min(height, width) // 10 // 2 * 2 + 1)
+    kernel = blur_size(min(height, width))
     color = v2.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, min(0.2 * strength, 0.5))
     steps = [
         v2.ToImage(),
-        v2.RandomResizedCrop((height, width), scale=area, ratio=aspect, interpolation=_mode(interpolation)),
+        v2.RandomResizedCrop((height, width), scale=area, ratio=aspect, interpolation=InterpolationMode(interpolation)),
         v2.RandomHorizontalFlip(flip),
         v2.RandomApply([color], p=jitter),
         v2.RandomGrayscale(gray),
@@ -62,14 +65,6 @@ def get_supervised_transform(size, *, pad=4, flip=True) -> v2.Compose:
         v2.ToPureTensor(),
     ]
     return v2.Compose(steps)
-
-
-def _mode(interpolation: str) -> InterpolationMode:
-    try:
-        return InterpolationMode(interpolation)
-    except ValueError:
-        valid = ", ".join(mode.value for mode in InterpolationMode)
-        raise LabError(f"Unknown interpolation {interpolation!r}. Valid: {valid}.") from None
 
 
 class PerSample(NoAugmentation):

@@ -195,12 +195,14 @@ def test_a_label_out_of_range_is_refused(monkeypatch):
     source = skewed_source()
     source.train.labels[7] = 4
     monkeypatch.setitem(DATASETS, "wrong", lambda root, *, image_size, seed: source)
-    with pytest.raises(LabError, match=r"label 4 of train image 7 is outside 0\.\.3"):
+    with pytest.raises(
+        LabError, match=r"Label 4 of the train split of wrong \(image 7; 1 such labels\) is outside 0\.\.3"
+    ):
         data.load("wrong")
 
 
 def test_a_test_label_out_of_range_is_refused_when_test_is_read(monkeypatch):
     monkeypatch.setitem(DATASETS, "wrong", lambda root, *, image_size, seed: skewed_source(test_label=-1))
     d = data.load("wrong")
-    with pytest.raises(LabError, match="label -1 of test image 0"):
+    with pytest.raises(LabError, match=r"Label -1 of the test split of wrong \(image 0;"):
         _ = d.test

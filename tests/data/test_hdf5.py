@@ -128,7 +128,11 @@ def test_wrong_files_are_one_sentence(tmp_path, arrays, path):
         (tmp_path / "cut.h5", {}, "cut short or no HDF5 file"),
         (write(tmp_path / "float.h5", floats), {}, "expected uint8"),
         (write(tmp_path / "short.h5", short), {}, "40 images but 7"),
-        (path, {"num_classes": 3}, r"label 3 of train image 3 is outside 0\.\.2"),
+        (
+            path,
+            {"num_classes": 3},
+            r"Label 3 of the train split of medium_imagenet .image 3; 16 such labels. is outside 0\.\.2",
+        ),
         (tmp_path, {}, r"holds \d HDF5 files; pass the path of one"),
     ]:
         with pytest.raises(LabError, match=said) as told:

@@ -65,13 +65,13 @@ def test_glyphs_differ_after_every_turn_move_and_mirror_image():
 
 def test_areas_match_closed_forms():
     grid_error = 0.03
-    assert shapes.area(outlines.circle) == pytest.approx(torch.pi * 0.8**2, rel=grid_error)
-    assert shapes.area(outlines.square) == pytest.approx(1.44**2, rel=grid_error)
-    assert shapes.area(outlines.triangle) == pytest.approx(3 * 3**0.5 * 0.52**2, rel=grid_error)
-    assert shapes.area(outlines.ring) == pytest.approx(torch.pi * (0.92**2 - 0.52**2), rel=grid_error)
-    assert shapes.area(outlines.ellipse) == pytest.approx(torch.pi * 1.05 * 0.5, rel=grid_error)
-    assert shapes.area(outlines.astroid) == pytest.approx((4 - torch.pi) * 1.1**2, rel=2 * grid_error)
-    assert shapes.area(outlines.pacman) == pytest.approx(
+    assert shapes.area(outlines.CORPUS["circle"]) == pytest.approx(torch.pi * 0.8**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["square"]) == pytest.approx(1.44**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["triangle"]) == pytest.approx(3 * 3**0.5 * 0.52**2, rel=grid_error)
+    assert shapes.area(outlines.CORPUS["ring"]) == pytest.approx(torch.pi * (0.92**2 - 0.52**2), rel=grid_error)
+    assert shapes.area(outlines.PROBE["ellipse"]) == pytest.approx(torch.pi * 1.05 * 0.5, rel=grid_error)
+    assert shapes.area(outlines.PROBE["astroid"]) == pytest.approx((4 - torch.pi) * 1.1**2, rel=2 * grid_error)
+    assert shapes.area(outlines.PROBE["pacman"]) == pytest.approx(
         torch.pi * 0.81 * (1 - 2 * torch.atan2(torch.tensor(0.6), torch.tensor(0.8)).item() / (2 * torch.pi)),
         rel=grid_error,
     )
@@ -87,7 +87,7 @@ def test_symmetric_shapes_look_the_same_after_a_turn(name, folds):
 
 
 def test_no_class_can_be_told_by_how_much_it_covers():
-    plain = shapes.nuisances(0)
+    plain = shapes.Nuisances(0)
     for classes_set in ("corpus", "probe", "glyphs"):
         drawn = [
             shapes.cover(f, 32, image_size=32, n=plain, generator=shapes.generator_for(1)).mean()
@@ -105,9 +105,9 @@ def test_every_pair_of_classes_differs_in_a_tenth_of_its_pixels_or_more():
 
 
 def test_coverage_equals_the_area_by_supersampling():
-    plain = shapes.nuisances(0)
-    drawn = shapes.cover(outlines.circle, 8, image_size=32, n=plain, generator=shapes.generator_for(1))
-    fine = shapes.cover(outlines.circle, 8, image_size=256, n=plain, generator=shapes.generator_for(1))
+    plain = shapes.Nuisances(0)
+    drawn = shapes.cover(outlines.CORPUS["circle"], 8, image_size=32, n=plain, generator=shapes.generator_for(1))
+    fine = shapes.cover(outlines.CORPUS["circle"], 8, image_size=256, n=plain, generator=shapes.generator_for(1))
     assert torch.allclose(F.avg_pool2d(fine[:, None], 8)[:, 0], drawn, atol=0.12)
     assert torch.allclose(fine.mean((1, 2)), drawn.mean((1, 2)), rtol=0.01)
 
@@ -141,7 +141,7 @@ def test_other_sizes_show_the_same_kind_of_image(size):
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
 def test_foreground_and_background_keep_their_contrast(difficulty):
-    least = shapes.nuisances(difficulty).contrast
+    least = shapes.Nuisances(difficulty).contrast
     back, fore = shapes.colors(4000, least=least, generator=shapes.generator_for(5))
     luma = torch.tensor(shapes.LUMA)
     assert ((fore - back) @ luma).abs().min() >= least - 1e-6
@@ -149,7 +149,7 @@ def test_foreground_and_background_keep_their_contrast(difficulty):
 
 
 def test_difficulty_only_adds_nuisance():
-    easy, hard = shapes.nuisances(0), shapes.nuisances(1)
+    easy, hard = shapes.Nuisances(0), shapes.Nuisances(1)
     assert easy.turn == easy.shift == easy.stretch == easy.gradient == easy.grating == 0
     assert hard.turn == pytest.approx(torch.pi) and hard.noise > easy.noise and hard.contrast < easy.contrast
 

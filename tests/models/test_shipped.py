@@ -10,16 +10,16 @@ from safetensors.torch import load_file
 
 from labkit import evaluate, models, simclr
 from labkit.data.batches import Batches
-from labkit.models import shipped
+from labkit.models import resnet
 from labkit.run_folder import LabError
 
 save = runpy.run_path(Path(__file__).parents[2] / "scripts" / "make_backbone.py")["save"]
 
 
 def test_it_is_small_and_records_how_it_was_made():
-    with safe_open(shipped.FILE, framework="pt") as file:
+    with safe_open(resnet.SHIPPED, framework="pt") as file:
         facts = file.metadata()
-    assert shipped.FILE.stat().st_size <= 2 * 2**20
+    assert resnet.SHIPPED.stat().st_size <= 2 * 2**20
     assert facts["command"].startswith("python scripts/make_backbone.py --steps ")
     assert 0.5 < float(facts["test_accuracy"]) <= 1 and facts["classes"] == "200"
 
@@ -49,8 +49,8 @@ def test_weights_go_through_a_file_as_halves(tmp_path, monkeypatch):
     back = load_file(file)
     with safe_open(file, framework="pt") as opened:
         assert opened.metadata() == {"command": "none"}
-    monkeypatch.setattr(shipped, "FILE", file)
-    loaded = shipped.shipped().state_dict()
+    monkeypatch.setattr(resnet, "SHIPPED", file)
+    loaded = resnet.shipped().state_dict()
     for name, value in model.state_dict().items():
         expected = value.half() if value.is_floating_point() else value
         assert torch.equal(back[name], expected) and torch.equal(loaded[name], expected.to(value.dtype))
@@ -58,11 +58,11 @@ def test_weights_go_through_a_file_as_halves(tmp_path, monkeypatch):
 
 def test_bad_wishes_and_damage_are_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(LabError, match="3 channels, not 1"):
-        shipped.shipped(channels=1)
+        resnet.shipped(channels=1)
     with pytest.raises(LabError, match=r"weights='/tmp/half' .*add model=dinov3_vits16"):
         models.pretrained("resnet_tiny", source="/tmp/half")
     broken = tmp_path / "w.safetensors"
-    broken.write_bytes(shipped.FILE.read_bytes()[:1000])
-    monkeypatch.setattr(shipped, "FILE", broken)
+    broken.write_bytes(resnet.SHIPPED.read_bytes()[:1000])
+    monkeypatch.setattr(resnet, "SHIPPED", broken)
     with pytest.raises(LabError, match=r"damaged .* restore it from git"):
-        shipped.shipped()
+        resnet.shipped()

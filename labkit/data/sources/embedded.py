@@ -31,21 +31,20 @@ def shapes(
     """Render scenes of one shape each; `n_train` counts train and val together, `root` is not used."""
     if classes_set not in CLASS_SETS:
         raise unknown_name("classes_set", classes_set, CLASS_SETS)
-    _check_difficulty(difficulty)
-    named, size, set_number = outlines(classes_set), _check_size(image_size), CLASS_SETS.index(classes_set)
+    named, size, set_number = outlines(classes_set), _size(image_size, difficulty), CLASS_SETS.index(classes_set)
     for option, count in (("n_train", n_train), ("n_test", n_test)):
         if count < len(named):
             raise LabError(f"shapes: {option}={count} is fewer than its classes; ask for {len(named)} or more.")
 
     def draw(name: str, count: int, *path: int) -> Split:
-        labels = renderer.balanced_labels(count, len(named), path=(*path, set_number))
+        order = torch.randperm(count, generator=renderer.generator_for(*path, set_number))
+        labels = (torch.arange(count) % len(named))[order]  # every class equally often, give or take one
         images = renderer.render(
             list(named.values()), labels, image_size=size, difficulty=difficulty, path=(*path, set_number)
         )
         return Split(images, labels, name)
 
-    train = draw("train", n_train, TRAIN, seed)
-    return Source(list(named), train, lambda: draw("test", n_test, TEST, TEST_SEED))
+    return Source(list(named), draw("train", n_train, TRAIN, seed), lambda: draw("test", n_test, TEST, TEST_SEED))
 
 
 def digits(root, *, image_size: int | None, seed: int, painted: bool = False, difficulty: float = 0.7) -> Source:
@@ -53,56 +52,35 @@ def digits(root, *, image_size: int | None, seed: int, painted: bool = False, di
 
     painted: give them the random colors, texture and noise of `shapes` at this difficulty.
     """
-    _check_difficulty(difficulty)
-    ink, labels = _read_digits(_check_size(image_size))
+    size = _size(image_size, difficulty)
+    package = find_spec("sklearn")  # read without importing scikit-learn, which takes as long as training on it
+    if package is None or package.origin is None:
+        raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    table = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))  # (1797, 65): 0 to 16, then the label
+    small, labels = table[:, :-1].float().view(-1, 1, 8, 8) / 16, table[:, -1].clone()
+    ink = F.interpolate(small, size=(size, size), mode="bicubic", align_corners=False).clamp_(0, 1)[:, 0]
     pool, test = train_val_split(labels, 0.2, seed=TEST_SEED)
 
     def finish(rows: Tensor, name: str, *path: int) -> Split:
-        return Split(_color(ink[rows], painted, difficulty, path), labels[rows], name)
+        if painted:
+            images = renderer.paint(ink[rows], difficulty=difficulty, generator=renderer.generator_for(*path))
+        else:
+            images = ink[rows].mul(255).round().to(torch.uint8)[:, None].repeat(1, 3, 1, 1)
+        return Split(images, labels[rows], name)
 
-    train = finish(pool, "train", COLOR, TRAIN, seed)
     return Source(
         [str(k) for k in range(10)],
-        train,
+        finish(pool, "train", COLOR, TRAIN, seed),
         lambda: finish(test, "test", COLOR, TEST, TEST_SEED),
         hflip_ok=False,  # a mirrored digit is none
     )
 
 
-def _read_digits(size: int) -> tuple[Tensor, Tensor]:
-    """Return ink in [0, 1], float (1797, size, size), and labels, int64 (1797,)."""
-    *pixels, labels = _digits_table().unbind(1)
-    small = torch.stack(pixels, 1).float().view(-1, 1, 8, 8) / 16
-    ink = F.interpolate(small, size=(size, size), mode="bicubic", align_corners=False).clamp_(0, 1)
-    return ink[:, 0], labels
-
-
-def _digits_table() -> Tensor:
-    """Return scikit-learn's file, int64 (1797, 65): 64 pixels from 0 to 16, then the label.
-
-    It is read without importing scikit-learn, which takes as long as training on the digits.
-    """
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
-    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
-    return torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
-
-
-def _color(ink: Tensor, painted: bool, difficulty: float, path: tuple[int, ...]) -> Tensor:
-    if not painted:
-        gray = ink.mul(255).round().to(torch.uint8)
-        return gray[:, None].repeat(1, 3, 1, 1)
-    return renderer.paint(ink, difficulty=difficulty, generator=renderer.generator_for(*path))
-
-
-def _check_difficulty(difficulty: float) -> None:
+def _size(image_size: int | None, difficulty: float) -> int:
+    """Return the side in pixels, 32 by default. Raises LabError where it or the difficulty is out of range."""
     if not 0 <= difficulty <= 1:
         raise LabError(f"difficulty is {difficulty}; choose it from 0 (plain) to 1 (hard).")
-
-
-def _check_size(image_size: int | None) -> int:
-    size = 32 if image_size is None else image_size
-    if size < 8:
-        raise LabError(f"image_size is {size}; choose 8 or more pixels.")
-    return size
+    if image_size is not None and image_size < 8:
+        raise LabError(f"image_size is {image_size}; choose 8 or more pixels.")
+    return image_size or 32

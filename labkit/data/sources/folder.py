@@ -55,52 +55,36 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
         )
     if not 0 < test_fraction < 1:
         raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
-    if _is_split(root):
-        return _open_by_folders(root, image_size)
-    return _open_by_fraction(root, image_size, test_fraction)
-
-
-def _is_split(root: Path) -> bool:
-    """Return whether train is a part with classes of its own; a class may be called train, too."""
-    if _folders(root / "train"):
-        return True
-    if {"train"} <= set(_folders(root)) <= {"train", "val", "test"}:
+    inner = set(_folders(root))
+    if _folders(root / "train"):  # a part with classes of its own; a class may be called train, too
+        if not (root / "test").is_dir():
+            raise LabError(
+                f"{root} has train but no test folder; add one, or pass {root / 'train'} as root (in a notebook: "
+                f"data_dir) to split that."
+            )
+        classes, places = class_names(root / "train"), {part: root / part for part in ("train", "test", "val")}
+        found = {"train": listing(places["train"], classes)}
+    elif {"train"} <= inner <= {"train", "val", "test"}:
         raise LabError(f"{root / 'train'} holds no class folders; it must hold one folder of images per class.")
-    return False
-
-
-def _open_by_folders(root: Path, image_size: int | None) -> Source:
-    if not (root / "test").is_dir():
-        raise LabError(
-            f"{root} has train but no test folder; add one, or pass {root / 'train'} as root (in a notebook: "
-            f"data_dir) to split that."
-        )
-    classes = class_names(root / "train")
-    train = listing(root / "train", classes)
-    size = image_size or native_size(root / "train" / train.files[0])
+    else:
+        classes, places = class_names(root), dict.fromkeys(("train", "test"), root)
+        everything = listing(root, classes)
+        rows = train_val_split(everything.labels, test_fraction, seed=TEST_SEED)
+        found = {part: everything.take(chosen) for part, chosen in zip(("train", "test"), rows, strict=True)}
+        if not found["test"].files:
+            raise LabError(f"{root} holds too few images for a test split; add some or raise test_fraction.")
+    size = image_size or native_size(places["train"] / found["train"].files[0])
     opened = Opener(root.name, size, exact=image_size is None)
-    val = root / "val"
+
+    def split(part: str) -> Split:
+        return opened.split(places[part], found.get(part) or listing(places[part], classes), part)
+
     return Source(
         classes,
-        opened.split(root / "train", train, "train"),
-        lambda: opened.split(root / "test", listing(root / "test", classes), "test"),
-        val=opened.split(val, listing(val, classes), "val") if val.is_dir() else None,
-        statistics_folder=opened.folder(train),
-    )
-
-
-def _open_by_fraction(root: Path, image_size: int | None, test_fraction: float) -> Source:
-    classes = class_names(root)
-    everything = listing(root, classes)
-    pool, test = (everything.take(rows) for rows in train_val_split(everything.labels, test_fraction, seed=TEST_SEED))
-    if not len(test.files):
-        raise LabError(f"{root} holds too few images for a test split; add some or raise test_fraction.")
-    opened = Opener(root.name, image_size or native_size(root / pool.files[0]), exact=image_size is None)
-    return Source(
-        classes,
-        opened.split(root, pool, "train"),
-        lambda: opened.split(root, test, "test"),
-        statistics_folder=opened.folder(pool),
+        split("train"),
+        lambda: split("test"),
+        val=split("val") if "val" in places and places["val"].is_dir() else None,
+        statistics_folder=opened.folder(found["train"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,17 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
     root: the file, or a folder that holds just one. Images are uint8, (N, C, H, W) or (N, H, W, C); labels
     are int (N,). num_classes: default 1 + the largest label of train. Without labels-test, test has none.
     """
-    path = _find(root)
+    if root is None:
+        raise LabError(
+            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: data_dir).'
+        )
+    path = root
+    if not root.is_file():
+        found = sorted(p for p in root.glob("*") if p.suffix in (".hdf5", ".h5")) if root.is_dir() else []
+        if len(found) != 1:
+            state = f"holds {len(found)} HDF5 files" if root.is_dir() else "does not exist"
+            raise LabError(f"{root} {state}; pass the path of one .hdf5 file as root (in a notebook: data_dir).")
+        path = found[0]
     train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)
     assert train.labels is not None  # else _labelled has raised
     count = num_classes or int(train.labels.max()) + 1
@@ -31,20 +42,6 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
         val=val,
         statistics_folder=cache_folder(path.stem, stamp, image_size),
     )
-
-
-def _find(root: Path | None) -> Path:
-    if root is None:
-        raise LabError(
-            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: data_dir).'
-        )
-    if root.is_file():
-        return root
-    found = sorted(p for p in root.glob("*") if p.suffix in (".hdf5", ".h5")) if root.is_dir() else []
-    if len(found) != 1:
-        said = f"holds {len(found)} HDF5 files" if root.is_dir() else "does not exist"
-        raise LabError(f"{root} {said}; pass the path of one .hdf5 file as root (in a notebook: data_dir).")
-    return found[0]
 
 
 def open_hdf5(path: Path):
@@ -100,7 +97,7 @@ class HDF5Images:
         self.scaled = size is not None or height != width
         size = size or min(height, width)
         self.shape = torch.Size((count, channels, size, size))
-        self._opened: tuple[int, object] | None = None
+        self._opened: tuple[int, Any] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -111,13 +108,10 @@ class HDF5Images:
     def __getitem__(self, rows) -> Tensor:
         """Return uint8 (C, H, W) for an int, uint8 (M, C, H, W) for a slice or an index tensor."""
         index = torch.arange(len(self))[rows]
-        images = self._read(index.reshape(-1))
-        return images[0] if index.ndim == 0 else images
-
-    def _read(self, index: Tensor) -> Tensor:
-        """Read rows in the order of the file, then put them into the order of `index`: (M, C, H, W)."""
-        stored = self._stored()
-        ordered, places = index.unique(return_inverse=True)
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), _member(open_hdf5(self.path), self.key, self.path))
+        stored = self._opened[1]
+        ordered, places = index.reshape(-1).unique(return_inverse=True)  # the order of the file, and the way back
         first, last = (int(ordered[0]), int(ordered[-1]) + 1) if len(ordered) else (0, 0)
         if last - first == len(ordered):
             block = stored[first:last]
@@ -125,9 +119,5 @@ class HDF5Images:
             block = np.stack([stored[row] for row in ordered.tolist()])
         images = torch.from_numpy(block)[places]
         images = images.permute(0, 3, 1, 2).contiguous() if self.channels_last else images
-        return resized(images, self.shape[-1]) if self.scaled and len(images) else images
-
-    def _stored(self):
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), _member(open_hdf5(self.path), self.key, self.path))
-        return self._opened[1]
+        images = resized(images, self.shape[-1]) if self.scaled and len(images) else images
+        return images[0] if index.ndim == 0 else images

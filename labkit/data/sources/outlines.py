@@ -103,21 +103,11 @@ def stroke_symmetries(strokes: frozenset) -> list[tuple]:
     copies = []
     for mirror in (1, -1):
         for turn in range(4):
-            moved = _to_corner([[_turn(p, turn, mirror) for p in s] for s in strokes])
-            copies.append(tuple(sorted(tuple(sorted(s)) for s in moved)))
+            cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
+            moved = [[(mirror * x * cos - y * sin, mirror * x * sin + y * cos) for x, y in s] for s in strokes]
+            left, low = (min(point[axis] for s in moved for point in s) for axis in (0, 1))
+            copies.append(tuple(sorted(tuple(sorted((x - left, y - low) for x, y in s)) for s in moved)))
     return copies
-
-
-def _to_corner(strokes: list) -> list:
-    left, low = (min(point[axis] for s in strokes for point in s) for axis in (0, 1))
-    return [[(x - left, y - low) for x, y in s] for s in strokes]
-
-
-def _turn(point: tuple[int, int], quarters: int, mirror: int) -> tuple[int, int]:
-    x, y = point[0] * mirror, point[1]
-    for _ in range(quarters):
-        x, y = -y, x
-    return x, y
 
 
 @cache
@@ -126,24 +116,18 @@ def glyph_strokes(count: int = GLYPHS) -> tuple[tuple, ...]:
     chooser = random.Random(2002)
     glyphs: list[tuple] = []
     while len(glyphs) < count:
-        strokes = _grow(chooser)
-        canonical = min(stroke_symmetries(strokes))
+        points, wanted = {(0, 0)}, chooser.choice((4, 5))
+        strokes: set[frozenset] = set()  # connected, between neighboring points of -1, 0, 1
+        while len(strokes) < wanted:
+            x, y = start = chooser.choice(sorted(points))
+            end = (x + chooser.randint(-1, 1), y + chooser.randint(-1, 1))
+            if end != start and max(map(abs, end)) <= 1:
+                strokes.add(frozenset((start, end)))
+                points.add(end)
+        canonical = min(stroke_symmetries(frozenset(strokes)))
         if canonical not in glyphs:
             glyphs.append(canonical)
     return tuple(glyphs)
-
-
-def _grow(chooser: random.Random) -> frozenset:
-    """Return four or five connected strokes between neighboring grid points."""
-    points, wanted = {(0, 0)}, chooser.choice((4, 5))
-    strokes: set[frozenset] = set()
-    while len(strokes) < wanted:
-        x, y = start = chooser.choice(sorted(points))
-        end = (x + chooser.randint(-1, 1), y + chooser.randint(-1, 1))
-        if end != start and max(map(abs, end)) <= 1:
-            strokes.add(frozenset((start, end)))
-            points.add(end)
-    return frozenset(strokes)
 
 
 def glyph(strokes: tuple):

@@ -4,9 +4,7 @@ One renderer draws all class sets, so that they differ in shape alone.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,33 +15,17 @@ CHUNK_PIXELS = 128 * 32 * 32  # a chunk's planes then stay in the processor's ca
 LUMA = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
 class Nuisances:
-    """How much everything but the shape varies; every field grows from easy (0) to hard (1) with the dial."""
+    """How much everything but the shape varies, at a difficulty of 0 (upright, centered, plain) to 1."""
 
-    turn: float  # largest rotation, radians to both sides
-    shift: float  # largest offset, as a part of the free margin
-    size: tuple[float, float]  # radius, in half images
-    stretch: float  # largest log aspect ratio
-    contrast: float  # least luminance difference between the two colors
-    gradient: float
-    grating: float
-    noise: float
-
-
-def nuisances(difficulty: float) -> Nuisances:
-    """Return the nuisances at a difficulty of 0 (upright, centered, plain) to 1."""
-    d = difficulty
-    return Nuisances(
-        turn=math.pi * min(1.0, 2 * d),
-        shift=min(1.0, 1.5 * d),
-        size=(0.62 - 0.22 * d, 0.66 + 0.08 * d),
-        stretch=0.35 * d,
-        contrast=0.4 - 0.2 * d,
-        gradient=0.25 * d,
-        grating=0.2 * d,
-        noise=0.01 + 0.07 * d,
-    )
+    def __init__(self, difficulty: float):
+        d = difficulty
+        self.turn = math.pi * min(1.0, 2 * d)  # largest rotation, radians to both sides
+        self.shift = min(1.0, 1.5 * d)  # largest offset, as a part of the free margin
+        self.size = (0.62 - 0.22 * d, 0.66 + 0.08 * d)  # radius, in half images
+        self.stretch = 0.35 * d  # largest log aspect ratio
+        self.contrast = 0.4 - 0.2 * d  # least luminance difference between the two colors
+        self.gradient, self.grating, self.noise = 0.25 * d, 0.2 * d, 0.01 + 0.07 * d
 
 
 def generator_for(*path: int) -> torch.Generator:
@@ -103,7 +85,7 @@ def texture(count: int, *, image_size: int, n: Nuisances, generator: torch.Gener
 
 def paint(coverage: Tensor, *, difficulty: float, generator: torch.Generator) -> Tensor:
     """Return colored, textured, noisy images, uint8 (N, 3, H, W), of shapes that cover (N, H, W)."""
-    count, image_size, n = len(coverage), coverage.shape[-1], nuisances(difficulty)
+    count, image_size, n = len(coverage), coverage.shape[-1], Nuisances(difficulty)
     back, fore = (c[:, :, None, None] for c in colors(count, least=n.contrast, generator=generator))
     ground = texture(count, image_size=image_size, n=n, generator=generator)
     figure = texture(count, image_size=image_size, n=n, generator=generator)
@@ -113,18 +95,6 @@ def paint(coverage: Tensor, *, difficulty: float, generator: torch.Generator) ->
     return images.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Work on one core: planes of this size gain nothing from more and lose much where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@one_thread()
 def render(
     outlines: list[Callable],
     labels: Tensor,
@@ -138,19 +108,15 @@ def render(
     labels: int64 (N,). path: numbers that seed the drawing. Work goes class by class, in chunks.
     """
     images = torch.empty(len(labels), 3, image_size, image_size, dtype=torch.uint8)
-    step = max(1, CHUNK_PIXELS // image_size**2)
-    for k, outline in enumerate(outlines):
-        for number, rows in enumerate(torch.nonzero(labels == k).flatten().split(step)):
-            if not len(rows):
-                continue
-            draw = generator_for(*path, k, number)
-            n = nuisances(difficulty)
-            coverage = cover(outline, len(rows), image_size=image_size, n=n, generator=draw)
-            images[rows] = paint(coverage, difficulty=difficulty, generator=draw)
+    step, n = max(1, CHUNK_PIXELS // image_size**2), Nuisances(difficulty)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # planes of this size gain nothing from more and lose much where cores are shared
+    try:
+        for k, outline in enumerate(outlines):
+            for number, rows in enumerate(torch.nonzero(labels == k).flatten().split(step)):
+                draw = generator_for(*path, k, number)
+                coverage = cover(outline, len(rows), image_size=image_size, n=n, generator=draw)
+                images[rows] = paint(coverage, difficulty=difficulty, generator=draw)
+    finally:
+        torch.set_num_threads(threads)
     return images
-
-
-def balanced_labels(count: int, num_classes: int, *, path: tuple[int, ...]) -> Tensor:
-    """Return `count` labels in random order, every class equally often (give or take one)."""
-    order = torch.randperm(count, generator=generator_for(*path))
-    return (torch.arange(count) % num_classes)[order]

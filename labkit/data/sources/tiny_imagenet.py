@@ -18,36 +18,26 @@ def tiny_imagenet(root, *, image_size: int | None, seed: int) -> Source:
 
     root: the folder tiny-imagenet-200 or the one that holds it.
     """
-    root = find(root or data_dir())
+    folder, parts = FILES["tiny_imagenet"]
+    root = root or data_dir()
+    root = root / folder if (root / folder).is_dir() else root
+    if not (root / "wnids.txt").is_file():
+        raise unusable("tiny_imagenet", root)
+    for part in parts:
+        if not (root / part).exists():
+            raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")
     wnids = sorted((root / "wnids.txt").read_text().split())
+    lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
+    words = {wnid: text.split(",")[0] for wnid, text in lines}
+    first = [words.get(wnid, wnid) for wnid in wnids]  # a class's first word, with its id where two share it
     opened = Opener("tiny_imagenet", image_size or 64, exact=image_size is None)
     train = listing(root / "train", wnids, inside="images")
     return Source(
-        names(root, wnids),
+        [f"{w} ({wnid})" if first.count(w) > 1 else w for w, wnid in zip(first, wnids, strict=True)],
         opened.split(root / "train", train, "train"),
         lambda: opened.split(root / "val" / "images", annotated(root, wnids), "test"),
         statistics_folder=opened.folder(train),
     )
-
-
-def find(root: Path) -> Path:
-    """Return the folder that holds wnids.txt; raise LabError where the set is missing or incomplete."""
-    inner = root / FILES["tiny_imagenet"][0]
-    root = inner if inner.is_dir() else root
-    if not (root / "wnids.txt").is_file():
-        raise unusable("tiny_imagenet", root)
-    for part in FILES["tiny_imagenet"][1]:
-        if not (root / part).exists():
-            raise LabError(f"tiny_imagenet in {root} lacks {part}: it was only partly unpacked; {ADVICE}.")
-    return root
-
-
-def names(root: Path, wnids: list[str]) -> list[str]:
-    """Return a readable name of each class: its first word, with the WordNet id where two share it."""
-    lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
-    words = {wnid: text.split(",")[0] for wnid, text in lines}
-    first = [words.get(wnid, wnid) for wnid in wnids]
-    return [f"{w} ({wnid})" if first.count(w) > 1 else w for w, wnid in zip(first, wnids, strict=True)]
 
 
 def annotated(root: Path, wnids: list[str]) -> Listing:
@@ -58,15 +48,10 @@ def annotated(root: Path, wnids: list[str]) -> Listing:
         file, wnid = line.split("\t")[:2]
         if wnid not in number:
             raise LabError(f"{root}/val/val_annotations.txt gives {file} the unknown class {wnid}; {ADVICE}.")
-        rows.append((number[wnid], file))
+        try:
+            status = os.stat(image := root / "val" / "images" / file)
+        except FileNotFoundError as error:
+            raise LabError(f"Image {image} is missing: the set was only partly unpacked; {ADVICE}.") from error
+        rows.append((number[wnid], file, f"{status.st_size} {status.st_mtime_ns}"))
     rows.sort()
-    stamps = [_stamp(root / "val" / "images" / file) for _, file in rows]
-    return Listing([file for _, file in rows], torch.tensor([label for label, _ in rows]), stamps)
-
-
-def _stamp(file: Path) -> str:
-    try:
-        status = os.stat(file)
-    except FileNotFoundError as error:
-        raise LabError(f"Image {file} is missing: the set was only partly unpacked; {ADVICE}.") from error
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return Listing([row[1] for row in rows], torch.tensor([row[0] for row in rows]), [row[2] for row in rows])

@@ -1,10 +1,8 @@
 """CIFAR-10/100, MNIST and Fashion-MNIST, read by torchvision's own classes, checksums included."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision import datasets
@@ -30,8 +28,12 @@ RESIZED_AT_ONCE = 1000
 
 def _open(name: str, root: Path | None, *, image_size: int | None, seed: int) -> Source:
     """Open one of READERS. root: the folder that holds the set's own folder (see `download.FILES`), or that folder."""
-    root = _parent_of(name, root or data_dir())
-    cache = cache_folder(name, image_size, _checksums(name))
+    root, folder, reader = root or data_dir(), Path(FILES[name][0]), READERS[name]
+    itself = root.resolve().parts
+    if not (root / folder).exists() and itself[-len(folder.parts) :] == folder.parts:
+        root = Path(*itself[: -len(folder.parts)])  # the folder that torchvision calls root
+    checksums = str(reader.resources if issubclass(reader, datasets.MNIST) else reader.train_list + reader.test_list)
+    cache = cache_folder(name, image_size, checksums)
     train, classes = _read(name, root, "train")
     return Source(
         MNIST_NAMES.get(name, classes),
@@ -46,21 +48,6 @@ cifar10 = partial(_open, "cifar10")  # 60,000 images of 32x32x3
 cifar100 = partial(_open, "cifar100")  # 60,000 images of 32x32x3; the 100 fine labels
 mnist = partial(_open, "mnist")  # 70,000 images of 28x28x1
 fashion_mnist = partial(_open, "fashion_mnist")  # 70,000 images of 28x28x1
-
-
-def _parent_of(name: str, root: Path) -> Path:
-    """Return the folder that torchvision calls root."""
-    folder = Path(FILES[name][0])
-    if (root / folder).exists():
-        return root
-    itself = root.resolve()
-    return itself.parents[len(folder.parts) - 1] if itself.parts[-len(folder.parts) :] == folder.parts else root
-
-
-def _checksums(name: str) -> str:
-    """Return torchvision's file names and md5 sums."""
-    reader = READERS[name]
-    return str(reader.resources if issubclass(reader, datasets.MNIST) else reader.train_list + reader.test_list)
 
 
 def _read(name: str, root: Path, part: str) -> tuple[tuple[Tensor, Tensor], list[str]]:
@@ -81,8 +68,6 @@ def _sized(images: Tensor, labels: Tensor, name: str, *, size: int | None, cache
     if size is None or size == images.shape[-1]:
         return Split(images, labels, name)
 
-    def parts() -> Iterator[np.ndarray]:
-        return (resized(part, size).numpy() for part in images.split(RESIZED_AT_ONCE))
-
-    shape = (len(images), images.shape[1], size, size)
-    return Split(memmap_cache(cache / f"{name}.npy", shape, parts), labels, name)
+    shape, parts = (len(images), images.shape[1], size, size), images.split(RESIZED_AT_ONCE)
+    scaled = memmap_cache(cache / f"{name}.npy", shape, lambda: (resized(part, size).numpy() for part in parts))
+    return Split(scaled, labels, name)

@@ -71,44 +71,36 @@ class Axis:
             center = torch.where(mirror[:, None], self.start + self.end - center, center)
         self.center = center.clamp(self.start + 0.5, self.end - 0.5) if self.simple else center
         self.pixel = torch.arange(self.side, device=start.device) + 0.5
-        self.kernels = None if sigma is None else blur_kernels(sigma, kernel)
+        self.kernels = None
+        if sigma is not None:  # (B, kernel), sums of 1; where sigma is 0, all weight is on the center
+            away = torch.arange(kernel, device=sigma.device) - kernel // 2
+            weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)
+            self.kernels = weights / weights.sum(1, keepdim=True)
 
     def matrix(self, part: slice) -> Tensor:
         """Return the matrices (B, out, side) of some images."""
         distance = torch.sub(self.pixel, self.center[part, :, None]).abs_()
         if self.reduces:
             distance.div_(self.step[part, None].clamp(min=1))
-        weights = _cubic(distance) if self.cubic else distance.neg_().add_(1).clamp_(min=0)  # max(0, 1 - t)
+        if self.cubic:  # p^2 (p - 1) / 2 + q^2 (1 - 2q) of p = max(0, 2 - t), q = max(0, 1 - t)
+            p = distance.neg_().add_(2).clamp_(min=0)
+            q = (p - 1).clamp_(min=0)
+            weights = (p - 1).mul_(p).mul_(p).mul_(0.5).add_((q * -2).add_(1).mul_(q).mul_(q))
+        else:
+            weights = distance.neg_().add_(1).clamp_(min=0)  # max(0, 1 - t)
         if not self.simple:
             inside = (self.pixel > self.start[part]) & (self.pixel < self.end[part])  # (B, side)
             weights.mul_(inside[:, None].float())
             weights.div_(weights.sum(2, keepdim=True))
-        return weights if self.kernels is None else blur_matrix(self.kernels[part], self.out) @ weights
-
-
-def _cubic(distance: Tensor) -> Tensor:
-    """Return Keys' cubic of t >= 0: p^2 (p - 1) / 2 + q^2 (1 - 2q); p = max(0, 2 - t), q = max(0, 1 - t)."""
-    p = distance.neg_().add_(2).clamp_(min=0)
-    q = (p - 1).clamp_(min=0)
-    near = (q * -2).add_(1).mul_(q).mul_(q)
-    return (p - 1).mul_(p).mul_(p).mul_(0.5).add_(near)
+        if self.kernels is None:
+            return weights
+        blur = self.kernels[part] @ _shifts(self.out, self.kernels.shape[1], weights.device)
+        return blur.view(-1, self.out, self.out) @ weights
 
 
 def blur_size(side: int) -> int:
     """Return the paper's kernel: a tenth of the image, made odd, at least 3 pixels."""
     return max(3, side // 10 // 2 * 2 + 1)
-
-
-def blur_kernels(sigma: Tensor, kernel: int) -> Tensor:
-    """Return (B, kernel) Gaussian weights that sum to 1; where sigma is 0, all weight is on the center."""
-    away = torch.arange(kernel, device=sigma.device) - kernel // 2
-    weights = torch.exp(-0.5 * (away / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    return weights / weights.sum(1, keepdim=True)
-
-
-def blur_matrix(kernels: Tensor, side: int) -> Tensor:
-    """Return (B, side, side): the blur along one axis, reflected at the border."""
-    return (kernels @ _shifts(side, kernels.shape[1], kernels.device)).view(-1, side, side)
 
 
 @lru_cache(maxsize=16)

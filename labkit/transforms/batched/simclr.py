@@ -1,7 +1,6 @@
 """The SimCLR view as clamp(M (A_y X A_x^T) + shift): two batched matrix products and one for the colors."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -53,31 +52,18 @@ def simclr_view(
     which weighs little in luma, 11 %), and 7 % of the pixels at white against 4 %; at strength 0 all agree.
     """
     size, blur = as_size(size), 0.5 if blur is True else float(blur)
-    probabilities = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}
-    _check(strength, area, aspect, probabilities, interpolation)
-    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation}
-    options |= probabilities
-    return PerSample(get_simclr_transform(size, **options)) if exact else SimCLRView(size, **options)
-
-
-def _check(strength, area, aspect, probabilities: dict, interpolation) -> None:
+    chances = {"flip": flip, "jitter": jitter, "gray": gray, "blur": blur}
     if strength < 0:
         raise LabError(f"strength is 0 (no color change) or more; got {strength}.")
     if not 0 < area[0] <= area[1] <= 1 or not 0 < aspect[0] <= aspect[1]:
         raise LabError(f"area is (low, high) in (0, 1], aspect (low, high) above 0; got {area} and {aspect}.")
-    for name, value in probabilities.items():
+    for name, value in chances.items():
         if not 0 <= value <= 1:
             raise LabError(f"{name} is a probability between 0 and 1; got {value}.")
     if interpolation not in INTERPOLATIONS:
         raise LabError(f"interpolation is one of {', '.join(INTERPOLATIONS)}; got {interpolation!r}.")
-
-
-@dataclass
-class Planes:
-    """A set stored plane by plane, and the memory order of the views to be made of it."""
-
-    images: Tensor  # contiguous (N, C, H, W)
-    channels_last: bool
+    options = {"strength": strength, "area": area, "aspect": aspect, "interpolation": interpolation, **chances}
+    return PerSample(get_simclr_transform(size, **options)) if exact else SimCLRView(size, **options)
 
 
 class SimCLRView(Augmentation):
@@ -103,20 +89,23 @@ class SimCLRView(Augmentation):
             )
         return torch.cat(columns, 1)
 
-    def prepare(self, images, *, device=None, channels_last: bool = False, mirrored: bool = False) -> Planes:
+    def prepare(
+        self, images, *, device=None, channels_last: bool = False, mirrored: bool = False
+    ) -> tuple[Tensor, bool]:
+        """Return the set plane by plane, contiguous (N, C, H, W), and whether its views are channels last."""
         if self.color:
             check_channels(images.shape[1])
-        return Planes(NoAugmentation().prepare(images, device=device), channels_last)
+        return NoAugmentation().prepare(images, device=device), channels_last
 
-    def render(self, prepared: Planes, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
-        images, device = prepared.images, index.device
+    def render(self, prepared: tuple[Tensor, bool], index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
+        (images, channels_last), device = prepared, index.device
         _, channels, height, width = images.shape
         top, left, crop_height, crop_width, flip, sigma = params[:, :6].unbind(1)
         shared = {"cubic": self.cubic, "sigma": sigma if self.blur else None, "kernel": self.kernel}
         rows = Axis(top, crop_height, sides=(height, self.size.height), **shared)
         columns = Axis(left, crop_width, sides=(width, self.size.width), mirror=flip > 0, **shared)
         recolor = AffineColor(params[:, 6:], channels, normalize).apply if self.color else normalize.clamped
-        order = torch.channels_last if prepared.channels_last else torch.contiguous_format
+        order = torch.channels_last if channels_last else torch.contiguous_format
         shape = (len(index), channels, *self.size)
         out = torch.empty(shape, device=device, memory_format=order)
         larger = max(height * width, math.prod(self.size))

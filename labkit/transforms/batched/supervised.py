@@ -92,7 +92,11 @@ class Supervised(Augmentation):
         copies = 2 if mirrored and self.flip else 1
         shape = (height, width, channels) if stored_last else (channels, height, width)
         store = torch.zeros((images.shape[0], copies, *shape), dtype=images.dtype, device=device)
-        self._fill(store.permute(0, 1, 4, 2, 3) if stored_last else store, images)
+        padded = store.permute(0, 1, 4, 2, 3) if stored_last else store  # (N, copies, C, Hp, Wp)
+        inner = padded[..., self.pad : self.pad + images.shape[2], self.pad : self.pad + images.shape[3]]
+        fill(inner[:, 0], images)
+        for part in inner.split(4096) if copies == 2 else ():  # the flipped temporary stays small
+            part[:, 1].copy_(part[:, 0].flip(-1))
         apart = channels if stored_last else 1  # elements from one pixel to the next
         run = self.size.width * apart
         rows = store.as_strided(((store.numel() - run) // apart + 1, run), (apart, 1))
@@ -111,54 +115,33 @@ class Supervised(Augmentation):
             channels_last=channels_last,
         )
 
-    def _fill(self, store: Tensor, images) -> None:
-        """Copy images (N, C, H, W) into the middle of store (N, copies, C, Hp, Wp), flipped into copy 1."""
-        height, width = images.shape[2:]
-        inner = store[..., self.pad : self.pad + height, self.pad : self.pad + width]
-        fill(inner[:, 0], images)
-        if store.shape[1] == 2:
-            for part in inner.split(4096):  # the flipped temporary stays small
-                part[:, 1].copy_(part[:, 0].flip(-1))
-
     def render(self, prepared: Rows, index: Tensor, params: Tensor, normalize: Normalize) -> Tensor:
-        rows = self._crops(prepared, index, params)
-        if self.flip and not prepared.mirror:
-            rows = self._flipped(prepared, rows, params)
-        shape = (prepared.channels, self.size.height, self.size.width)
-        if self.jitter:
-            out = self._jittered(rows.view(len(index), *shape), prepared, params[:, 5:], normalize)
-        else:
-            out = normalize(rows.view(len(index), -1), shape, channels_last=prepared.stored_last)
-        return self._cut(out, params) if self.cutout else out
-
-    def _crops(self, prepared: Rows, index: Tensor, params: Tensor) -> Tensor:
-        """Return the rows of all crops, (B * rows per crop, run), of the stored type."""
         top, left, flip = params[:, :3].long().unbind(1)
         if prepared.mirror:  # in the flipped copy the crop begins at last - left
             left = left + flip * (prepared.mirror + prepared.last - 2 * left)
         first = index * prepared.image + top * prepared.line + left
-        return prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())
-
-    def _flipped(self, prepared: Rows, rows: Tensor, params: Tensor) -> Tensor:
-        """Mirror the crops whose flip was drawn where no flipped copy is stored; shapes stay static."""
-        apart = prepared.channels if prepared.stored_last else 1
-        flipped = rows.view(-1, self.size.width, apart).flip(1).view(len(params), -1)
-        rows, chosen = rows.view(len(params), -1), params[:, 2:3] > 0
-        if rows.dtype != torch.uint8:
-            return torch.where(chosen, flipped, rows)
-        mask = chosen.to(torch.uint8) * 255  # on a CPU five times as fast as `where`
-        return flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
-
-    def _jittered(self, pixels: Tensor, prepared: Rows, color: Tensor, normalize: Normalize) -> Tensor:
-        """Return stored pixels (B, C, h, w) recolored, clamped to [0, 1] and normalized."""
+        rows = prepared.rows.index_select(0, (first[:, None] + prepared.steps).flatten())  # (B * rows per crop, run)
+        rows = rows.view(len(index), prepared.channels * self.size.height * self.size.width)
+        if self.flip and not prepared.mirror:  # mirror the crops whose flip was drawn; shapes stay static
+            apart = prepared.channels if prepared.stored_last else 1
+            flipped, chosen = rows.view(-1, self.size.width, apart).flip(1).view(rows.shape), params[:, 2:3] > 0
+            if rows.dtype == torch.uint8:  # on a CPU five times as fast as `where`
+                mask = chosen.to(torch.uint8) * 255
+                rows = flipped.bitwise_xor_(rows).bitwise_and_(mask).bitwise_xor_(rows)
+            else:
+                rows = torch.where(chosen, flipped, rows)
+        shape = (prepared.channels, self.size.height, self.size.width)
+        if not self.jitter:
+            out = normalize(rows, shape, channels_last=prepared.stored_last)
+            return self._cut(out, params) if self.cutout else out
         order = torch.channels_last if prepared.channels_last else torch.contiguous_format
-        out = torch.empty(pixels.shape, device=pixels.device, memory_format=order)
-        change, step = AffineColor(color, prepared.channels, normalize), chunk_rows(pixels.shape, pixels.device)
-        for start in range(0, len(pixels), step):
+        out = torch.empty((len(rows), *shape), device=rows.device, memory_format=order)
+        change, step = AffineColor(params[:, 5:], prepared.channels, normalize), chunk_rows(out.shape, out.device)
+        for start in range(0, len(rows), step):  # recolored, clamped to [0, 1] and normalized
             part = slice(start, start + step)
-            plain = pixels[part].float().flatten(2)
+            plain = rows[part].float().view(-1, prepared.channels, self.size.height * self.size.width)
             out[part].copy_(change.apply(plain, part, torch.empty_like(plain)).view(out[part].shape))
-        return out
+        return self._cut(out, params) if self.cutout else out
 
     def _cut(self, out: Tensor, params: Tensor) -> Tensor:
         """Set a square of each image to 0, in place."""
