@@ -7,7 +7,8 @@ import re
 import pytest
 
 from labkit.run_folder import LabError, repo_root
-from labrun import RunSpec, spec
+from labrun import spec
+from labrun.spec import RunSpec
 
 
 def test_freezing_copies_the_notebook_and_every_value(lab):
