@@ -1,5 +1,6 @@
 """Ranks: starting and ending the group, sharing indices, and a gather that keeps every rank's gradient."""
 
+import gc
 import os
 from datetime import timedelta
 from typing import Any
@@ -61,6 +62,7 @@ def setup(timeout_s: float = 120.0) -> torch.device:
 def cleanup() -> None:
     """Leave the group; harmless without one."""
     if in_group():
+        gc.collect()  # a DDP model in a reference cycle keeps gloo's threads until the interpreter ends, which aborts
         dist.destroy_process_group()
 
 
