@@ -7,7 +7,7 @@ import time
 import pytest
 
 from labkit.run_folder import Interrupted, LabError, RunFolder, is_alive, process_identity
-from labrun import state, sweep, sweeps
+from labrun import state, sweeps
 from labrun.results import collect
 from labrun.spec import freeze
 
@@ -17,7 +17,7 @@ with open(run.path / 'times', 'a') as file: file.write('x')
 if lr == 9: raise ValueError('too high')
 run.summarize(main='lr', lr=lr)"""
 SWEEPER = """from labkit.run_folder import current_run
-from labrun import sweep
+from labrun.sweeps import sweep
 run = current_run()
 runs = sweep({path!r}, grid={{'lr': [.25, .5], 'seed': [1]}}, parameters={{'width': 2}}, jobs=2, parent=run)
 run.summarize(values=[one.read_summary()['lr'] for one in runs], ids=[one.id for one in runs])"""
@@ -90,7 +90,7 @@ def test_a_notebook_sweeps_its_children_have_their_own_folders_and_are_reused(la
     children = state.runs_of_sweep("sweeper")
     assert {child.read_spec()["values"]["width"] for child in children} == {2}
     owner = RunFolder(run.path)
-    again = sweep(path, grid={"lr": [0.25, 0.5], "seed": [1]}, parameters={"width": 2}, jobs=2, parent=owner)
+    again = sweeps.sweep(path, grid={"lr": [0.25, 0.5], "seed": [1]}, parameters={"width": 2}, jobs=2, parent=owner)
     assert [child.id for child in again] == found["ids"]
     assert [(child.path / "times").read_text() for child in again] == ["x", "x"]
 

@@ -174,7 +174,7 @@ def test_an_array_that_would_lose_half_its_tasks_is_not_queued_and_what_to_do_is
         (["scripts/sbatch_all.sh", "now"], "unknown option now"),
         (["scripts/sbatch_all.sh", "--modes=scratch,scratsh"], "Unknown mode 'scratsh'"),
         (["env", "DATASET=folder", "scripts/sbatch_all.sh"], "DATASET=folder needs DATA_DIR=PATH"),
-        (["env", "MAX_STEPS=-1", "scripts/sbatch_all.sh"], "max_steps=-1 cannot be"),
+        (["env", "MAX_STEPS=-1", "scripts/sbatch_all.sh"], "max_steps must be 1 or more"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence(course, words, said):
