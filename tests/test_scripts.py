@@ -167,7 +167,10 @@ def test_a_second_set_up_does_nothing(copy):
     assert "install 2 -r requirements.txt" in bash(setup, cwd=copy).stdout
 
 
-INSTALL = "UV_CACHE_DIR=$PWD/.cache/uv; source scripts/environment.sh; PROGRESS_S=1; mkdir -p .cache .venv/bin; install 2 -r requirements.txt"
+INSTALL = (
+    "UV_CACHE_DIR=$PWD/.cache/uv; source scripts/environment.sh; PROGRESS_S=1; mkdir -p .cache .venv/bin; "
+    "install 2 -r requirements.txt"
+)
 
 
 def test_pip_installs_what_uv_could_not(copy, fake):

@@ -99,7 +99,7 @@ def test_a_notebook_sweeps_its_children_have_their_own_folders_and_are_reused(la
 def test_a_failing_point_is_told_when_all_have_ended(lab):
     path, said = lab.notebook("tells", COUNT), []
     with pytest.raises(LabError, match=r"1 of 2 runs.*too high"):
-        sweep(path, grid={"lr": [9, 0.5]}, jobs=2, report=said.append)
+        sweeps.sweep(path, grid={"lr": [9, 0.5]}, jobs=2, report=said.append)
     assert len(said) == 2 and any("lr=0.5  done  lr 0.5" in line for line in said)
 
 
@@ -114,7 +114,7 @@ def test_stopping_the_owner_stops_the_sweep_and_what_waits_is_not_started(lab):
         "while not run.stop_requested(): time.sleep(.05)\nraise Interrupted('saved')",
     )
     with pytest.raises(Interrupted):
-        sweep(path, grid={"lr": [0.1, 0.2]}, jobs=1, parent=owner)
+        sweeps.sweep(path, grid={"lr": [0.1, 0.2]}, jobs=1, parent=owner)
     ended = sorted(state.observe(run).get("message") for run in state.runs_of_sweep("owner"))
     assert ended == ["Stopped before it began.", "saved"]
 
