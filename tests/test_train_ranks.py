@@ -57,7 +57,7 @@ def train(folder, dropout=0.0, stop=False, loss=None):
     config = TrainConfig(epochs=2, precision="fp32", optimizer="sgd", lr=0.1, log_every=2, accumulate=2)
     try:
         fit(model, data, config=config, val=val, run=run, tracker=Tracker(run, tensorboard=False),
-            progress=False, loss=loss)
+            progress=False, loss=loss, resume=True)
     except (Interrupted, LabError) as error:
         said = f"{type(error).__name__}: {error}"
     weights = torch.cat([v.flatten() for v in model.state_dict().values()]).tolist()
