@@ -97,13 +97,13 @@ def need_pairs(splits: dict[str, Any], *, accumulate: int) -> None:
                 f"contrastive step compares 2; build them with Batches(..., augment=..., views=2)"
                 + (", or leave val out." if split == "validation" else ".")
             )
-        together = getattr(batches, "batch_size", 2) * getattr(batches, "world_size", 1)
-        together *= accumulate if split == "training" else 1
-        if min(together, getattr(batches, "num_images", 2)) < 2:
-            raise LabError(
-                f"The batches of the {split} set hold one image, and a picture alone has no negatives: take "
-                "a batch_size of at least 2, better 128."
-            )
+        ranks, images = getattr(batches, "world_size", 1), getattr(batches, "num_images", 2)
+        together = getattr(batches, "batch_size", 2) * ranks
+        if min(together * (accumulate if split == "training" else 1), images) < 2:
+            alone = f"The batches of the {split} set hold one image, and a picture alone has no negatives"
+            raise LabError(f"{alone}: take a batch_size of at least 2, better 128.")
+        if 0 < images % together < ranks and not getattr(batches, "drop_last", True):
+            raise LabError(f"The last batch of the {split} set has fewer images than ranks; take another batch_size.")
 
 
 class Learner:
