@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import torch
+from scipy.stats import binomtest
 
 from benchmarks.tables import markdown
 from labkit import data, models, plots, transforms
 from labkit.data.batches import Batches
 from labkit.evaluate import evaluate
-from labkit.evaluate.intervals import mean_interval, share_interval
+from labkit.evaluate.intervals import mean_interval
 from labkit.run_folder import RunFolder
 from labkit.seeding import seed_everything
 from labkit.train import TrainConfig, fit
@@ -85,7 +86,7 @@ def _interval(results: list[dict]) -> str:
         low, high, what = over.mean - over.half_width, over.mean + over.half_width, f"{len(scores)} seeds"
     else:
         count = results[0]["test_images"]
-        low, high = share_interval(scores[0], count)
+        low, high = binomtest(round(scores[0] * count), count).proportion_ci(method="wilson")
         what = f"{count:,} test images, not of training again"
     return f"{100 * low:.1f} to {100 * high:.1f} (of {what})"
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.nn.functional import all_gather
 
 from labkit.run_folder import LabError
 
@@ -66,45 +67,18 @@ def cleanup() -> None:
         dist.destroy_process_group()
 
 
-class _Gather(torch.autograd.Function):
-    """All ranks' rows; the backward pass sums the gradients of the local rows over every rank's loss."""
-
-    @staticmethod
-    def forward(ctx, rows: Tensor) -> Tensor:
-        everyone = rows.new_empty((world_size() * len(rows), *rows.shape[1:]))
-        dist.all_gather_into_tensor(everyone, rows.contiguous())
-        ctx.count = len(rows)
-        return everyone
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        total = grad.contiguous().clone()
-        dist.all_reduce(total)
-        return total[rank() * ctx.count : (rank() + 1) * ctx.count]
-
-
 def gather_with_grad(rows: Tensor, *, counts: list[int] | None = None) -> Tensor:
-    """Return the rows of all ranks, (sum of B, ...), in rank order, differentiable on every rank.
+    """Return the rows of all ranks, (sum of `counts`, ...), in rank order, differentiable on every rank.
 
-    A loss that averages over the local rows against all gathered ones has, after DDP's averaging, exactly the
-    gradient of the one-process batch. Every rank must bring equally many rows, or pass the ranks' `counts`.
+    The backward pass sums the gradients of the local rows over every rank's loss: a loss that averages over the local
+    rows against all gathered ones has, after DDP's averaging, exactly the gradient of the one-process batch.
     """
     if world_size() == 1:
         return rows
-    if counts is None or len(set(counts)) == 1:
-        return _Gather.apply(rows)
+    counts = counts or gather_values(len(rows))
     padding = rows.new_zeros((max(counts) - len(rows), *rows.shape[1:]))
-    blocks = _Gather.apply(torch.cat([rows, padding])).split(max(counts))
+    blocks = all_gather(torch.cat([rows, padding]))
     return torch.cat([block[:count] for block, count in zip(blocks, counts, strict=True)])
-
-
-def all_reduce_mean(value: Tensor) -> Tensor:
-    """Return the mean of `value` over the ranks; the input is left as it was."""
-    if world_size() == 1:
-        return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total / world_size()
 
 
 def broadcast_value(value: Any) -> Any:

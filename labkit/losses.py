@@ -80,8 +80,9 @@ class _ChunkedNTXent(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
+        if torch.is_grad_enabled():  # what is saved does not depend on the rows: a second derivative would be wrong
+            raise LabError("NTXentLoss cannot be derived twice (create_graph=True); nt_xent can.")
         d_anchors, d_candidates = ctx.saved_tensors
         return grad * d_anchors, grad * d_candidates, None, None
 
@@ -90,26 +91,29 @@ class NTXentLoss(nn.Module):
     """NT-Xent over the whole batch of all ranks, with one (chunk_size, candidates) block in memory at a time.
 
     Each rank averages over its own rows against everyone's, so that DDP's averaged gradient is that of the
-    whole batch in one process (whose loss is the mean of the ranks' values). `ragged=True` also allows ranks
-    with unequally many rows, for one small collective more per step. More ranks add negatives; so does
-    `accumulate`: `fit` takes one loss over the group (`labkit.train.gradcache`). The default `chunk_size` keeps
-    the block near 16 MiB (256 MiB on a GPU); none waits for backward.
+    whole batch in one process (whose loss is the mean of the ranks' values); ranks may have unequally many rows.
+    More ranks add negatives; so does `accumulate`: `fit` takes one loss over the group (`labkit.train.gradcache`).
+    The default `chunk_size` keeps the block near 16 MiB (256 MiB on a GPU); none waits for backward. There is no
+    second derivative: `nt_xent` has one.
     """
 
-    def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None, ragged: bool = False):
+    def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None):
         super().__init__()
-        self.temperature, self.chunk_size, self.ragged = _positive(temperature), chunk_size, ragged
+        if chunk_size is not None and chunk_size < 1:
+            raise LabError(f"chunk_size is {chunk_size}; give 1 row or more, or leave it out.")
+        self.temperature, self.chunk_size = _positive(temperature), chunk_size
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """z1, z2: (B, D) projections of this rank's two views; -> scalar."""
+        if torch._C._are_functorch_transforms_active():  # such as torch.func.grad, which may derive twice
+            return nt_xent(z1, z2, self.temperature)
         with torch.autocast(z1.device.type, enabled=False):
             rows = _unit_rows(z1, z2) / math.sqrt(self.temperature)  # (2B, D): a product of two rows is a logit
-            me, ranks = distributed.rank(), distributed.world_size()
-            counts = distributed.gather_values(len(rows)) if self.ragged else [len(rows)] * ranks
+            counts = distributed.gather_values(len(rows))
             everyone = distributed.gather_with_grad(rows, counts=counts)  # (sum of 2B, D)
             chunk_size = self.chunk_size or max(1, BLOCK.get(rows.device.type, BLOCK["cuda"]) // len(everyone))
-            total = _ChunkedNTXent.apply(rows, everyone, sum(counts[:me]), chunk_size)
-            return total / (len(everyone) / ranks)
+            total = _ChunkedNTXent.apply(rows, everyone, sum(counts[: distributed.rank()]), chunk_size)
+            return total / (len(everyone) / len(counts))
 
 
 class SupervisedLoss(nn.Module):

@@ -8,7 +8,9 @@ sums are taken in another order: results agree, their last bits do not.
 import hashlib
 import os
 import random
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +27,20 @@ def seed_everything(seed: int, deterministic: bool = True) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a slow debugging aid
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
+
+
+@contextmanager
+def callers_generators() -> Iterator[None]:
+    """Give the caller back its generators and the choice of kernels that it had, whatever is seeded inside."""
+    state, kernels = rng_state(), torch.get_deterministic_debug_mode()
+    cudnn, fill = torch.backends.cudnn, cast(Any, torch.utils.deterministic)
+    flags = cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+        torch.set_deterministic_debug_mode(kernels)
+        cudnn.deterministic, cudnn.benchmark, fill.fill_uninitialized_memory = flags
 
 
 def derive(seed: int, *counters: int) -> int:

@@ -38,7 +38,7 @@ def gradient(rows, loss):
     z1, z2 = net(views[:, rows].flatten(0, 1)).chunk(2)
     value = loss(z1, z2)
     value.backward()
-    return d.all_reduce_mean(value.detach()), [p.grad for p in net.parameters()]
+    return sum(d.gather_values(value.detach())) / d.world_size(), [p.grad for p in net.parameters()]
 
 def without_remote_gradients(z1, z2):
     def everyone(z):
@@ -56,11 +56,10 @@ result = dict(
     device=str(device), ranks=ranks, main=d.is_main(),
     exact=gradient(even, NTXentLoss({TEMPERATURE})),
     chunked=gradient(even, NTXentLoss({TEMPERATURE}, chunk_size=3)),
-    ragged=gradient(odd, NTXentLoss({TEMPERATURE}, ragged=True)),
+    ragged=gradient(odd, NTXentLoss({TEMPERATURE})),
     wrong=gradient(even, without_remote_gradients),
     gathered=d.gather_with_grad(torch.full((2, 3), float(me))),
     counts=d.gather_values(3 + me),
-    mean=d.all_reduce_mean(torch.tensor([float(me), 10.0])),
     flags=[d.broadcast_value(me == 0), d.broadcast_value(me == 1)],
 )
 torch.save(result, f"{{sys.argv[1]}}/rank{{me}}.pt")
@@ -119,7 +118,6 @@ def test_ranks_see_each_other(ranks):
     for r in ranks:
         assert r.gathered.tolist() == [[0.0] * 3] * 2 + [[1.0] * 3] * 2
         assert r.counts == [3, 4]
-        assert r.mean.tolist() == [0.5, 10.0]
         assert r.flags == [True, False], "rank 0 decides"
 
 
@@ -128,7 +126,6 @@ def test_one_process_needs_no_group():
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
     assert distributed.gather_with_grad(rows) is rows
     assert distributed.broadcast_value(True) and distributed.gather_values(7) == [7]
-    assert torch.equal(distributed.all_reduce_mean(rows), rows)
     distributed.cleanup()
 
 

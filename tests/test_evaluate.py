@@ -262,3 +262,19 @@ def test_labels_of_another_type_than_int64_are_refused(task):
     for wrong in (y.int(), y.float(), y.byte()):
         with pytest.raises(LabError, match=r"not int64; take labels.long"):
             lab.evaluate(model, batches_of(x, wrong, 16))
+
+
+def test_the_report_and_the_means_agree_where_a_class_is_absent():
+    model, batches = nn.Flatten(), [Batch(torch.eye(6)[[0, 1, 1, 2]], torch.tensor([0, 1, 2, 2]), torch.arange(4))]
+    answer = lab.evaluate(model, batches)
+    macro = next(line.split() for line in answer.report().splitlines() if "macro avg" in line)
+    assert [float(value) for value in macro[2:5]] == pytest.approx(
+        [answer.precision, answer.recall, answer.f1], abs=5e-4
+    )
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    scores = torch.eye(3)
+    scores[1, 2] = float("nan")
+    with pytest.raises(LabError, match="1 of 3 images have NaN among their scores"):
+        lab.evaluate(nn.Flatten(), [Batch(scores, torch.arange(3), torch.arange(3))])

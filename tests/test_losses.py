@@ -248,3 +248,19 @@ def test_balanced_weights_match_scikit_learns():
 def test_options_that_cannot_be_are_refused(options, sentence):
     with pytest.raises(LabError, match=sentence):
         SupervisedLoss(**options)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_chunk_of_no_rows_is_refused(size):
+    with pytest.raises(LabError, match=f"chunk_size is {size}"):
+        NTXentLoss(0.5, chunk_size=size)
+
+
+def test_a_second_derivative_is_refused_or_right():
+    z1, z2 = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    loss = NTXentLoss(0.5)
+    with pytest.raises(LabError, match="derived twice"):
+        torch.autograd.functional.hessian(lambda z: loss(z, z2), z1)
+    hessian = torch.func.hessian(lambda z: loss(z, z2))(z1)
+    torch.testing.assert_close(hessian, torch.autograd.functional.hessian(lambda z: nt_xent(z, z2, 0.5), z1))
+    torch.testing.assert_close(torch.func.grad(lambda z: loss(z, z2))(z1), torch.func.grad(nt_xent)(z1, z2))

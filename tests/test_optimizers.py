@@ -121,9 +121,9 @@ def test_unknown_name_and_frozen_model_are_refused():
 @pytest.mark.parametrize(
     ("name", "momentum", "told"),
     [
-        ("adamw", 1.0, "momentum is beta1 of adamw and must be below 1"),
-        ("adam", 1.0, "momentum is beta1 of adam and must be below 1"),
-        ("nesterov", 0.0, "give 0.9, or optimizer=sgd"),
+        ("adamw", 1.0, "momentum of adamw must be 0 or more, as beta1, and below 1"),
+        ("adam", 1.0, "momentum of adam must be 0 or more, as beta1, and below 1"),
+        ("nesterov", 0.0, "momentum of nesterov must be above 0"),
         ("sgd", -0.1, "momentum of sgd must be 0 or more"),
         ("lars", float("nan"), "momentum of lars must be 0 or more"),
     ],

@@ -21,13 +21,6 @@ from labkit.train.tracking import Tracker
 from labkit.transforms import simclr_view
 
 
-@pytest.fixture(autouse=True)
-def kernels_as_they_were():
-    chosen = torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.use_deterministic_algorithms(chosen)
-
-
 @pytest.fixture
 def run(tmp_path):
     return RunFolder(tmp_path / "run").create({})
@@ -196,6 +189,26 @@ def test_best_can_be_the_lowest_of_another_number(run):
     assert load_best(model, run) == 2
 
 
+@pytest.mark.parametrize(("best_by", "epoch"), [("val_loss", 2), ("-val_loss", 2), ("val_lossless", 3)])
+def test_a_loss_is_best_where_it_is_lowest(run, best_by, epoch):
+    model, key = linear(), best_by.removeprefix("-")
+    train(model, run, config=settings(epochs=3), best_by=best_by, monitor=scripted([2.0, 1.0, 3.0], key))
+    assert load_best(model, run) == epoch
+
+
+def test_frozen_parts_stay_as_they_are(run):
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Dropout(0.9)), nn.BatchNorm2d(6))
+    model = nn.Sequential(model, nn.Flatten(), nn.Linear(216, 3))
+    model[0][0].requires_grad_(False)
+    before = [{key: value.clone() for key, value in model[0][k].state_dict().items()} for k in range(2)]
+    seen = []
+    model[0][0].register_forward_hook(lambda module, *_: seen.append(module[2].training or module.training))
+    train(model, run, config=settings(), val=evaluation())
+    frozen, free = (model[0][k].state_dict() for k in range(2))
+    assert all(torch.equal(frozen[key], value) for key, value in before[0].items()) and not any(seen)
+    assert not torch.equal(free["running_mean"], before[1]["running_mean"])
+
+
 def test_choosing_by_a_number_that_is_not_measured_is_refused(run):
     with pytest.raises(LabError, match=r"'val_acuracy'\. Did you mean val_accuracy"):
         train(linear(), run, config=settings(), val=evaluation(), best_by="val_acuracy")
@@ -314,7 +327,7 @@ def test_a_finished_training_comes_back_at_once_with_weights_and_generators(run)
     again = convnet()
     again.num_classes = 3  # else the loop looks at one output to count them
     data = Unread(toy_split(), 16, device="cpu")
-    assert train(again, run, config=settings(), data=data, val=evaluation()) == history
+    assert train(again, run, config=settings(), data=data, val=evaluation(), resume=True) == history
     assert torch.equal(weights(again), weights(first)) and not again.training
     assert torch.equal(torch.rand(3), drawn)
     assert run.metrics_log.read_bytes() == log
@@ -332,8 +345,8 @@ def test_two_fits_of_one_run_keep_apart(run):
 def test_a_second_fit_that_forgot_its_name_is_not_taken_for_the_first(run):
     train(linear(0), run, config=settings())
     with pytest.raises(LabError, match="began from other initial weights"):
-        train(linear(1), run, config=settings())
-    history = train(linear(1), run, config=settings(epochs=1), resume=False)
+        train(linear(1), run, config=settings(), resume=True)
+    history = train(linear(1), run, config=settings(epochs=1))
     assert history.step == 6
     assert [row["step"] for row in run.read_metrics() if row["kind"] == "epoch"] == [6]
 
@@ -341,13 +354,13 @@ def test_a_second_fit_that_forgot_its_name_is_not_taken_for_the_first(run):
 def test_changed_settings_are_named_and_not_mixed_with_an_old_checkpoint(run):
     train(linear(), run, config=settings(lr=0.1))
     with pytest.raises(LabError, match=r"lr was 0\.1, is 0\.01.*resume=False"):
-        train(linear(), run, config=settings(lr=0.01))
+        train(linear(), run, config=settings(lr=0.01), resume=True)
 
 
 def test_the_checkpoint_of_another_model_is_refused_naming_both(run):
     train(linear(), run, config=settings())
     with pytest.raises(LabError, match=r"Sequential of 579 parameters.*Sequential of 831 parameters"):
-        train(convnet(), run, config=settings())
+        train(convnet(), run, config=settings(), resume=True)
     train(linear(), run, config=settings(), val=evaluation(), name="chosen")
     with pytest.raises(LabError, match="holds a Sequential of 579 parameters"):
         load_best(convnet(), run, "chosen")
@@ -369,7 +382,7 @@ def test_a_log_gets_one_line_per_epoch(run, capsys):
     assert lines[1].startswith("toy: epoch 2, step 12/12: train_loss ") and "val_accuracy" in lines[1]
 
 
-def test_the_stop_button_saves_and_the_same_cell_goes_on(tmp_path):
+def test_the_stop_button_saves_and_the_same_cell_goes_on_where_asked(tmp_path):
     """The same model object, half trained, meets its own checkpoint: that is no other model."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
 
@@ -386,5 +399,5 @@ def test_the_stop_button_saves_and_the_same_cell_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt, match="saved step 8"):
         train(stopped, run, config=settings(), data=Pressed(toy_split(), 16, device="cpu"))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert train(stopped, run, config=settings()) == whole
+    assert train(stopped, run, config=settings(), resume=True) == whole
     assert torch.equal(weights(stopped), weights(straight))

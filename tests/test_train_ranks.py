@@ -36,7 +36,7 @@ class Data(Batches):
 
     def epoch(self, e, start=0):
         for number, batch in enumerate(super().epoch(e, start), start):
-            if self.stop_flag and rank() == 0 and (e, number) == (1, 1):
+            if self.stop_flag and rank() == 0 and (e, number) == (1, 2):
                 self.stop_flag.touch()
             yield batch
 
@@ -45,7 +45,7 @@ def poisoned(logits, labels):
     return nn.functional.cross_entropy(logits, labels) * (float("nan") if rank() == 1 else 1.0)
 
 
-def train(folder, dropout=0.0, stop=False, loss=None):
+def train(folder, dropout=0.0, stop=False, loss=None, small=False):
     """Train in the folder and write what this rank ends with."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 3))
@@ -53,11 +53,13 @@ def train(folder, dropout=0.0, stop=False, loss=None):
     run, said = RunFolder(folder), ""
     data = Data(split, 16 // world_size(), device="cpu", **ranks)
     data.stop_flag = run.stop_flag if stop else None
-    val = Batches.evaluation(split, 20, device="cpu", **ranks)
-    config = TrainConfig(epochs=2, precision="fp32", optimizer="sgd", lr=0.1, log_every=2, accumulate=2)
+    one = SimpleNamespace(images=split.images[:1], labels=labels[:1])
+    val = Batches.evaluation(one if small else split, 20, device="cpu", **ranks)
+    config = TrainConfig(epochs=2, precision="fp32", optimizer="sgd", lr=0.1, log_every=1, accumulate=2)
     try:
         fit(model, data, config=config, val=val, run=run, tracker=Tracker(run, tensorboard=False),
-            progress=False, loss=loss)
+            progress=False, loss=loss, resume=True,
+            monitor=(lambda _: {"val_accuracy": 0.5 + rank() * torch.rand(()).item()}) if small else None)
     except (Interrupted, LabError) as error:
         said = f"{type(error).__name__}: {error}"
     weights = torch.cat([v.flatten() for v in model.state_dict().values()]).tolist()
@@ -73,9 +75,10 @@ if world_size() > 1 and not resumed:
     train(f"{folder}/straight", dropout=0.3)
     train(f"{folder}/stopped", dropout=0.3, stop=True)
     train(f"{folder}/nan", loss=poisoned)
+    train(f"{folder}/small", small=True)
 cleanup()
 '''
-SCENES = ("plain", "straight", "stopped", "nan")
+SCENES = ("plain", "straight", "stopped", "nan", "small")
 
 
 def launch(folder: Path, *arguments: Path, ranks: int) -> None:
@@ -125,6 +128,13 @@ def test_two_ranks_stop_together_and_resume_exactly(folders):
     assert folders["before"][0]["weights"] != reports(folders["two"], "stopped")[0]["weights"]
     assert reports(folders["two"], "stopped") == reports(folders["two"], "straight")
     assert rows(folders["two"], "stopped") == rows(folders["two"], "straight")
+
+
+def test_fewer_validation_images_than_ranks_and_a_monitor_that_differs_hang_nothing(folders):
+    both = reports(folders["two"], "small")
+    assert both[0] == both[1] and both[0]["said"] == ""
+    epochs = [row for row in rows(folders["two"], "small") if row["kind"] == "epoch"]
+    assert [row["val_accuracy"] for row in epochs] == [0.5, 0.5] and all(row["val_loss"] > 0 for row in epochs)
 
 
 def test_a_bad_loss_on_one_rank_ends_all(folders):

@@ -1,6 +1,7 @@
 """Interrupted and resumed equals uninterrupted, bit for bit: weights, log, history, best, generators."""
 
 import random
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,18 +13,11 @@ from labkit.data.batches import Batches
 from labkit.losses import NTXentLoss
 from labkit.models import SimCLRModel
 from labkit.run_folder import Interrupted, LabError, RunFolder
-from labkit.train import TrainConfig, fit
-from labkit.train.checkpoint import Checkpointer, checkpoint_paths, load
+from labkit.train import TrainConfig, fit, loop
+from labkit.train.checkpoint import Checkpointer, checkpoint_paths, digest, load
 from labkit.train.step import contrastive
 from labkit.train.tracking import Tracker
 from labkit.transforms import simclr_view, supervised
-
-
-@pytest.fixture(autouse=True)
-def kernels_as_they_were():
-    chosen = torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.use_deterministic_algorithms(chosen)
 
 
 @pytest.fixture
@@ -82,13 +76,13 @@ def train(network, run, data=None, *, name="model", best_by="val_accuracy", **se
         best_by=best_by,
         progress=False,
         tracker=Tracker(run, tensorboard=False),
+        resume=True,
     )
 
 
 def everything(network, run, history, name="model"):
     """Return all that must not tell an interrupted training from a straight one, in comparable form."""
     last, best = (load(path) for path in checkpoint_paths(run, name))
-    drawn = (random.random(), np.random.rand(), torch.rand(2).tolist())
     return {
         "weights": {k: v.tolist() for k, v in network.state_dict().items()},
         "log": run.metrics_log.read_bytes(),
@@ -96,7 +90,7 @@ def everything(network, run, history, name="model"):
         "best": (best["epoch"], {k: v.tolist() for k, v in best["model"].items()}),
         "optimizer": str(last["learner"]["optimizer"]),
         "scaler": last["learner"]["scaler"],
-        "generators": drawn,
+        "generators": str(last["ranks"]),
     }
 
 
@@ -236,7 +230,7 @@ def contrasted(run, *, temperature=0.2, strength=1.0, **options):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"temperature": 1.0}, r"loss was 'NTXentLoss\(.*temperature=0.2\)', is 'NTXentLoss\(.*temperature=1.0"),
+        ({"temperature": 1.0}, r"loss was 'NTXentLoss\(.*temperature=0.2\) \w+', is 'NTXentLoss\(.*temperature=1.0"),
         ({"strength": 0.0}, "augment was 'SimCLRView"),
     ],
 )
@@ -244,13 +238,153 @@ def test_a_cell_run_again_with_another_loss_or_view_is_no_old_result(folder, cha
     run = folder("cell")
     contrasted(run)
     with pytest.raises(LabError, match=said):
-        contrasted(run, **change)
-    contrasted(run, resume=False, **change)
+        contrasted(run, resume=True, **change)
+    contrasted(run, **change)
 
 
 def test_a_finished_fit_says_that_it_was_not_trained_again(folder, capsys):
     run = folder("cell")
     first = contrasted(run, progress=None)
     capsys.readouterr()
-    assert contrasted(run, progress=None).epochs == first.epochs
+    assert contrasted(run, progress=None, resume=True).epochs == first.epochs
     assert "finished before, at step 2; nothing was trained again" in capsys.readouterr().err
+
+
+STRENGTH = 1.0
+
+
+def penalized(power):
+    """Return a loss whose closure holds `power`, and which reads a global of the notebook."""
+    return lambda logits, labels: STRENGTH * nn.functional.cross_entropy(logits, labels) ** power
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.ones(3)
+
+    def forward(self, logits, labels):
+        return nn.functional.cross_entropy(logits, labels, weight=self.weight)
+
+
+def cell(run, *, data=0, labels=0, act=nn.ReLU, loss=None, val=False, mean=None, seed=0, resume=None, **settings):
+    """Run a notebook's cell: build everything, train four steps."""
+    pictures = split(64, data)
+    pictures.labels = pictures.labels.roll(labels)
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), act(), nn.Linear(4, 3))
+    network.num_classes = 3
+    normal = {"device": "cpu"} if mean is None else {"device": "cpu", "mean": mean, "std": (0.5,) * 3}
+    config = TrainConfig(**{"epochs": 1, "precision": "fp32", "lr": 0.01} | settings)
+    history = fit(
+        network,
+        Batches(pictures, 16, **normal),
+        config=config,
+        val=Batches.evaluation(split(32, 9), 16, **normal) if val else None,
+        loss=loss,
+        run=run,
+        progress=False,
+        resume=resume,
+        tracker=Tracker(run, tensorboard=False),
+    )
+    return history, torch.cat([p.flatten() for p in network.parameters()])
+
+
+def summed(logits, labels):
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def doubled(logits, labels):
+    return 2 * nn.functional.cross_entropy(logits, labels)
+
+
+doubled.__qualname__ = "summed"  # the same cell with an edited body
+
+
+def reweighted():
+    loss = Scaled()
+    loss.weight = torch.tensor([1.0, 2.0, 3.0])
+    return loss
+
+
+OTHERS = [  # first call, second call, what is named where the second asks to go on
+    ({}, {"lr": 0.02}, "lr was 0.01, is 0.02"),
+    ({}, {"data": 5}, "training images was"),
+    ({}, {"labels": 1}, "training labels was"),
+    ({}, {"mean": (0.4, 0.4, 0.4)}, "training images was"),
+    ({}, {"val": True}, "validation images was None"),
+    ({}, {"act": nn.Tanh}, "modules was"),
+    ({}, {"seed": 1}, "began from other initial weights"),
+    ({"loss": summed}, {"loss": doubled}, r"loss was '.*', is '"),
+    ({"loss": penalized(1)}, {"loss": penalized(2)}, r"loss was '.*', is '"),
+    ({"loss": Scaled()}, {"loss": reweighted()}, r"loss was '.*', is '"),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "said"), OTHERS, ids=range(len(OTHERS)))
+def test_a_new_call_is_a_new_training_and_another_one_is_never_handed_back(folder, monkeypatch, first, second, said):
+    run, fresh = folder("cell"), folder("fresh")
+    cell(run, **first)
+    again, weights = cell(run, **first | second)
+    alone, expected = cell(fresh, **first | second)
+    assert again == alone and torch.equal(weights, expected)
+    run = folder("asked")
+    cell(run, **first)
+    with pytest.raises(LabError, match=said):
+        cell(run, resume=True, **first | second)
+    monkeypatch.setenv("LABKIT_RUN_DIR", str(run.path))
+    loop._calls.clear()  # as in the process that a runner starts after an interruption
+    with pytest.raises(LabError, match=said):
+        cell(run, **first | second)
+
+
+def test_a_loss_is_another_where_a_global_that_it_reads_is(monkeypatch):
+    before, pair = digest(penalized(1)), (digest(partial(summed, 1)), digest(partial(summed, 2)))
+    assert before == digest(penalized(1)) and pair[0] != pair[1]
+    monkeypatch.setitem(globals(), "STRENGTH", 0.5)
+    assert digest(penalized(1)) != before
+
+
+def test_a_runner_goes_on_where_the_same_call_was_interrupted(folder, monkeypatch):
+    """Calls are counted by name: a notebook that fits one name twice never meets its own other training."""
+    run = folder("runner")
+    monkeypatch.setenv("LABKIT_RUN_DIR", str(run.path))
+    first, second = cell(run)[0], cell(run, lr=0.1)[0]
+    assert second.epochs != first.epochs
+    loop._calls.clear()
+    assert cell(run)[0] == first  # last.pt is the second call's: trained, not handed back
+    assert cell(run, lr=0.1)[0] == second
+    loop._calls.clear()
+    cell(run)
+    loop._calls.clear()
+    monkeypatch.setattr(Batches, "epoch", None)  # a finished training reads nothing
+    assert cell(run)[0] == first
+
+
+def test_a_longer_training_goes_on_and_a_shorter_one_is_refused(folder):
+    run = folder("longer")
+    short = cell(run)[0]
+    longer = cell(run, epochs=3, resume=True)[0]
+    assert (longer.step, longer.stopped_because, longer.epochs[0]) == (12, "epochs", short.epochs[0])
+    with pytest.raises(LabError, match="stands at step 12, past the 8 of this configuration"):
+        cell(run, epochs=2, resume=True)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_callers_generators_and_flags_come_back(folder, chosen):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    torch.use_deterministic_algorithms(not chosen)
+    torch.backends.cudnn.benchmark = chosen
+    try:
+        disturb_generators()
+        train(network, folder("done"), epochs=1, deterministic=chosen)
+        with pytest.raises(Killed):
+            train(network, folder("killed"), Watched({4: kill}), deterministic=chosen)
+        flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        assert (*flags, torch.backends.cudnn.benchmark) == (not chosen, False, chosen)
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.benchmark = False
+    drawn = [random.random(), np.random.rand(), torch.rand(2).tolist()]
+    disturb_generators()
+    assert drawn == [random.random(), np.random.rand(), torch.rand(2).tolist()]

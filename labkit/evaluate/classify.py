@@ -59,14 +59,15 @@ class Evaluation:
         return self.probabilities.argmax(1)
 
     def report(self) -> str:
-        """Return scikit-learn's table of precision, recall and F1 per class."""
+        """Return scikit-learn's table of precision, recall and F1 per class that occurs in truth or prediction."""
         try:
             from sklearn.metrics import classification_report
         except ImportError as error:
             raise LabError("The report needs scikit-learn: pip install scikit-learn") from error
-        names = range(len(self.classes))
+        occur = torch.cat([self.labels, self.predictions]).unique().tolist()
+        names = [self.classes[k] for k in occur]
         return classification_report(
-            self.labels, self.predictions, labels=names, target_names=self.classes, digits=3, zero_division=0
+            self.labels, self.predictions, labels=occur, target_names=names, digits=3, zero_division=0
         )
 
 
@@ -95,6 +96,8 @@ def evaluate(
         raise LabError("There is nothing to evaluate: the split gave no batch.")
     logits, labels, index = _in_order(*zip(*seen, strict=True))
     assert labels is not None  # or require_labels had refused them
+    if logits.isnan().any():
+        raise LabError(f"{int(logits.isnan().any(1).sum())} of {len(logits)} images have NaN among their scores.")
     confusion = metrics.confusion_matrix(logits.argmax(1), labels, logits.shape[1])
     macro = metrics.precision_recall_f1(confusion)
     return Evaluation(

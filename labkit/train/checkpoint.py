@@ -1,9 +1,13 @@
 """Atomic checkpoints, loaded with weights_only, checked against the model."""
 
+import hashlib
 import io
 import math
+import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -66,40 +70,37 @@ class Checkpointer:
                 f"The weights have become infinite or NaN and are not saved; {self.last} stays as it was. "
                 "Lower lr or set grad_clip, for example to 1.0, and train anew with resume=False."
             )
-        generators = gather_values(rng_state())
+        sums = self.parts["metrics"].state_dict() if "metrics" in self.parts else {}
+        ranks = gather_values({"generators": rng_state(), "metrics": sums})
         if is_main():
-            state = {key: part.state_dict() for key, part in self.parts.items()}
-            save(self.last, state | {"fingerprint": self.fingerprint, "setup": self.setup, "generators": generators})
+            state = {key: part.state_dict() for key, part in self.parts.items() if key != "metrics"}
+            save(self.last, state | {"fingerprint": self.fingerprint, "setup": self.setup, "ranks": ranks})
             if best_epoch is not None:
                 self._save_best(best_epoch)
 
-    def restore(self) -> bool:
-        """Put parts and generators back to where last.pt saw them; False where there is none.
+    def restore(self, call: int | None = None) -> bool:
+        """Put parts and generators back to where last.pt saw them; False where there is none, or another `call`'s.
 
         Raises LabError where it belongs to another model, other initial weights or another setup.
         """
-        if not self.last.exists():
+        state = load(self.last) if self.last.exists() else None
+        if state is None or call not in (None, state["setup"].get("call")):
             return False
-        state = load(self.last)
         require_same_model(self.last, state["fingerprint"], self.fingerprint)
         reached = weight_stats(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
         ours, began = self.fingerprint["weight_stats"], state["fingerprint"]["weight_stats"]
+        before, free = state["setup"], ("epochs", "max_steps", "call")  # a training may be made longer
+        pairs = {key: (before.get(key), self.setup.get(key)) for key in before | self.setup if key not in free}
+        changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in pairs.items() if new != old]
         if not (same_weights(ours, began) or same_weights(ours, reached)):
-            raise LabError(
-                f"{self.last} began from other initial weights than this model has. Give this fit a name of "
-                "its own, build the model again with the same seed, or pass resume=False to start anew."
-            )
-        setup = {key: (old, self.setup.get(key)) for key, old in state["setup"].items()}
-        changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in setup.items() if new != old]
+            changed.append("it began from other initial weights")
         if changed:
-            raise LabError(
-                f"{self.last} was trained with another setup: {'; '.join(changed)}. Give this fit another "
-                "name, or pass resume=False to start anew."
-            )
+            advice = "Give this fit another name, or pass resume=False to start anew"
+            raise LabError(f"{self.last} was trained with another setup: {'; '.join(changed)}. {advice}.")
         for key, part in self.parts.items():
-            part.load_state_dict(state[key])
+            part.load_state_dict((state | state["ranks"][rank()])[key])
         self.fingerprint = state["fingerprint"]
-        set_rng_state(state["generators"][rank()])
+        set_rng_state(state["ranks"][rank()]["generators"])
         return True
 
     def repair_best(self, epoch: int) -> None:
@@ -144,10 +145,7 @@ def fingerprint(model: nn.Module) -> dict[str, Any]:
 
 
 def describe_callable(thing: Any) -> str:
-    """Return a callable's name, or an object's class, with its plain settings: `NTXentLoss(temperature=0.2)`.
-
-    Two things with one text are taken for the same; what has no plain value (tensors, code) is left out.
-    """
+    """Return a callable's name, or an object's class, with its plain settings: `NTXentLoss(temperature=0.2)`."""
     if hasattr(thing, "__qualname__"):
         return thing.__qualname__
     settings = sorted(getattr(thing, "__dict__", {}).items())
@@ -158,7 +156,48 @@ def describe_callable(thing: Any) -> str:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
-    return isinstance(value, int | float | str)
+    return value is None or isinstance(value, int | float | str | bytes)
+
+
+_PARTS = {  # what decides the answers of each kind
+    FunctionType: ("__code__", "__defaults__", "__kwdefaults__", "__closure__"),
+    CodeType: ("co_code", "co_names", "co_consts"),
+    CellType: ("cell_contents",),
+    MethodType: ("__func__", "__self__"),
+    partial: ("func", "args", "keywords"),
+}
+
+
+def digest(*things: Any) -> str:
+    """Return a hash that things share where they compute alike: code and what it refers to, settings, tensors."""
+    return hashlib.blake2b(repr(_content(things)).encode(), digest_size=4).hexdigest()
+
+
+def _content(thing: Any, above: tuple[int, ...] = ()) -> Any:
+    """Return plain values for `digest`; of a library's code, and of objects that code refers to, the name will do."""
+    inner, parts = partial(_content, above=(*above, id(thing))), _PARTS.get(type(thing), ())
+    if id(thing) in above or _is_plain(thing):
+        return "itself" if id(thing) in above else repr(thing)
+    if isinstance(thing, Tensor):
+        raw = thing.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        return str(thing.dtype), thing.shape, hashlib.blake2b(raw).hexdigest()
+    if isinstance(thing, dict):
+        return [(key, inner(value)) for key, value in thing.items()]
+    if isinstance(thing, tuple | list | set | frozenset):  # the order of a set changes with each process
+        return list(map(inner, thing)) if isinstance(thing, tuple | list) else sorted(map(repr, thing))
+    package = (getattr(thing, "__module__", None) or "").split(".")[0]
+    library = package in {"labkit", *sys.stdlib_module_names} or "-packages" in str(sys.modules.get(package))
+    if isinstance(thing, ModuleType) or (library and isinstance(thing, FunctionType | type)):
+        return thing.__name__
+    if isinstance(thing, type):
+        return inner(dict(vars(thing))), inner(thing.__bases__)
+    if isinstance(thing, FunctionType):
+        codes = [thing.__code__, *(part for part in thing.__code__.co_consts if isinstance(part, CodeType))]
+        used = {name: thing.__globals__.get(name) for code in codes for name in code.co_names}
+        return [inner(getattr(thing, part)) for part in parts], inner(used)
+    if parts or len(above) > 1 or not hasattr(thing, "__dict__"):
+        return describe_callable(thing), [inner(getattr(thing, part)) for part in parts]
+    return inner(type(thing)), inner(vars(thing))
 
 
 def weight_stats(weights: Iterable[Tensor]) -> list[list[float]]:

@@ -1,26 +1,30 @@
 """THE loop: `fit` trains any model of the lab, records what happens, and can be stopped and resumed."""
 
 import math
+import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import nn
 
 from labkit.distributed import broadcast_value, is_main, rank, world_size
 from labkit.evaluate.classify import eval_mode
-from labkit.run_folder import Interrupted, LabError, RunFolder, current_run, unknown_name
-from labkit.seeding import derive, seed_everything
+from labkit.run_folder import RUN_DIR_VARIABLE, Interrupted, LabError, RunFolder, current_run, unknown_name
+from labkit.seeding import callers_generators, derive, seed_everything
 from labkit.train import TrainConfig
 from labkit.train.checkpoint import (
     Checkpointer,
     checkpoint_paths,
     describe_callable,
+    digest,
     fingerprint,
     load,
     require_same_model,
@@ -55,7 +59,8 @@ class History:
     @property
     def best_epoch(self) -> int | None:
         """The epoch with the best value of `best_by`, the earliest of equals; None where there is none."""
-        key, sign = self.best_by.removeprefix("-"), -1 if self.best_by.startswith("-") else 1
+        key = self.best_by.removeprefix("-")
+        sign = -1 if self.best_by.startswith("-") or key.endswith("loss") else 1
         rows = [row for row in self.epochs if not math.isnan(row.get(key, math.nan))]
         return max(rows, key=lambda row: sign * row[key])["epoch"] if rows else None  # max keeps the first
 
@@ -108,7 +113,7 @@ class InterruptHandler:
     def reason(self, step: int) -> BaseException | None:
         """Return what to raise before update `step` where a stop was requested, or None."""
         if self.pressed:
-            return KeyboardInterrupt(f"saved step {step} of {self.fit!r}; run it again to go on")
+            return KeyboardInterrupt(f"saved step {step} of {self.fit!r}; fit(..., resume=True) goes on")
         if self.alone:
             requested = self.run.stop_requested()
         else:
@@ -118,6 +123,7 @@ class InterruptHandler:
         return Interrupted(f"{self.fit!r} was asked to stop and has saved step {step}; resume the run to go on")
 
 
+@callers_generators()
 def fit(
     model: nn.Module,
     train,
@@ -130,7 +136,7 @@ def fit(
     name: str = "model",
     monitor: Callable[[nn.Module], dict[str, float]] | None = None,
     best_by: str = "val_accuracy",
-    resume: bool = True,
+    resume: bool | None = None,
     progress: bool | None = None,
     tracker: Tracker | None = None,
 ) -> History:
@@ -138,31 +144,40 @@ def fit(
 
     train, val: `Batches`. step: what a batch means: `supervised`, `contrastive` or yours. loss: by default
     the configuration's. monitor: called with the model after each epoch, adds numbers to its row. best_by:
-    which number of that row chooses `best.pt`; the highest wins, with a leading "-" the lowest.
+    which number of that row chooses `best.pt`; the highest wins, of a loss or with a leading "-" the lowest.
+    Three seeds: the model's first weights are the caller's, `Batches(seed=...)` orders and augments, `config.seed`
+    draws within the model (dropout). The caller's generators come back as they were.
 
-    Records go to `run` under `name`. Where `run` holds a checkpoint of that name, training goes on from it,
-    or returns at once where it was finished; `resume=False` starts anew. Raises Interrupted,
-    after saving, where the run has a stop request; LabError for bad labels, a loss that is not finite, a
-    checkpoint of another model, step, loss, augmentation or configuration.
+    Records go to `run` under `name`. A call is a new training, unless `resume=True`, or a runner started this
+    process (LABKIT_RUN_DIR) and the same call, counted by name, was interrupted: then training goes on from the
+    checkpoint, as far as `config` says now. `resume=False` always starts anew. Raises Interrupted, after saving,
+    where the run has a stop request; LabError for bad labels, a loss that is not finite, and a checkpoint to go
+    on from that had another model, step, loss, data, augmentation or configuration.
     """
     run = run or current_run()
+    _calls[place := f"{run.path.resolve()}:{name}"] += 1
     wanted, has = config.batch_size, train.batch_size
     if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
         raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
     if config.target_accuracy is not None and val is None:
         raise LabError("target_accuracy is measured on validation images: pass val=Batches.evaluation(...).")
-    if len(train) == 0:
-        raise LabError("The training set has no full batch; take a smaller batch_size or drop_last=False.")
     loss, val_loss = choose_losses(loss, step, model, train, val, config)
     seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
     history, metrics = History(name, best_by, learner.precision), MetricAccumulator(learner.device)
     parts = {"learner": learner, "history": history, "metrics": metrics}
-    checkpointer = Checkpointer(run, name, parts=parts, setup=_setup(config, train, step, loss))
-    if not resume:
+    setup = _setup(learner.model, config, train, val, step, loss) | {"call": _calls[place]}
+    checkpointer = Checkpointer(run, name, parts=parts, setup=setup)
+    may = resume or (resume is None and os.environ.get(RUN_DIR_VARIABLE))
+    if not (may and checkpointer.restore(None if resume else _calls[place])):
         checkpointer.forget()
-    elif checkpointer.restore() and history.batch == 0 and history.best_epoch == history.epoch > 0:
+    elif history.batch == 0 and history.best_epoch == history.epoch > 0:
         checkpointer.repair_best(history.epoch)
+    if history.step < learner.total_steps and history.stopped_because != "target":
+        history.stopped_because = ""  # the training was made longer
+    elif history.step > learner.total_steps:
+        past = f"{checkpointer.last} stands at step {history.step}"
+        raise LabError(f"{past}, past the {learner.total_steps} of this configuration; raise epochs or max_steps.")
     if is_main():
         run.truncate_metrics(name, history.step)  # rows after the checkpoint come again
     if history.stopped_because:
@@ -177,6 +192,9 @@ def fit(
     with mirrors, display, InterruptHandler(run, name, every=config.log_every) as interrupt:
         while not history.stopped_because:
             learner.forward.train()
+            for part in learner.model.modules():  # what is frozen stays as it is: BatchNorm would go on to average
+                if (own := list(part.parameters())) and not any(p.requires_grad for p in own):
+                    part.eval()
             history.clock = time.perf_counter()
             batches = iter(train.epoch(history.epoch, start=history.batch))
             groups = iter(lambda: list(islice(batches, config.accumulate)), [])  # noqa: B023  # the last may be smaller
@@ -205,11 +223,13 @@ def fit(
             _require_finite(metrics, checkpointer, config)
             history.stop_clock()
             last = history.step >= learner.total_steps
+            for buffer in learner.model.buffers() if world_size() > 1 else ():  # BatchNorm's statistics of rank 0,
+                torch.distributed.broadcast(buffer, 0)  # whose model is saved, are those that are evaluated
             evaluated = last or (history.epoch + 1) % config.evaluate_every == 0
             if evaluated and val is not None:
                 row |= validate(learner, val, step, val_loss)
             if monitor is not None:
-                row |= {key: float(value) for key, value in monitor(learner.model.eval()).items()}
+                row |= broadcast_value({key: float(value) for key, value in monitor(learner.model.eval()).items()})
             key = best_by.removeprefix("-")
             if evaluated and key not in row and best_by != "val_accuracy":  # without val there is no best epoch
                 raise unknown_name("number to choose the best epoch by", key, set(row) - {"fit", "kind", "step"})
@@ -248,6 +268,9 @@ def load_best(model: nn.Module, run: RunFolder, name: str = "model") -> int:
     return state["epoch"]
 
 
+_calls: Counter[str] = Counter()  # of fit, by run and name, in this process
+
+
 def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, float]:
     """Return val_loss, val_accuracy and the step's other numbers over the whole of `val`, in eval mode."""
     metrics = MetricAccumulator(learner.device)
@@ -263,13 +286,21 @@ def count_steps(config: TrainConfig, batches_per_epoch: int) -> int:
     return min(n for n in (config.epochs and config.epochs * per_epoch, config.max_steps) if n is not None)
 
 
-def _setup(config: TrainConfig, train, step: Step, loss: Loss | None) -> dict:
+def _setup(model: nn.Module, config: TrainConfig, train, val, step: Step, loss: Loss | None) -> dict:
     """Return what two attempts at one fit must share: their results are those of one training."""
     free = {"checkpoint_every", "checkpoint_every_steps", "compile"}
     data = {"images": train.num_images, "batch_size": train.batch_size, "batch_seed": train.seed}
     ways = {"step": step, "loss": loss, "augment": getattr(train, "augment", None)}
     shared = config.model_dump(exclude=free) | data | {"processes": world_size()}
-    return shared | {name: describe_callable(way) for name, way in ways.items()}
+    shared |= {name: f"{describe_callable(way)} {digest(way)}" for name, way in ways.items()}
+    shared["modules"] = digest(repr(model), *map(type, model.modules()))
+    for name, batches in {"training": train, "validation": val}.items():
+        if split := getattr(batches, "split", None):
+            rows = torch.linspace(0, len(split.images) - 1, min(len(split.images), 32)).long()
+            pixels = len(split.images), split.images[rows], batches.normalize.slope, batches.normalize.offset
+            shared[f"{name} images"] = digest(*pixels)
+            shared[f"{name} labels"] = digest(batches.labels, batches.shuffle, batches.drop_last)
+    return shared
 
 
 def _require_finite(metrics: MetricAccumulator, checkpointer: Checkpointer, config: TrainConfig) -> None:

@@ -74,12 +74,9 @@ def build(
     """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
-    if not momentum >= 0:
-        raise LabError(f"momentum of {name} must be 0 or more (got {momentum:g}); 0.9 is usual.")
-    if name in ("adam", "adamw") and momentum >= 1:
-        raise LabError(f"momentum is beta1 of {name} and must be below 1 (got {momentum:g}); 0.9 is usual.")
-    if name == "nesterov" and momentum == 0:
-        raise LabError("nesterov looks ahead along its momentum, which is 0; give 0.9, or optimizer=sgd.")
+    if not momentum >= 0 or (momentum >= 1 and name in ("adam", "adamw")) or (momentum == 0 and name == "nesterov"):
+        ranges = {"nesterov": "above 0"} | dict.fromkeys(("adam", "adamw"), "0 or more, as beta1, and below 1")
+        raise LabError(f"momentum of {name} must be {ranges.get(name, '0 or more')} (got {momentum:g}); 0.9 is usual.")
     params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
     if not params:
         raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from labkit import distributed, losses
 from labkit.data.labels import require_labels
@@ -96,13 +97,13 @@ def need_pairs(splits: dict[str, Any], *, accumulate: int) -> None:
                 f"contrastive step compares 2; build them with Batches(..., augment=..., views=2)"
                 + (", or leave val out." if split == "validation" else ".")
             )
-        together = getattr(batches, "batch_size", 2) * getattr(batches, "world_size", 1)
-        together *= accumulate if split == "training" else 1
-        if min(together, getattr(batches, "num_images", 2)) < 2:
-            raise LabError(
-                f"The batches of the {split} set hold one image, and a picture alone has no negatives: take "
-                "a batch_size of at least 2, better 128."
-            )
+        ranks, images = getattr(batches, "world_size", 1), getattr(batches, "num_images", 2)
+        together = getattr(batches, "batch_size", 2) * ranks
+        if min(together * (accumulate if split == "training" else 1), images) < 2:
+            alone = f"The batches of the {split} set hold one image, and a picture alone has no negatives"
+            raise LabError(f"{alone}: take a batch_size of at least 2, better 128.")
+        if 0 < images % together < ranks and not getattr(batches, "drop_last", True):
+            raise LabError(f"The last batch of the {split} set has fewer images than ranks; take another batch_size.")
 
 
 class Learner:
@@ -171,12 +172,8 @@ class Learner:
 
     def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
-        total, outcomes = 0, []
-        for batch in batches:
-            count = len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
-            if count == 0:
-                raise LabError("A batch without images cannot be trained on; check the split's size.")
-            total += count
+        outcomes = []
+        total = sum(len(b.images if isinstance(b.images, Tensor) else b.images[0]) for b in batches)
         for position, batch in enumerate(batches):
             with self._no_sync(position < len(batches) - 1):
                 outcome = self.forward_loss(self.forward, batch, step, loss)
@@ -190,11 +187,8 @@ class Learner:
     def forward_loss(self, model: nn.Module, batch, step: Callable[..., Any], *loss: Loss | None) -> Any:
         """Return step(model, batch, loss), computed in the number format and memory layout chosen."""
         if self.layout == torch.channels_last:
-            if isinstance(batch.images, Tensor):
-                batch = batch._replace(images=batch.images.contiguous(memory_format=self.layout))
-            else:
-                views = tuple(view.contiguous(memory_format=self.layout) for view in batch.images)
-                batch = batch._replace(images=views)
+            images = tree_map(lambda view: view.contiguous(memory_format=self.layout), batch.images)
+            batch = batch._replace(images=images)
         with torch.autocast(self.device.type, DTYPES[self.precision], enabled=self.precision != "fp32"):
             return step(model, batch, *loss)
 
@@ -234,11 +228,9 @@ class MetricAccumulator:
         self.recent: dict[str, float] = {}
         self.bad_step: int | None = None
         self._queue: list[tuple[int, Outcome]] = []
-        self._newest = 0
 
     def add(self, number: int, outcome: Outcome) -> None:
         self._queue.append((number, outcome))
-        self._newest = number
 
     def flush(self) -> None:
         """Move the queue into the sums: one wait for the device, however many steps are queued."""
@@ -260,10 +252,7 @@ class MetricAccumulator:
     def first_bad_step(self) -> int | None:
         """Return the first step whose loss was not finite, on any process; None where all were."""
         self.flush()
-        if distributed.world_size() > 1:
-            mine = torch.tensor(float(self.bad_step is not None), device=self.device)
-            return (self.bad_step or self._newest) if distributed.all_reduce_mean(mine) > 0 else None
-        return self.bad_step
+        return min((step for step in distributed.gather_values(self.bad_step) if step is not None), default=None)
 
     def means(self, prefix: str = "", *, epoch: bool = False) -> dict[str, float]:
         """Return the means, over the images of all processes, since the last call or the epoch's start.
@@ -271,13 +260,11 @@ class MetricAccumulator:
         epoch: of the whole epoch instead; the next one begins.
         """
         self.flush()
-        sums, self.recent = self.epoch if epoch else self.recent, {}
+        mine, self.recent = self.epoch if epoch else self.recent, {}
         if epoch:
             self.epoch = {}
-        table = torch.tensor(list(sums.values()), dtype=torch.float64)
-        if distributed.world_size() > 1:
-            table = distributed.all_reduce_mean(table.to(self.device))
-        total = dict(zip(sums, table.tolist(), strict=True))
+        sums = distributed.gather_values(mine)  # of a rank that saw no image: {}
+        total = {key: sum(part.get(key, 0.0) for part in sums) for part in sums for key in part}
         count = total.pop("count", 0.0)
         return {prefix + ("accuracy" if key == "correct" else key): value / count for key, value in total.items()}
 

@@ -39,13 +39,9 @@ class Tracker:
     @contextmanager
     def begin(self, fit: str, step: int, settings: dict[str, Any]) -> Iterator["Tracker"]:
         """Open the mirrors of one fit that goes on after `step`; close them at the end of the block."""
-
-        def open_mirror(kind: Callable) -> None:
-            self._mirrors.append(kind(self.run, fit, step, settings))
-
         if distributed.is_main():
             for kind in self._kinds:
-                self._guarded(partial(open_mirror, kind))
+                self._guarded(lambda make=kind: self._mirrors.append(make(self.run, fit, step, settings)))  # type: ignore[misc]
         try:
             yield self
         finally:
