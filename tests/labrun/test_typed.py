@@ -350,3 +350,10 @@ def test_a_line_of_a_sites_setup_that_fails_ends_the_job(lab):
     (lab / "job.sh").write_text("module() { return 1; }\n" + SlurmExecutor(site).script([run]))
     done = subprocess.run(["bash", lab / "job.sh"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and "this failed: module load python/9" in done.stdout
+
+
+def test_a_job_that_was_sent_without_its_variables_says_so():
+    hidden = os.environ | {"SLURM_EXPORT_ENV": "NONE"}
+    command = ["bash", ROOT / "scripts/sbatch_one.sh", "--mode=scratch"]
+    told = subprocess.run(command, capture_output=True, text=True, env=hidden, timeout=20)
+    assert told.returncode == 2 and "hides MAX_STEPS, SEED" in told.stderr
