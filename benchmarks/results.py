@@ -12,7 +12,7 @@ from benchmarks.compare import Section
 from benchmarks.tables import markdown
 from labkit import plots
 from labkit.run_folder import atomic_write, usable_cores
-from labrun.runner.machine import installed, memory_gb, processor
+from labrun.runner.machine import describe, memory_gb, processor
 
 PACKAGES = ("torch", "torchvision", "kornia", "lightly", "pytorch-metric-learning", "scikit-learn", "pillow")
 GPU = "gpu"  # in results.json: what scripts/gpu_report.sh measured, beside the sections
@@ -33,7 +33,7 @@ HEADLINES = {  # section: (what is compared, the row whose ratio counts)
 
 def machine() -> dict[str, str]:
     """Return what a reader needs to judge the figures: processor, cores, memory, versions, date."""
-    known = installed()
+    known = describe()["packages"]
     versions = ", ".join(f"{name} {known[name]}" for name in PACKAGES if name in known)
     return {
         "date": time.strftime("%Y-%m-%d"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -172,13 +173,27 @@ def check_slurm() -> Iterator[Line]:
     except LabError as error:
         yield Line("Site", "bad", str(error), f"Repair the file, or change {SITE_VARIABLE}.")
         return
-    if site.account_needed and not (site.account or os.environ.get("SBATCH_ACCOUNT")):
+    if site.account_needed and not site.account:
         yield Line("Site", "note", f"{site.name} requires an account", "export SBATCH_ACCOUNT=YOUR_PROJECT")
     elif os.environ.get(SITE_VARIABLE):
         yield Line("Site", "good", f"{site.name}: {site.description}")
     else:
         advice = f"export {SITE_VARIABLE}=NAME, one of {', '.join(site_names())}, or your own YAML file."
         yield Line("Site", "note", f"generic ({SITE_VARIABLE} is not set)", advice)
+
+
+def check_environment() -> Iterator[Line]:
+    """Name what would go over the options of Slurm's and Jupyter's commands, and a % that sbatch would replace."""
+    from labrun.slurm.squeue import OPTIONS
+
+    ours = re.compile("SBATCH_ACCOUNT|SLURM_CONF|SLURM_JWT" + ("|SLURM_.*" if "SLURM_JOB_ID" in os.environ else ""))
+    names = [one for one in sorted(os.environ) if one.startswith((*OPTIONS, "JUPYTER_")) or one.lower() == "http_proxy"]
+    if found := [name for name in names if not ours.fullmatch(name)]:
+        advice = "Your own sbatch, squeue and jupyter obey them: unset those that you did not want."
+        yield Line("Environment", "note", f"labkit shields its commands from {', '.join(found)}", advice)
+    if "%" in str(repo_root()):
+        advice = "Submit with labkit run --site, or move the folder: sbatch replaces %j in the path of an output."
+        yield Line("Folder", "note", f"{repo_root()} holds a %", advice)
 
 
 def check_tokens() -> Iterator[Line]:
@@ -198,7 +213,7 @@ def check_tokens() -> Iterator[Line]:
 
 
 CHECKS: list[Callable[[], Iterator[Line]]] = [check_python, check_packages, check_torch, check_machine, check_disk]
-CHECKS += [check_data, check_kernel, check_slurm, check_tokens]
+CHECKS += [check_data, check_kernel, check_slurm, check_environment, check_tokens]
 
 
 async def _kernel_start() -> float:

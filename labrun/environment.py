@@ -1,6 +1,9 @@
 """The environment of what labrun starts: kernels, runners, JupyterLab. Tokens come from `.env`."""
 
 import os
+import stat
+from contextlib import suppress
+from pathlib import Path
 
 from labkit.run_folder import RUN_DIR_VARIABLE, LabError, RunFolder, private_environment, repo_root
 
@@ -14,6 +17,14 @@ KERNEL = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve each other where cores are shared
 }
+
+
+def is_own(folder: Path) -> bool:
+    """Return whether this is a folder of the user's into which nobody else can write: its files can be trusted."""
+    with suppress(OSError):
+        found = folder.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return False
 
 
 def clean_environment() -> dict[str, str]:

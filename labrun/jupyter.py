@@ -1,5 +1,6 @@
 """JupyterLab on a compute node (`python -m labrun.jupyter FOLDER`), reachable only through ssh and with a token."""
 
+import http.client
 import os
 import secrets
 import signal
@@ -7,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from labkit.run_folder import (
     to_json,
     unknown_name,
 )
-from labrun.environment import clean_environment
+from labrun.environment import clean_environment, is_own
+from labrun.spec import NAME, NAME_RULE
 
 FOLDER = ".jupyter"  # in the folder of the runs: one folder per server
 START_S = 90.0  # how long a server may take to answer
@@ -32,6 +33,8 @@ IDLE_S = 3600  # a server that nobody uses for so long ends, and so does its job
 
 def new_folder(name: str | None = None) -> Path:
     """Return the folder for a new server, not made yet. Raises LabError for a name that is taken."""
+    if name and not NAME.fullmatch(name):
+        raise LabError(f"--name {name!r} should {NAME_RULE}.")
     folder = runs_dir() / FOLDER / (name or f"lab-{secrets.token_hex(2)}")
     if folder.exists():
         raise LabError(
@@ -51,24 +54,22 @@ def create(name: str | None = None) -> Path:
 
 
 def serve(folder: Path, *, idle_s: float = IDLE_S) -> int:
-    """Start JupyterLab for `folder` on this machine, record its port once that is bound, and wait until it ends.
-
-    The token comes from a file of its owner, through the environment, never through arguments or logs.
-    """
+    """Start JupyterLab for `folder` on this machine, record its port once that is bound, and wait until it ends."""
     folder = folder.resolve()
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700, exist_ok=True)
-    private = {"JUPYTER_TOKEN": (folder / "token").read_text(), "JUPYTER_RUNTIME_DIR": str(runtime)}
-    environment = clean_environment() | private_environment() | private
+    token = (folder / "token").read_text()
+    config = atomic_write(folder / "config.json", to_json({"IdentityProvider": {"token": token}}))  # over a user's own
+    inherited = {name: value for name, value in clean_environment().items() if not name.startswith("JUPYTER_")}
+    environment = inherited | private_environment() | {"JUPYTER_RUNTIME_DIR": str(runtime)}
     with open(folder / "server.log", "ab") as log:
-        server = subprocess.Popen(
-            command(idle_s), cwd=repo_root(), env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
+        words, nothing = [*command(idle_s), f"--config={config}"], subprocess.DEVNULL
+        server = subprocess.Popen(words, cwd=repo_root(), env=environment, stdout=log, stderr=log, stdin=nothing)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda *_: server.terminate())
     try:
         deadline, port = time.monotonic() + START_S, None
-        while not port or answers(port, private["JUPYTER_TOKEN"]) != 200:
+        while not port or answers(port, token) != 200:
             if server.poll() is not None or time.monotonic() > deadline:
                 code = server.returncode
                 why = f"does not answer after {START_S:g} s" if code is None else f"ended with exit code {code}"
@@ -92,7 +93,7 @@ def command(idle_s: float) -> list[str]:
     settings = {
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.port": port,
-        "ServerApp.port_retries": 50,
+        "ServerApp.base_url": "/",
         "ServerApp.open_browser": False,
         "ServerApp.root_dir": str(repo_root()),
         "ServerApp.shutdown_no_activity_timeout": int(idle_s),
@@ -106,21 +107,17 @@ def command(idle_s: float) -> list[str]:
 
 def answers(port: int, token: str | None, host: str = "127.0.0.1") -> int:
     """Return the HTTP status of /api/status on this machine (0: nobody listens)."""
-    request = urllib.request.Request(f"http://{host}:{port}/api/status")
-    if token:
-        request.add_header("Authorization", f"token {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=3) as answer:
-            return answer.status
-    except urllib.error.HTTPError as refused:
-        return refused.code
-    except OSError:
-        return 0
+    headers = {"Authorization": f"token {token}"} if token else {}
+    connection = http.client.HTTPConnection(host, port, timeout=3)  # never through a proxy
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/api/status", headers=headers)
+        return connection.getresponse().status
+    return 0
 
 
 def servers() -> list[Path]:
     """Return the folders of all servers that were not stopped."""
-    return sorted(path for path in (runs_dir() / FOLDER).glob("*") if (path / "token").is_file())
+    return sorted(path for path in (runs_dir() / FOLDER).glob("*") if is_own(path) and (path / "token").is_file())
 
 
 def find(name: str | None) -> Path:
@@ -198,8 +195,7 @@ def main() -> int:
     try:
         return serve(Path(sys.argv[1]) if len(sys.argv) > 1 else create())
     except LabError as error:
-        print(error, file=sys.stderr)
-        return 1
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import signal
 import sys
 import time
@@ -30,21 +31,24 @@ class Place:
     after: tuple[str, ...] = ()
     dry_run: bool = False
 
-    def executor(self) -> "SlurmExecutor":
-        """Return the Slurm executor of this place. Raises LabError for a wrong site or field."""
-        from labrun.slurm.executor import SlurmExecutor
+    def executor(self, run: RunFolder | None = None) -> "SlurmExecutor":
+        """Return the Slurm executor of this place: without a typed site that of `run`, but for what was typed."""
+        from labrun.slurm.executor import SlurmExecutor, executor_of
         from labrun.slurm.site_config import load_site
 
-        return SlurmExecutor(load_site(self.site, **self.fields))
+        before = getattr(executor_of(run), "site", None) if run and not self.site else None
+        typed = {name: value for name, value in self.fields.items() if value is not None}
+        return SlurmExecutor(before.but(**typed) if before else load_site(self.site, **typed))
 
 
 def begin(
-    specs: Sequence["RunSpec"], place: Place, *, jobs: int = 1, background: bool = False, collect: bool = False
+    specs: Sequence["RunSpec"], place: Place, *, jobs: int = 0, background: bool = False, collect: bool = False
 ) -> int:
     """Freeze and start new runs; a dry run only prints what would be started. Returns the exit code.
 
-    jobs: how many may run at a time. collect: a further job of Slurm makes the results page when all have ended.
+    jobs: how many may run at a time (0: one here, all on a cluster). collect: a job makes the results page at the end.
     """
+    from labrun.slurm.squeue import read_job_record
     from labrun.spec import freeze, fresh_id
 
     executor = place.executor() if place.slurm else None
@@ -53,28 +57,33 @@ def begin(
     else:
         if executor:
             executor.check()  # before a folder is made
+            executor.jobs_of(place.after)
         runs = [freeze(spec) for spec in specs]
-    if executor:
+    if not executor:
+        return _start(runs, jobs=jobs or 1, background=background, dry_run=place.dry_run)
+    try:
         return _submit(runs, executor, place, jobs=jobs, collect=collect)
-    return _start(runs, jobs=jobs, background=background, dry_run=place.dry_run)
+    except LabError:
+        for run in runs:  # refused by Slurm; where its reply was lost they stay, since their job may be there
+            if run.read_status().get("state") == "failed" and not read_job_record(run).get("job"):
+                shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
-def again(runs: Sequence[RunFolder], place: Place, *, jobs: int = 1, background: bool = False) -> int:
+def again(runs: Sequence[RunFolder], place: Place, *, jobs: int = 0, background: bool = False) -> int:
     """Start those of `runs` that are not done once more: at the place that was typed, else each where it was.
 
     Returns the exit code. Raises LabError where none can be started, or where they were at different places.
     """
-    from labrun.slurm.executor import SlurmExecutor, executor_of
-
     runs = unfinished(runs)
     by_slurm = [run.read_status().get("executor") == "slurm" for run in runs]
     if place.slurm is None and len(set(by_slurm)) > 1:
         raise LabError("Some of these ran here and some on a cluster: add --executor local or slurm.")
     if not (any(by_slurm) if place.slurm is None else place.slurm):
-        return _start(runs, jobs=jobs, background=background, dry_run=place.dry_run)
-    by_site: dict[str, tuple[SlurmExecutor, list[RunFolder]]] = {}
+        return _start(runs, jobs=jobs or 1, background=background, dry_run=place.dry_run)
+    by_site: dict[str, tuple[Any, list[RunFolder]]] = {}
     for run in runs:
-        executor = place.executor() if place.slurm else executor_of(run)
+        executor = place.executor(run)
         by_site.setdefault(executor.site.model_dump_json(), (executor, []))[1].append(run)
     for executor, some in by_site.values():
         _submit(some, executor, place, jobs=jobs)

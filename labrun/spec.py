@@ -3,8 +3,12 @@
 import ast
 import hashlib
 import json
+import os
+import re
 import secrets
+import sys
 import time
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,10 +28,12 @@ REGISTRIES = {  # parameter: what it is called, and the dict whose keys are the 
     "mode": ("mode", "labkit.simclr:MODES"),
     "preset": ("preset", "labkit.simclr:PRESETS"),
 }
+WORDS = {"none": None, "null": None, "true": True, "false": False}  # in any case
 PATHS = ("data_dir", "pretrain_dir", "weights")
 # parameter: least value; None: above 0. Where the notebook's default is 0, that stands for its own value.
 LEAST = {"max_steps": 1, "epochs": 1, "batch_size": 1, "seed": 0, "lr": None, "temperature": None}
-_NAME_LETTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+NAME_RULE = "be letters, digits and . _ - only, and not start with a point"
 _TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, tuple, dict)} | {"None": type(None)}
 
 
@@ -75,9 +81,9 @@ def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, 
     checked, mistakes = {}, []
     for name, value in given.items():
         types = parameters[name].types if name in parameters else ()
-        if isinstance(value, Text):  # where only a string fits, `123` and `true` stay text
+        if isinstance(value, Text):  # a text arrives as typed, to the byte; where only that fits, `123` is one too
             meaning = literal(value)
-            value = str(value) if str in types and not _fits(meaning, types) else meaning
+            value = str(value) if isinstance(meaning, str) or (str in types and not _fits(meaning, types)) else meaning
         if not parameters:
             mistakes.append(f"{name} cannot be set: this notebook has no cell tagged `parameters`.")
         elif name not in parameters:
@@ -85,6 +91,8 @@ def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, 
         elif types and not _fits(value, types):
             expected = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
             mistakes.append(f"{name} must be {expected}, got {value!r}.")
+        elif not _is_finite(value):
+            mistakes.append(f"{name} must be finite, got {given[name]!r}.")
         else:
             checked[name] = float(value) if float in types and type(value) is int and int not in types else value
     if mistakes:
@@ -93,12 +101,10 @@ def check(given: dict[str, Any], parameters: dict[str, Parameter]) -> dict[str, 
 
 
 def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Refuse a name that its registry does not have, a number out of range, a path or a data set that is not there,
-    and a mode from pretrained weights with a model that has none.
+    """Raise LabError for unknown names, numbers out of range, absent paths and data, a mode that lacks its weights.
 
-    given: what the user sets; defaults: the notebook's own values. A parameter that only happens to be called
-    `model` is left alone: where the notebook's default is neither empty nor in the registry, it means its own
-    things. Raises LabError.
+    given: what the user sets; defaults: the notebook's own values. A parameter that only happens to be called `model`
+    is left alone: where the notebook's default is neither empty nor in the registry, it means its own things.
     """
     for parameter, (kind, place) in REGISTRIES.items():
         name, default = given.get(parameter), defaults.get(parameter)
@@ -108,14 +114,14 @@ def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
     for parameter in LEAST.keys() & given.keys():
         value, default, least = given[parameter], defaults.get(parameter), LEAST[parameter]
         numbers = _fits(value, [float]) and _fits(default, [float])  # else it means something else
-        enough = numbers and (value > 0 if least is None else value >= least) and value != float("inf")
+        enough = numbers and (value > 0 if least is None else value >= least)
         if numbers and not enough and not value == default == 0:
             bound = "above 0" if least is None else f"{least} or more"
             own = ", or 0 for the notebook's own value" if default == 0 and least else ""
             raise LabError(f"{parameter} must be {bound}{own} (got {value}).")
     for parameter in PATHS:
         path = given.get(parameter)  # a relative one counts from the repository, where notebooks run
-        if path and isinstance(path, str) and not (repo_root() / Path(path).expanduser()).exists():
+        if path and isinstance(path, str) and not (repo_root() / path).exists():
             raise LabError(f"{parameter}={path} does not exist: give an absolute path, or one from {repo_root()}.")
     if defaults.get("mode") and defaults.get("preset"):
         _check_weights(defaults | given, defaults)
@@ -137,14 +143,17 @@ def assignments(texts: Iterable[str]) -> dict[str, Text]:
 
 def grid_of(texts: Iterable[str]) -> dict[str, list[Text]]:
     """Return what was typed after -g (`name=a,b,c`), by name. Raises LabError, also for a name given twice."""
-    return _split(texts, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2", alternatives)
+    found = _split(texts, "grid: write it as name=a,b,c, for example -g lr=0.1,0.2", alternatives)
+    bare = re.compile(r"""(['"])(.*)\1""", re.DOTALL)  # quotes around the whole of a value are not part of it
+    return {name: [Text(bare.sub(r"\2", one) if bare.fullmatch(one) else one) for one in found[name]] for name in found}
 
 
 def alternatives(text: str) -> list[Text]:
     """Split `a,b,c`; commas inside brackets or quotes belong to the value."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
-        quote = ("" if quote == letter else quote or letter) if letter in "'\"" else quote
+        if letter in "'\"" and (quote == letter or (not quote and (depth or not parts[-1].strip()))):
+            quote = "" if quote else letter
         depth += 0 if quote else (letter in "[({") - (letter in "])}")
         if letter == "," and not depth and not quote:
             parts.append("")
@@ -156,13 +165,15 @@ def alternatives(text: str) -> list[Text]:
 
 
 def literal(text: str) -> Any:
-    """Return the value of a typed text: a Python literal, else YAML (true, null, [a, b]), else the text."""
-    if text.strip().lower() == "none":
-        return None
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
-        return ast.literal_eval(text.strip())
+    """Return the value of a typed text: one of WORDS, a Python literal, a list or dict of YAML, else the text."""
+    typed = text.strip()
+    if typed.lower() in WORDS:
+        return WORDS[typed.lower()]
+    if typed[:1] in ("[", "{", "(") or "#" not in typed:  # which would begin a comment
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            return ast.literal_eval(typed)
     with suppress(LabError):
-        return parse_yaml(text, text)
+        return parse_yaml(typed, typed) if typed[:1] in ("[", "{") else str(text)
     return str(text)
 
 
@@ -183,6 +194,12 @@ def _fits(value: Any, types: Collection[type]) -> bool:
     if isinstance(value, bool):
         return bool in types
     return isinstance(value, tuple(types)) or (isinstance(value, int) and float in types)
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether a value, and each in it, can be recorded: JSON knows no infinity."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return all(map(_is_finite, inside)) and (not isinstance(value, int | float) or abs(value) <= sys.float_info.max)
 
 
 def _types_of(node: ast.expr) -> tuple[type, ...]:
@@ -245,8 +262,8 @@ class RunSpec(Settings):
     @field_validator("name")
     @classmethod
     def _is_a_folder_name(cls, name: str | None) -> str | None:
-        if name is not None and (not name or name.startswith(".") or set(name) - _NAME_LETTERS):
-            raise ValueError("be letters, digits and . _ - only, and not start with a point")
+        if name is not None and not NAME.fullmatch(name):
+            raise ValueError(NAME_RULE)
         return name
 
 
@@ -265,6 +282,7 @@ def make_spec(notebook: str | Path, **fields: Any) -> RunSpec:
             raise LabError("seed is given twice: keep one.")
         given["seed"] = seed
     given = check(given, cell)
+    given |= {name: os.path.expanduser(given[name]) for name in PATHS if isinstance(given.get(name), str)}
     defaults = {name: parameter.default for name, parameter in cell.items()}
     values = defaults | given
     check_meaning(given, defaults)
@@ -284,10 +302,7 @@ def read_spec(run: RunFolder) -> RunSpec:
 
 
 def freeze(spec: RunSpec) -> RunFolder:
-    """Create the run folder: the specification and a copy of the notebook as they are now.
-
-    What is edited later changes nothing in this run. Raises LabError where the name is taken.
-    """
+    """Create the run folder with specification and notebook as they are now. Raises LabError where it is there."""
     path = find_notebook(spec.notebook)
     content = path.read_bytes()
     run = RunFolder(runs_dir() / (spec.name or fresh_id(path.stem)))
@@ -297,9 +312,15 @@ def freeze(spec: RunSpec) -> RunFolder:
     return run
 
 
+def plain_name(text: str) -> str:
+    """Return `text` as the id of a run may hold it: without accents, blanks, brackets, other alphabets."""
+    ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_only).strip("-.")[:100] or "notebook"
+
+
 def fresh_id(stem: str) -> str:
     """Return `<stem>-<yyyymmdd-hhmmss>-<four letters>`, an id that nobody has."""
-    return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return f"{plain_name(stem)}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def find_notebook(notebook: str | Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from labkit.run_folder import Interrupted, LabError, RunFolder, runs_dir, usable_cores
 from labrun import follow, state
 from labrun.local import LocalExecutor
-from labrun.spec import RunSpec, find_notebook, freeze, fresh_id, make_spec
+from labrun.spec import RunSpec, find_notebook, freeze, fresh_id, make_spec, plain_name
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -76,7 +76,7 @@ def sweep(
     if owner is None:
         runs = [freeze(spec) for spec in plan_named(notebook, grid, **options)]
     else:
-        runs, stem = [], f"{owner.id}-{find_notebook(notebook).stem}"
+        runs, stem = [], f"{owner.id}-{plain_name(find_notebook(notebook).stem)}"
         for spec in plan(notebook, grid, parent=owner.id, **options):  # each has one run of the owner's
             identity = json.dumps([spec.source_sha256, spec.values, spec.timeout_s], sort_keys=True, default=str)
             run = RunFolder(runs_dir() / f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}")

@@ -42,7 +42,8 @@ PORT=${LABKIT_SLURM_PORT:-27016}
 NODES=(node1 node2)
 export PATH=$PATH:/usr/sbin:/sbin # Debian keeps daemons there, out of a user's PATH
 export SLURM_CONF=$CONF
-unset "${!SLURM_JOB@}" 2>/dev/null # inside a job of this very Slurm, the tools would speak of that job
+# inside a job of this very Slurm the tools would speak of that job, and these would hide jobs and nodes from them
+unset "${!SLURM_JOB@}" "${!SQUEUE_@}" "${!SINFO_@}" "${!SCANCEL_@}" SLURM_CLUSTERS 2>/dev/null
 
 require_programs() {
     local program missing=()
@@ -56,9 +57,18 @@ require_programs() {
     fail "${missing[*]} missing; install them once with: $install   (without that right, ask the machine's administrator; everything else works as your own user)"
 }
 
-pid_of() { # the process of a daemon, where it lives
+own_folder() { # make the folder, mode 700; whoever else could write into it could make every Slurm command load his code
+    [ "${1-}" = make ] && mkdir -p "$(dirname "$DIR")" 2>/dev/null && mkdir -m 700 "$DIR" 2>/dev/null
+    [ -e "$DIR" ] || [ -L "$DIR" ] || return 0
+    [ -d "$DIR" ] && [ ! -L "$DIR" ] && [ -O "$DIR" ] && [ -z "$(find "$DIR" -maxdepth 0 -perm /022)" ] ||
+        fail "$DIR is not a folder that you alone can write into, so nothing in it is trusted; set LABKIT_SLURM_DIR to another."
+    chmod 700 "$DIR"
+}
+
+pid_of() { # the process of a daemon, where it lives: the number in its file may by now be another's
     local pid
-    pid=$(cat "$DIR/$1.pid" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && printf '%s' "$pid"
+    pid=$(cat "$DIR/$1.pid" 2>/dev/null) && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null &&
+        [[ "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)" == *"${1%%-*}"*"$DIR/"* ]] && printf '%s' "$pid"
 }
 
 any_runs() {
@@ -164,7 +174,6 @@ start() {
     require_programs
     [[ $DIR == *[[:space:]]* ]] && fail "the folder $DIR has a space in its name, which slurm.conf cannot hold; set LABKIT_SLURM_DIR."
     mkdir -p "$DIR/state" 2>/dev/null || fail "cannot write into $DIR; set LABKIT_SLURM_DIR to a folder of your own."
-    chmod 755 "$DIR"
     if ! any_runs; then # a daemon that lives knows the ports of the file it has read
         choose_ports
         write_conf
@@ -213,8 +222,9 @@ stop() {
 }
 
 case ${1-} in
-start | status | stop) "$1" ;;
-conf) printf '%s\n' "$CONF" ;;
+start) own_folder make && start ;;
+status | stop) own_folder && "$1" ;;
+conf) own_folder && printf '%s\n' "$CONF" ;;
 -h | --help) usage ;;
 "") usage; exit 2 ;;
 *) printf '[slurm] STOPPED: unknown command %s; see bash scripts/laptop_slurm.sh --help.\n' "$1" >&2; exit 2 ;;

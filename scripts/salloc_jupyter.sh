@@ -39,10 +39,11 @@ done
 import json, os, sys
 from pathlib import Path
 from labrun.jupyter import directions
+from labrun.slurm.squeue import command
 folder = Path(sys.argv[1])
 place = json.loads((folder / "server.json").read_text())
 job = os.environ["SLURM_JOB_ID"]
-left = os.popen(f"squeue --noheader --jobs={job} --format=%L").read().strip()
+left = command("squeue", "--noheader", f"--jobs={job}", "--format=%L").strip()
 lines = directions({"name": folder.name, "time_left": left} | place, folder)[:-1]
 print(*lines, "Ctrl-C here ends it.", sep="\n", flush=True)
 PYTHON

@@ -60,15 +60,17 @@ arguments=("--modes=$modes" ${name:+--run-name="$name"})
 for mode in ${name:+"${list[@]}"}; do
     [ -d "${OUTPUT_DIR:-${LABKIT_RUNS:-runs}}/$name-$mode" ] && fail "there is a run $name-$mode already: take another --run-name, or go on with it: labkit resume $name-$mode."
 done
-bash scripts/sbatch_one.sh --check "--modes=$modes" || {
+bash scripts/sbatch_one.sh --check "--modes=$modes" ${name:+--run-name="$name"} || {
     code=$?
     case ${PRESET-}:$modes:${MODEL_PATH-} in full:*pretrained*:) echo "[lab] With PRESET=full choose PRESET=dinov3, or MODEL_PATH=FOLDER of a DINOv3, or --modes=A,B without *pretrained." >&2 ;; esac
     exit "$code"
 }
 
 if command -v sbatch >/dev/null; then
+    # what goes over the lines of sbatch_one.sh, or hides the environment from the jobs, as some modules set it
+    unset SBATCH_EXPORT SBATCH_NO_REQUEUE SBATCH_OPEN_MODE SBATCH_SIGNAL SBATCH_TIMELIMIT
     # --array=0-7%2: eight tasks, two at a time; %A is the array's number, %a the task's
-    exec sbatch --job-name=simclr_all --array="0-$((${#list[@]} - 1))%$at_once" --output=slurm_logs/%x_%A_%a.out \
+    exec sbatch --job-name=simclr_all --array="0-$((${#list[@]} - 1))%$at_once" --output="${PWD//%/%%}/slurm_logs/%x_%A_%a.out" \
         ${options[@]+"${options[@]}"} scripts/sbatch_one.sh "${arguments[@]}"
 fi
 echo "[lab] There is no sbatch here: the modes run one after the other."

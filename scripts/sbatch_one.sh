@@ -54,6 +54,7 @@ HELP
 }
 
 fail() { printf '[lab] STOPPED: %s\n' "$*" >&2; exit 2; }
+[ "${SLURM_EXPORT_ENV-}" != NONE ] || fail "SBATCH_EXPORT=NONE hides MAX_STEPS, SEED and the rest from this job: unset it, or add sbatch --export=ALL."
 
 # --- 1. Which mode, and which name?
 mode='' modes='' name='' check=''
@@ -113,7 +114,7 @@ request=(-p "preset=${PRESET:-tiny}" --seed "${SEED:-0}" ${data[@]+"${data[@]}"}
 [ -n "${MODEL_PATH-}" ] && request+=(-p model=dinov3_vits16 -p "weights=$(absolute "$MODEL_PATH")")
 if [ -n "$check" ]; then
     exec "$LABKIT_PYTHON" -m labrun.cli sweep notebooks/mode.ipynb -g "mode=${modes:-$mode}" "${request[@]}" \
-        --site generic --dry-run >/dev/null
+        ${name:+--name "$name"} --site generic --dry-run >/dev/null
 fi
 request=(run notebooks/mode.ipynb -p "mode=$mode" "${request[@]}")
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}

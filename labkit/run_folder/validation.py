@@ -59,7 +59,7 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
         elif not key:
             sentences.append(f"{kind.__name__}: {'; '.join(reasons)}.")
         else:
-            expected = " or ".join(dict.fromkeys(reasons))
+            expected = " or ".join(dict.fromkeys(reasons)).replace("a valid string", "text: quote it, as '12'")
             sentences.append(f"Setting {key!r} is {first['input']!r} but should {expected}.")
     return LabError(" ".join(sentences))
 

@@ -23,9 +23,7 @@ def check(lab, path):
       1  a point is missing
       2  nothing was checked: no such lab or file, or this machine cannot grade (one sentence says why)
 
-    \b
-    Example:
-      labkit check lab03
+    Example: labkit check lab03
     """
     from autograder import public
 

@@ -19,10 +19,7 @@ def fetch(datasets, root):
 
     `dinov3` is the pretrained model: it needs HF_TOKEN (in the environment or .env) and an accepted license.
 
-    \b
-    Example:
-      labkit fetch cifar10 mnist
-      labkit fetch dinov3
+    Example: labkit fetch cifar10 mnist
     """
     from labkit.data import fetch as fetch_one
 
@@ -47,9 +44,7 @@ def sync(runs):
     Each fit becomes one complete run; on a cluster, do this on a login node. With RUNS: only those whose
     name contains one of these texts. What was sent before is left alone.
 
-    \b
-    Example:
-      labkit sync
+    Example: labkit sync
     """
     from labkit.run_folder import LabError
     from labrun.results.tables import select
@@ -70,9 +65,7 @@ def doctor(as_json):
 
     Exit code 1 where something that is needed is missing.
 
-    \b
-    Example:
-      labkit doctor
+    Example: labkit doctor
     """
     from labrun import doctor as checks
 
@@ -91,9 +84,7 @@ def models(names, image_size, num_classes):
 
     Memory is what training keeps per image. With NAMES only these models, else all that accept such images.
 
-    \b
-    Example:
-      labkit models resnet18 vit --image-size 32
+    Example: labkit models resnet18 vit --image-size 32
     """
     from labkit import profiling
     from labrun.results.tables import print_records
@@ -105,9 +96,7 @@ def models(names, image_size, num_classes):
 def modes():
     """Show the training modes of the SimCLR lab (-p mode=NAME).
 
-    \b
-    Example:
-      labkit modes
+    Example: labkit modes
     """
     from labkit import simclr as lab
     from labrun.results.tables import print_records
@@ -136,9 +125,7 @@ def jupyter():
 def start(name, patience_s, **options):
     """Start JupyterLab as a job and print how to reach it.
 
-    \b
-    Example:
-      labkit jupyter start --site laptop
+    Example: labkit jupyter start --site laptop
     """
     from labrun import jupyter as server
 
@@ -161,9 +148,7 @@ def start(name, patience_s, **options):
 def list_():
     """Show all servers with node, port and time left.
 
-    \b
-    Example:
-      labkit jupyter list
+    Example: labkit jupyter list
     """
     from labrun import jupyter as server
     from labrun.results.tables import print_records
@@ -182,9 +167,7 @@ def list_():
 def connect(name, login):
     """Print how to reach the server NAME.
 
-    \b
-    Example:
-      labkit jupyter connect --login ssh.rc.byu.edu
+    Example: labkit jupyter connect --login ssh.rc.byu.edu
     """
     from labrun import jupyter as server
 
@@ -198,9 +181,7 @@ def connect(name, login):
 def stop(name):
     """Stop the server NAME and delete its token.
 
-    \b
-    Example:
-      labkit jupyter stop
+    Example: labkit jupyter stop
     """
     from labrun import jupyter as server
     from labrun.slurm.executor import end_job

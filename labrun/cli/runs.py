@@ -25,7 +25,7 @@ _PLACE = [
     click.option("--dry-run", is_flag=True, help="Print what would be done (for Slurm the job's script); do nothing."),
 ]
 _BACKGROUND = click.option("-b", "--background", is_flag=True, help="Return at once; see `labkit status`.")
-_JOBS = click.option("--jobs", type=click.IntRange(1), default=1, help="How many run at the same time (1).")
+_JOBS = click.option("--jobs", type=click.IntRange(1), help="How many run at the same time (1; on a cluster all).")
 _ABOVE_0 = click.FloatRange(0, min_open=True)
 _PARAMETER = "Set a value of the notebook's parameters cell; may be repeated."
 _REQUEST = [
@@ -48,10 +48,7 @@ place_options = options(*_PLACE)
 
 
 def place_of(options: dict[str, Any], *, again: bool = False) -> Place:
-    """Take the place out of a command's options. Raises UsageError for a contradiction.
-
-    again: for runs that have a place already; a --dry-run of new ones shows the script for Slurm.
-    """
+    """Take the place out of a command's options (`again`: of runs that have one). Raises UsageError."""
     executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
     fields = {name: options.pop(name) for name in ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")}
     for_slurm = bool(site or after or set(fields.values()) != {None})
@@ -74,8 +71,7 @@ def run(notebooks, parameters, jobs, background, name, threads, **options):
     Examples:
       labkit run 01
       labkit run 02 03 --jobs 2                      (two at the same time)
-      labkit run train -p lr=0.01 -p model=resnet18 --seed 1
-      labkit run notebooks/03_simclr.ipynb -p preset=full --background
+      labkit run train -p lr=0.01 -p model=resnet18 --seed 1 --background
       labkit run 03 --site byu --time 02:00:00       (as a Slurm job)
 
     Ctrl-C saves and stops, `labkit resume` goes on; a second Ctrl-C ends it at once. Exit codes: 0 done,
@@ -87,12 +83,12 @@ def run(notebooks, parameters, jobs, background, name, threads, **options):
     place = place_of(options)
     if name and len(notebooks) > 1:
         raise click.UsageError("--name is the name of one run: give one notebook with it.")
-    side_by_side = min(jobs, len(notebooks))
+    side_by_side = min(jobs or 1, len(notebooks))
     if threads is None and not place.slurm and side_by_side > 1:
         threads = max(1, usable_cores() // side_by_side)
     values = assignments(parameters)
     specs = [make_spec(one, parameters=values, name=name, threads=threads, **options) for one in notebooks]
-    sys.exit(begin(specs, place, jobs=jobs, background=background))
+    sys.exit(begin(specs, place, jobs=jobs or 0, background=background))
 
 
 @click.command()
@@ -108,9 +104,8 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
     \b
     Examples:
       labkit sweep train -g lr=0.1,0.01,0.001 -g batch_size=64,256 --jobs 2
-      labkit sweep train -g seed=0,1,2 -p model=resnet18 --name seeds
+      labkit sweep train -g seed=0,1,2 --name seeds --site laptop --jobs 2      (as an array, two at a time)
       labkit sweep --failed seeds
-      labkit sweep train -g seed=0,1,2 --site laptop --jobs 2      (as an array, two at a time)
     """
     from labkit.run_folder import LabError, usable_cores
     from labrun.spec import assignments, grid_of
@@ -121,13 +116,13 @@ def sweep(notebook, grid, parameters, jobs, background, failed, collect, **optio
     if failed is not None:
         if notebook or grid or parameters or any(value is not None for value in options.values()):
             raise LabError("--failed runs them again as they were: leave out the notebook and its options.")
-        sys.exit(again(runs_of_sweep(failed), place, jobs=jobs, background=background))
+        sys.exit(again(runs_of_sweep(failed), place, jobs=jobs or 0, background=background))
     if not notebook:
         raise LabError("Name the notebook to sweep over, for example `labkit sweep train -g lr=0.1,0.01`.")
     if not place.slurm:  # the runs share this machine's cores; on a cluster each has its own
-        options["threads"] = options["threads"] or max(1, usable_cores() // jobs)
+        options["threads"] = options["threads"] or max(1, usable_cores() // (jobs or 1))
     specs = plan_named(notebook, grid_of(grid), parameters=assignments(parameters), **options)
-    sys.exit(begin(specs, place, jobs=jobs, background=background, collect=collect))
+    sys.exit(begin(specs, place, jobs=jobs or 0, background=background, collect=collect))
 
 
 @click.command()
@@ -141,11 +136,7 @@ def status(runs, states, last, watch, as_json):
 
     With RUNS: only those whose name contains one of these texts.
 
-    \b
-    Examples:
-      labkit status
-      labkit status train --state failed
-      labkit status --watch
+    Example: labkit status train --state failed
     """
     from labrun.results.tables import print_table, select
 
@@ -169,10 +160,7 @@ def status(runs, states, last, watch, as_json):
 def logs(run, follow, lines):
     """Print the log of RUN: its cells and all they printed.
 
-    \b
-    Examples:
-      labkit logs train-20260101-120000-ab12
-      labkit logs train-2026 -f --tail 20      (the newest run whose name starts so)
+    Example: labkit logs train-2026 -f --tail 20 (the newest run whose name starts so)
     """
     from labrun.results.tables import read_log
     from labrun.state import find
@@ -189,10 +177,7 @@ def cancel(runs, now):
 
     They can be resumed later.
 
-    \b
-    Examples:
-      labkit cancel train-20260101-120000-ab12
-      labkit cancel --now sweep-train-20260101-120000-ab12
+    Example: labkit cancel --now sweep-train-20260101-120000-ab12
     """
     from labrun.slurm.executor import executor_of
     from labrun.state import OPEN, matching_runs
@@ -212,15 +197,13 @@ def resume(runs, jobs, background, **options):
     Notebook and values are those of the first start; runs that are done are left alone. A run that was a
     Slurm job becomes one again, with the same limits unless others are given.
 
-    \b
-    Example:
-      labkit resume train-20260101-120000-ab12
+    Example: labkit resume train-20260101-120000-ab12
     """
     from labrun.state import RESUMABLE, matching_runs
 
     place = place_of(options, again=True)
     chosen = [one for name in runs for one in matching_runs(name, states=RESUMABLE)]
-    sys.exit(again(chosen, place, jobs=jobs, background=background))
+    sys.exit(again(chosen, place, jobs=jobs or 0, background=background))
 
 
 @click.command()
@@ -234,11 +217,7 @@ def collect(csv_file, track, quiet):
     With --track each such table goes, with its figure, to TensorBoard files under runs/tables/; and to
     Weights & Biases where WANDB_MODE is offline or online.
 
-    \b
-    Examples:
-      labkit collect
-      labkit collect --csv results.csv
-      labkit collect --track && tensorboard --logdir runs/tables
+    Example: labkit collect --track && tensorboard --logdir runs/tables
     """
     from labkit.run_folder import atomic_write
     from labrun.results import collect as collected

@@ -14,6 +14,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 from labkit.run_folder import cache_dir
+from labrun.environment import is_own
 
 _TEMPORARY = "labkit-kernel-"
 _COMMAND = """-m ipykernel_launcher -f {connection_file} --HistoryManager.enabled=False --log-level=50
@@ -56,5 +57,6 @@ def socket_folder() -> Path:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 attempt.bind(str(probe))
                 probe.unlink()
-                return folder
+                if is_own(folder):
+                    return folder
     return Path(tempfile.mkdtemp(prefix=_TEMPORARY))

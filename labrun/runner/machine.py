@@ -13,7 +13,8 @@ from labkit.run_folder import repo_root, usable_cores
 
 def describe(seed: int | None = None) -> dict[str, Any]:
     """Return Python, packages, git commit, host, processor, memory and GPUs; imports no torch."""
-    packages = installed()
+    named = {one.metadata["Name"]: one.version for one in metadata.distributions() if one.metadata["Name"]}
+    packages = dict(sorted(named.items(), key=lambda item: item[0].lower()))
     git = ("git", "-C", str(repo_root()))
     commit = _output(*git, "rev-parse", "HEAD")
     changed = _output(*git, "status", "--porcelain", "--untracked-files=no")
@@ -31,12 +32,6 @@ def describe(seed: int | None = None) -> dict[str, Any]:
         "gpus": gpus(),
         "packages": packages,
     }
-
-
-def installed() -> dict[str, str]:
-    """Return every installed distribution with its version, sorted by name."""
-    found = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def processor() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import labkit
 from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, repo_root, runs_dir, to_json, write_error
 from labrun import state
+from labrun.environment import is_own
 from labrun.slurm import render, squeue
 from labrun.slurm.site_config import Site, load_site
 from labrun.slurm.squeue import SlurmUnavailable, command
@@ -23,7 +24,10 @@ from labrun.slurm.squeue import SlurmUnavailable, command
 REFUSED = "Slurm refused the job"
 ROOT = Path(labkit.__file__).parents[1]
 PACKAGES = ("labkit", "labrun")
+# in what sbatch prints where the controller was not reached; all else is a refusal
+_SILENCE = r"(?i)contact|time(d )?out|socket|connect(ion)? (fail|refused)|zero bytes|munge|standby|configuration source"
 CODE = ".code"  # in the folder of the runs: copies of the packages, one folder per state of them
+ENDING_S = 60.0  # how long a resume waits for the job before it: an epilog, a kernel that saves
 JOBS = ".jobs"  # in the folder of the runs: scripts and their output, one folder per submission
 
 
@@ -44,15 +48,9 @@ class SlurmExecutor:
         self.check()
         squeue.forget()
         jobs_by_run: dict[RunFolder, str] = {}
-        for run in runs:
-            record = squeue.read_job_record(run)
-            try:
-                job = squeue.find({job.id: job for job in squeue.query()}, record) if record else None
-            except SlurmUnavailable as error:
-                raise _failure(str(error)) from None
-            if job and squeue.is_open(job):  # of an earlier submission, whose reply may have been lost
-                _write_job_record(run, record | {"job": job.id})
-                jobs_by_run[run] = job.id
+        for run, job in _open_jobs(runs).items():  # of an earlier submission, whose reply may have been lost
+            _write_job_record(run, squeue.read_job_record(run) | {"job": job.id})
+            jobs_by_run[run] = job.id
         new = [run for run in runs if run not in jobs_by_run]
         first = self.jobs_of(after)
         for start in range(0, len(new), self.site.max_array):
@@ -71,11 +69,16 @@ class SlurmExecutor:
         return text([run.path.absolute() for run in runs], self.site, _checkout())
 
     def jobs_of(self, names: Sequence[str]) -> list[str]:
-        """Return the ids of the jobs of runs. Raises LabError for a run that has none."""
-        jobs = {run.id: squeue.read_job_record(run).get("job", "") for run in map(state.find, names)}
-        if none := [id for id, job in jobs.items() if not job]:
-            raise LabError(f"{none[0]} is no Slurm job, so nothing can wait for it.")
-        return list(jobs.values())
+        """Return the ids of the jobs of those runs that are not done. Raises LabError for one that cannot become so."""
+        jobs = []
+        for run in map(state.find, names):
+            job, now = squeue.read_job_record(run).get("job", ""), state.observe(run)["state"]
+            if not job:
+                raise LabError(f"{run.id} is no Slurm job, so nothing can wait for it.")
+            if now not in (*state.OPEN, "done"):
+                raise LabError(f"{run.id} is {now}, so nothing can start after it: labkit resume {run.id} first.")
+            jobs += [job] if now != "done" else []
+        return jobs
 
     def collect_after(self, ids: Sequence[str]) -> str:
         """Submit a small job that makes the results page once the jobs `ids` have ended, however they did."""
@@ -119,7 +122,6 @@ class SlurmExecutor:
             command("scancel", *signal, job.id)
         except SlurmUnavailable as error:
             return f"{run.id} is marked as cancelled, but scancel failed: {error}."
-        squeue.forget()
         if not waiting and not now:
             return f"{run.id} will save and stop."
         message = "Cancelled before it began." if waiting else "Ended at once."
@@ -133,7 +135,7 @@ class SlurmExecutor:
                 "There is no Slurm on this machine (no sbatch): log in to the cluster, load its Slurm "
                 "module, or try it here with bash scripts/laptop_slurm.sh start."
             )
-        if self.site.account_needed and not self.site.account and not os.environ.get("SBATCH_ACCOUNT"):
+        if self.site.account_needed and not self.site.account:
             raise LabError(f"Site {self.site.name} requires an account: add --account NAME.")
 
     def _submit_array(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
@@ -198,9 +200,13 @@ def take_snapshot(root: Path = ROOT) -> Path:
     What is edited while a job waits does not change the job.
     """
     target = snapshot_folder(root)
+    make_folder(target.parent)
+    with suppress(OSError):
+        target.parent.chmod(0o700)
+    if not is_own(target.parent):
+        raise LabError(f"{target.parent} is not yours alone, so its code is not trusted: choose another LABKIT_RUNS.")
     if target.is_dir():
         return target
-    make_folder(target.parent)
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
             copy = Path(folder) / "copy"
@@ -238,15 +244,40 @@ def end_job(folder: Path, *, patience_s: float = 30.0) -> None:
     with suppress(SlurmUnavailable):  # it has not begun: scancel without a signal takes it away
         command("scancel", "--full", "--signal=TERM", job)
     deadline = time.monotonic() + patience_s
-    try:
-        while any(one.id == job and squeue.is_open(one) for one in squeue.query()):
-            if time.monotonic() > deadline - patience_s + 3:
+    while any(one.id == job and squeue.is_open(one) for one in _answer()):
+        if time.monotonic() > deadline:
+            raise LabError(f"Job {job} does not end; look: squeue -j {job}")
+        if time.monotonic() > deadline - patience_s + 3:
+            with suppress(SlurmUnavailable):
                 command("scancel", job)
-            if time.monotonic() > deadline:
-                raise LabError(f"Job {job} does not end; look: squeue -j {job}")
-            time.sleep(0.3)
+        time.sleep(0.3)
+
+
+def _answer() -> list[squeue.Job]:
+    """Return what squeue lists. Raises LabError where Slurm does not answer."""
+    try:
+        return squeue.query()
     except SlurmUnavailable as error:
         raise _failure(str(error)) from None
+
+
+def _open_jobs(runs: Sequence[RunFolder]) -> dict[RunFolder, squeue.Job]:
+    """Return the jobs of runs that wait or work; those that only end yet (a run saves, an epilog) are waited for."""
+    records = {run: record for run in runs if (record := squeue.read_job_record(run))}
+    deadline = time.monotonic() + ENDING_S
+    while records:
+        listed = {job.id: job for job in _answer()}
+        found = {run: job for run, record in records.items() if (job := squeue.find(listed, record))}
+        jobs = {run: job for run, job in found.items() if squeue.is_open(job)}
+        over = {run for run in jobs if run.read_status().get("state") not in state.OPEN}
+        alive = {run: job for run, job in jobs.items() if job.state not in squeue.WAITING}
+        ending = [f"{run.id} (job {job.id})" for run, job in alive.items() if run in over or job.state == "COMPLETING"]
+        if not ending:
+            return jobs
+        if time.monotonic() > deadline:
+            raise LabError(f"The job before is still ending: {', '.join(ending)}. Try again in a minute; see squeue.")
+        time.sleep(1)
+    return {}
 
 
 def _write_job_record(run: RunFolder, record: dict) -> None:
@@ -264,9 +295,12 @@ def _checkout() -> render.Checkout:
 
 def _failure(error: str) -> LabError:
     """Return the sentence for a failed command: Slurm has answered and refused, or it does not answer."""
-    if "Batch job submission failed" in error and not re.search(r"(?i)contact|timed? ?out|socket", error):
-        why = error.partition("Batch job submission failed:")[2].strip() or error
-        return LabError(f"{REFUSED}: {why}. Look at it with --dry-run; change --site, --time or --gpus.")
+    if error.startswith("sbatch: ") and not re.search(_SILENCE, error):
+        why = re.sub(r"sbatch: (error: )?(Batch job submission failed: )?", "", error).rstrip(".")
+        advice = "change --site, --time or --gpus"
+        if "job array" in error:  # its MaxArraySize, or the most jobs of one user
+            advice = "split the sweep, or write a lower max_array into a site file of your own (--site FILE.yaml)"
+        return LabError(f"{REFUSED}: {why}. Look at it with --dry-run; {advice}.")
     return LabError(
         f"Slurm does not answer ({error}). Nothing is lost: run labkit resume RUN later. If sbatch's reply was "
         "lost, labkit first checks whether the job was queued."

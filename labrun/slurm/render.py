@@ -1,14 +1,11 @@
 """The text of a batch job: pure functions from runs and a site to a script (job.sh.j2) that a student can read."""
 
 import shlex
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from labrun.slurm.site_config import Site, seconds
-
-_PLAIN = set(string.ascii_letters + string.digits + "_./%-+=@:,")
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,8 @@ def resources(site: Site) -> list[str]:
 
 def _head(name: str, output: str | Path, token: str | None = None) -> list[str]:
     comment = [f"--comment=labkit:{token}"] if token else []
-    path = str(output)
-    if set(path) - _PLAIN:  # a #SBATCH line knows double quotes and backslashes
-        path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return [f"--job-name={name}", *comment, f"--output={path}"]
+    path = str(output).replace("\\", "\\\\").replace('"', '\\"')  # a #SBATCH line knows double quotes and backslashes
+    return [f"--job-name={name}", *comment, f'--output="{path}"']
 
 
 def _python(site: Site, checkout: Checkout, module: str) -> str:

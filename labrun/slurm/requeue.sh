@@ -11,6 +11,7 @@ wait_for() { # PID: wait until this process has ended; its exit code is then in 
 
 requeue() { # LIMIT: queue this job again, at most LIMIT times; returns where that cannot or should not be done
     local job state wait_s
+    unset "${!SQUEUE_@}" # a user's own filters would hide this job
     case $0 in */slurm_script) ;; *) return ;; esac # inside salloc, and without Slurm, there is no such job
     job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     job=${job:-$SLURM_JOB_ID}

@@ -83,8 +83,8 @@ def load_site(name: str | None = None, **chosen: Any) -> Site:
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else SITES / f"{name}.yaml"
     if path.parent == SITES and not path.is_file():
         raise unknown_name("site", name, site_names())
-    fields = {"name": path.stem} | read_yaml(path) | {key: value for key, value in chosen.items() if value is not None}
+    own = {"name": path.stem, "account": os.environ.get("SBATCH_ACCOUNT") or None} | read_yaml(path)
     try:
-        return Site(**fields)
+        return Site(**own | {key: value for key, value in chosen.items() if value is not None})
     except LabError as error:
         raise LabError(f"Site {path.stem}: {error}") from None

@@ -9,19 +9,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit.run_folder import RunFolder, atomic_write, read_json, repo_root, to_json
+from labkit.run_folder import LabError, RunFolder, atomic_write, read_json, repo_root, to_json
 from labkit.run_folder.processes import without_ranks
-from labrun.environment import clean_environment
+from labkit.run_folder.validation import read_yaml
+from labrun.environment import clean_environment, is_own
 
 PATIENCE_S = 20.0
-# What a surrounding job leaves in the environment; sbatch would hand it to the new job, where it changes memory
-# limits and CPU binding. SLURM_CONF stays: some sites need it.
-_JOB = ("SLURM_", "SLURMD_", "PMI", "OMPI_", "JPY_", "LABKIT_ATTEMPT")
+# What a surrounding job leaves in the environment (sbatch would hand it to the new job, where it changes memory limits
+# and CPU binding), and what would go over the options of a command. SLURM_CONF stays: some sites need it.
+OPTIONS = ("SLURM_", "SBATCH_", "SQUEUE_", "SCANCEL_", "SINFO_", "SACCT_", "SALLOC_", "SRUN_", "SCONTROL_")
+_FOREIGN = (*OPTIONS, "SLURMD_", "PMI", "OMPI_", "JPY_", "LABKIT_ATTEMPT")
+_KEPT = ("SLURM_CONF", "SLURM_JWT")
 FIELDS = "%i|%T|%r|%L|%N|%S|%k"  # id, state, reason, time left, nodes, start, comment (may hold a |)
 FRESH_S = 2.0  # a list is used again for so long: 500 runs cost one call
 GRACE_S = 60  # a job that was just submitted may be missing from the list
 JOB_RECORD = "job.json"  # in the run folder: token, job, index, site; written at submission, never by the job
 FINAL_STATE = "final_state.json"  # Slurm forgets an ended job after minutes
+_ENDED, _REASONS = read_yaml(Path(__file__).with_name("states.yaml")).values()
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
+_ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING", "STOPPED")
 
 _seen: dict[str, Any] = {}
 
@@ -33,10 +39,10 @@ class SlurmUnavailable(Exception):
 def command(*words: str, **options: Any) -> str:
     """Return the output of a Slurm command. Raises SlurmUnavailable with the command's own error message."""
     inherited = without_ranks(clean_environment())
-    kept = {name: value for name, value in inherited.items() if name == "SLURM_CONF" or not name.startswith(_JOB)}
+    kept = {name: value for name, value in inherited.items() if name in _KEPT or not name.startswith(_FOREIGN)}
     chosen = [Path(folder) for folder in [os.environ.get("LABKIT_SLURM_DIR")] if folder]
     for folder in (*chosen, repo_root() / ".cache" / "laptop_slurm", Path(f"/var/tmp/labkit-slurm-{os.getuid()}")):
-        if (folder / "slurmctld.pid").is_file():  # scripts/laptop_slurm.sh has started a controller
+        if is_own(folder) and (folder / "slurmctld.pid").is_file():  # scripts/laptop_slurm.sh has started a controller
             kept.setdefault("SLURM_CONF", str(folder / "slurm.conf"))
     options |= {"env": kept, "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL}
     try:
@@ -95,7 +101,7 @@ def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
     record = record or read_job_record(run)
     jobs = view()
     job = find(jobs or {}, record)
-    if job and job.state in _WAITING and status.get("updated", 0) > _seen["clock"]:
+    if job and job.state in WAITING and status.get("updated", 0) > _seen["clock"]:
         forget()  # the run has begun since the last call
         jobs = view()
         job = find(jobs or {}, record)
@@ -118,7 +124,8 @@ def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
         elif merged.get("exit_code") is None and text:  # the runner did not start
             merged |= {"message": f"Its job failed on the node: {text.splitlines()[-1][-200:]}"}
     if job and jobs is not None and job.state in _ENDED and (merged["state"] != status["state"] or "cause" in merged):
-        atomic_write(run.path / FINAL_STATE, to_json({"token": record.get("token"), "job": asdict(job)}))
+        with suppress(LabError):  # who only looks needs no right to write
+            atomic_write(run.path / FINAL_STATE, to_json({"token": record.get("token"), "job": asdict(job)}))
     return merged
 
 
@@ -128,23 +135,18 @@ def read_job_record(run: RunFolder) -> dict:
 
 
 def find(jobs: dict[str, Job], record: dict) -> Job | None:
-    """Return the job of a record: by its id, or by its token where sbatch's reply was lost."""
-    if record.get("job") in jobs:
-        return jobs[record["job"]]
-    comment, index = f"labkit:{record.get('token')}", record.get("index")
-    ours = [
-        job
-        for job in jobs.values()
-        if record.get("token") and job.comment == comment and (index is None or job.id.endswith(f"_{index}"))
-    ]
-    return ours[0] if ours else None
+    """Return the job of a record: by its token (numbers begin anew, and another cluster has the same), else its id."""
+    token, index = record.get("token"), record.get("index")
+    if not token:  # sent by hand
+        return jobs.get(record.get("job", ""))
+    ours = [job for job in jobs.values() if job.comment == f"labkit:{token}"]
+    return next((job for job in ours if index is None or job.id.endswith(f"_{index}")), None)
 
 
 def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: dict | None = None) -> dict:
     """Return the state of a run from its own record and its job; anything not completed takes precedence.
 
-    unavailable: Slurm did not answer, so only the run's record is known. The result may hold `job`, `nodes`,
-    `time_left`, `cause` ("out of memory", "time limit", "node failed", "preempted") and `message`.
+    unavailable: Slurm did not answer. The result may hold `job`, `nodes`, `time_left`, `cause` and `message`.
     """
     record = record or {}
     number = job.id if job else record.get("job")
@@ -163,7 +165,7 @@ def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: d
         return known | {"state": "died", "message": lost}
     if is_open(job) and ended and not saved:
         return known
-    if job.state in _WAITING:
+    if job.state in WAITING:
         again = "Queued again: " if status.get("attempt") else ""
         return known | {"state": "queued", "message": f"{again}{reason(job)}", "reason": job.reason}
     if job.state in _ALIVE and saved:  # its script is about to queue it again, or to print why not
@@ -180,48 +182,10 @@ def merge(status: dict, job: Job | None, *, unavailable: bool = False, record: d
 
 def is_open(job: Job) -> bool:
     """Return whether a job waits or runs."""
-    return job.state in _WAITING or job.state in _ALIVE
+    return job.state in WAITING or job.state in _ALIVE
 
 
 def reason(job: Job) -> str:
     """Return in words why a job waits."""
     start = f", expected to start {job.start.replace('T', ' ')}" if job.start[:1].isdigit() else ""
     return _REASONS.get(job.reason, f"waits ({job.reason})") + start
-
-
-_WAITING = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
-_ALIVE = ("RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RESIZING", "STOPPED")
-_AGAIN = "labkit resume continues from the last checkpoint."
-_ENDED = {
-    "COMPLETED": ("died", "", "Its job ended, and the runner left no record."),
-    "FAILED": ("died", "", f"Its job failed on the node before the runner could record why; {_AGAIN}"),
-    "TIMEOUT": ("timeout", "time limit", f"Slurm ended it at its time limit before it had saved; {_AGAIN}"),
-    "DEADLINE": ("timeout", "time limit", "Slurm ended it at its deadline."),
-    "OUT_OF_MEMORY": ("died", "out of memory", "It took more memory than the job had: raise --mem, lower batch_size."),
-    "NODE_FAIL": ("died", "node failed", f"The node failed; {_AGAIN}"),
-    "BOOT_FAIL": ("died", "node failed", f"The node did not start; {_AGAIN}"),
-    "PREEMPTED": ("interrupted", "preempted", f"A job of higher priority took its place; {_AGAIN}"),
-    "CANCELLED": ("cancelled", "", "Cancelled with scancel, by you or the system."),
-    "REVOKED": ("cancelled", "", "Its job was revoked."),
-}
-_REASONS = {
-    "Resources": "waits for a free node",
-    "Priority": "waits behind jobs of higher priority",
-    "None": "waits for Slurm's scheduler",
-    "Dependency": "waits for another job to end",
-    "DependencyNeverSatisfied": "waits for a job that failed: cancel it, and submit it again after that one",
-    "JobArrayTaskLimit": "waits for its turn in the array",
-    "BeginTime": "waits a moment before it starts again",
-    "ReqNodeNotAvail": "waits for a node that is down or reserved",
-    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": (
-        "waits for a node that is down or reserved"
-    ),
-    "PartitionDown": "waits: the partition is down",
-    "PartitionTimeLimit": "cannot start: its time limit is above the partition's",
-    "PartitionNodeLimit": "cannot start: it needs more nodes than the partition has",
-    "QOSMaxJobsPerUserLimit": "waits: you run as many jobs as you may",
-    "QOSMaxGRESPerUser": "waits: you use as many GPUs as you may",
-    "AssocGrpCPUMinutesLimit": "waits: the account's hours are used up",
-    "JobHeldUser": "is held by you: scontrol release JOB",
-    "JobHeldAdmin": "is held by the system's staff",
-}

@@ -68,7 +68,7 @@ def test_a_default_that_is_no_literal_is_refused():
         ({"preset": Text("123")}, {"preset": "123"}),
         ({"preset": Text("true")}, {"preset": "true"}),
         ({"data_dir": Text("/a b/c")}, {"data_dir": "/a b/c"}),
-        ({"preset": Text("'x'")}, {"preset": "x"}),
+        ({"preset": Text("'x'")}, {"preset": "'x'"}),
         ({"data_dir": Text("")}, {"data_dir": ""}),
     ],
 )

@@ -150,13 +150,13 @@ def test_the_doctor_counts_each_node_once(lab):
     assert next(doctor.check_slurm()).found.endswith(", 2 nodes")  # both are in two partitions
 
 
-def test_a_job_that_slurm_refuses_is_one_sentence_and_is_on_record(lab):
-    sent = lab.labkit(
-        "run", str(lab.notebook("greedy", REPORT)), "--site", "laptop", "--name", "greedy", "--partition", "nowhere"
-    )
-    assert sent.returncode == 2 and "Slurm refused the job: Invalid partition" in sent.stderr
-    assert lab.state(lab.run("greedy"))["state"] == "failed"
-    assert lab.labkit("resume", "greedy", "--site", "laptop").returncode == 0
+def test_a_job_that_slurm_refuses_is_one_sentence_and_leaves_nothing(lab):
+    words = ["run", str(lab.notebook("greedy", REPORT)), "--site", "laptop", "--name", "greedy"]
+    for option, why in {"--partition=nowhere": "invalid partition", "--account=": "one word"}.items():
+        sent = lab.labkit(*words, *option.split("="))
+        assert sent.returncode == 2 and why in sent.stderr.lower() and not lab.run("greedy").path.exists()
+    shown = {"SBATCH_TIMELIMIT": "1", "SBATCH_PARTITION": "nowhere", "SBATCH_EXPORT": "NONE", "SQUEUE_STATES": "FAILED"}
+    assert lab.labkit(*words, env=os.environ | shown).returncode == 0  # the same name, whatever the environment holds
     assert lab.ended(lab.run("greedy")) == ["done"]
 
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 #SBATCH --job-name=many
 #SBATCH --comment=labkit:abc
-#SBATCH --output=/home/ann/out/%a.out
+#SBATCH --output="/home/ann/out/%a.out"
 #SBATCH --open-mode=append
 #SBATCH --array=0-3%2
 #SBATCH --dependency=afterok:12:13_4
@@ -16,12 +16,14 @@
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@180
 
-# --- prepare the node
-cd /home/ann/course || exit 1
+# --- prepare the node; whatever fails here ends the job with a word
+trap 'echo "On ${SLURMD_NODENAME:-$(hostname)} this failed: $(sed -n "${LINENO}p" "$0")"; exit 1' ERR
+cd /home/ann/course
 export LABKIT_RUNS='/home/ann/my runs'
 export HF_HUB_OFFLINE=1        # this node has no network: a download would hang
-[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync uploads it later
+[ "${WANDB_MODE-}" != online ] || export WANDB_MODE=offline    # labkit sync uploads it later
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}
+trap - ERR
 
 # How the script of a job waits for its program, and queues its own job again. This text stands in every job that labkit
 # writes, and scripts/sbatch_one.sh and scripts/train_ddp.sh read it.
@@ -35,6 +37,7 @@ wait_for() { # PID: wait until this process has ended; its exit code is then in 
 
 requeue() { # LIMIT: queue this job again, at most LIMIT times; returns where that cannot or should not be done
     local job state wait_s
+    unset "${!SQUEUE_@}" # a user's own filters would hide this job
     case $0 in */slurm_script) ;; *) return ;; esac # inside salloc, and without Slurm, there is no such job
     job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     job=${job:-$SLURM_JOB_ID}

@@ -1,7 +1,7 @@
 #!/bin/bash
 #SBATCH --job-name=one
 #SBATCH --comment=labkit:abc
-#SBATCH --output=/home/ann/out/%a.out
+#SBATCH --output="/home/ann/out/%a.out"
 #SBATCH --open-mode=append
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -10,9 +10,11 @@
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@60
 
-# --- prepare the node
-cd /home/ann/course || exit 1
+# --- prepare the node; whatever fails here ends the job with a word
+trap 'echo "On ${SLURMD_NODENAME:-$(hostname)} this failed: $(sed -n "${LINENO}p" "$0")"; exit 1' ERR
+cd /home/ann/course
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
+trap - ERR
 
 # How the script of a job waits for its program, and queues its own job again. This text stands in every job that labkit
 # writes, and scripts/sbatch_one.sh and scripts/train_ddp.sh read it.
@@ -26,6 +28,7 @@ wait_for() { # PID: wait until this process has ended; its exit code is then in 
 
 requeue() { # LIMIT: queue this job again, at most LIMIT times; returns where that cannot or should not be done
     local job state wait_s
+    unset "${!SQUEUE_@}" # a user's own filters would hide this job
     case $0 in */slurm_script) ;; *) return ;; esac # inside salloc, and without Slurm, there is no such job
     job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     job=${job:-$SLURM_JOB_ID}

@@ -1,7 +1,7 @@
 #!/bin/bash
 #SBATCH --job-name=one
 #SBATCH --comment=labkit:abc
-#SBATCH --output=/home/ann/out/%a.out
+#SBATCH --output="/home/ann/out/%a.out"
 #SBATCH --open-mode=append
 #SBATCH --constraint=a100|h100
 #SBATCH --nodes=2
@@ -13,15 +13,17 @@
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@180
 
-# --- prepare the node
-cd /home/ann/course || exit 1
+# --- prepare the node; whatever fails here ends the job with a word
+trap 'echo "On ${SLURMD_NODENAME:-$(hostname)} this failed: $(sed -n "${LINENO}p" "$0")"; exit 1' ERR
+cd /home/ann/course
 module load python/3.12
 module load cuda
 export TMPDIR=/scratch/ann; mkdir -p "$TMPDIR"
 export HF_HUB_OFFLINE=1        # this node has no network: a download would hang
-[ "${WANDB_MODE-}" = online ] && export WANDB_MODE=offline    # labkit sync uploads it later
+[ "${WANDB_MODE-}" != online ] || export WANDB_MODE=offline    # labkit sync uploads it later
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-4}
 ulimit -n 4096
+trap - ERR
 
 # How the script of a job waits for its program, and queues its own job again. This text stands in every job that labkit
 # writes, and scripts/sbatch_one.sh and scripts/train_ddp.sh read it.
@@ -35,6 +37,7 @@ wait_for() { # PID: wait until this process has ended; its exit code is then in 
 
 requeue() { # LIMIT: queue this job again, at most LIMIT times; returns where that cannot or should not be done
     local job state wait_s
+    unset "${!SQUEUE_@}" # a user's own filters would hide this job
     case $0 in */slurm_script) ;; *) return ;; esac # inside salloc, and without Slurm, there is no such job
     job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
     job=${job:-$SLURM_JOB_ID}
