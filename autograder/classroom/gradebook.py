@@ -9,7 +9,7 @@ from statistics import mean, pstdev
 from autograder.classroom.diagnosis import closest
 from autograder.classroom.feedback import to_html
 from autograder.classroom.records import file_name
-from autograder.engine.files import shown, stem
+from autograder.engine.files import stem
 from autograder.grading import Report
 from labkit.run_folder import LabError, atomic_write
 
@@ -61,24 +61,17 @@ def gradebook(reports: list[Report]) -> list[dict]:
 
 def canvas(reports: list[Report]) -> list[dict]:
     """Return the rows that Canvas imports."""
+    empty = dict.fromkeys(["ID", "SIS User ID"], "")
     return [
-        {
-            "Student": student(report),
-            "ID": "",
-            "SIS User ID": "",
-            "SIS Login ID": student(report),
-            "Section": "",
-            report.lab: report.score,
-        }
-        for report in reports
+        {"Student": student(one), **empty, "SIS Login ID": student(one), "Section": "", one.lab: one.score}
+        for one in reports
     ]
 
 
 def moodle(reports: list[Report]) -> list[dict]:
     """Return the rows that Moodle imports."""
     return [
-        {"ID number": student(report), "Grade": report.score, "Feedback comments": first_feedback(report)}
-        for report in reports
+        {"ID number": student(one), "Grade": one.score, "Feedback comments": first_feedback(one)} for one in reports
     ]
 
 
@@ -152,11 +145,10 @@ def write(out: Path, paths: list[Path], reports: list[Report]) -> str:
     names = {student(report) for report in reports}
     if not len(names) == len(reports) == len(paths):
         raise LabError(f"{len(paths)} entries have {len(reports)} rows with {len(names)} names: report this fault.")
-    for path in paths:
-        if path.is_dir() and (alike := [o for o in paths if o != path and stem(o.name) == path.name]):
-            lines.append(
-                f"{shown(path)} and {', '.join(map(shown, alike))} may be one student's: each has a row of its own."
-            )
+    whole = [
+        one for path, one in zip(paths, map(student, reports), strict=True) if not path.is_dir() and stem(one) != one
+    ]
+    lines += [f"{name} shares its name with another entry: each has a row of its own." for name in whole]
     failed = [student(report) for report in reports if any(one.kind == "grader" for one in report.results)]
     lines += [f"The grader itself failed on {', '.join(failed)}: grade again."] if failed else []
     lines += [f"{out}: {len(paths)} entries, {len(reports)} rows; one page each in {pages(out)}/"]

@@ -46,9 +46,10 @@ def students(paths: list[Path]) -> dict[Path, str]:
 
     Where two would be alike (ada/ and ada.zip), each keeps its ending.
     """
-    short = {path: files.shown(path.name) if path.is_dir() else files.stem(files.shown(path.name)) for path in paths}
-    times = Counter(short.values())
-    return {path: name if times[name] == 1 else files.shown(path.name) for path, name in short.items()}
+    whole = {path: files.shown(path.name) for path in paths}
+    short = {path: name if path.is_dir() else files.stem(name) for path, name in whole.items()}
+    times = Counter([*short.values(), *{path: name for path, name in whole.items() if name != short[path]}.values()])
+    return {path: name if times[name] == 1 else whole[path] for path, name in short.items()}
 
 
 def is_class(lab: str, folder: Path) -> bool:

@@ -60,7 +60,10 @@ def test_a_folder_and_a_zip_of_one_name_are_two_rows_and_it_is_said(tmp_path, qu
     with zipfile.ZipFile(tmp_path / "in" / "ada.zip", "w") as archive:
         archive.writestr("main.py", SOURCE)
     rows, said = table(tmp_path / "in", tmp_path / "out.csv")
-    assert set(rows) == {"ada", "ada.zip"} and f"{tmp_path}/in/ada.zip may be one student's" in said
+    assert set(rows) == {"ada", "ada.zip"} and "ada.zip shares its name with another entry" in said
+    for name in ("eve.py", "eve.PY", "ada.zip.py"):
+        entry(tmp_path / "in" / name)
+    assert set(table(tmp_path / "in", tmp_path / "out.csv")[0]) == {"ada", "ada.zip", "eve.py", "eve.PY", "ada.zip.py"}
 
 
 def test_every_entry_has_a_row_whatever_it_is(tmp_path, quick):
