@@ -45,6 +45,7 @@ class Report:
     printed: str = ""
     seconds: float = 0.0
     sketch: list[int] = field(default_factory=list)
+    student: str = ""  # in a class: a name that no other row has
 
     @property
     def score(self) -> float:

@@ -86,7 +86,7 @@ class Student:
 
     def close(self) -> None:
         if self._worker is not None:
-            self.printed = self.printed or self._worker.printed.decode(errors="replace")
+            self.printed = self.printed or wire.printable(self._worker.printed.decode(errors="replace"))
             self._worker.stop()
 
     def _start(self) -> None:

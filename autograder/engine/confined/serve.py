@@ -76,7 +76,7 @@ class RequestHandler:
 
     def __init__(self, scratch: str, refused: list[str], importable: dict):
         self.scratch, self.refused, self.importable = scratch, refused, importable
-        self.objects, self.props, self.names = {}, dict(vars(kit)), None
+        self.objects, self.props, self.names, self.notes = {}, dict(vars(kit)), None, []
 
     def do(self, header: dict, tensors: list[torch.Tensor]):
         return getattr(self, f"do_{header['do']}")(header, tensors)
@@ -88,10 +88,10 @@ class RequestHandler:
         return environment.failures(self.importable)
 
     def do_files(self, header, tensors):
-        load.write_files(self.scratch, header["names"], tensors)
+        self.notes = load.write_files(self.scratch, header["names"], tensors)
 
     def do_load(self, header, tensors):
-        self.names = load.Names(self.scratch, header["wanted"], header["files"])
+        self.names = load.Names(self.scratch, header["wanted"], header["files"], self.notes)
         return self.names.notes
 
     def do_sketch(self, header, tensors):

@@ -6,6 +6,7 @@ can do is to be refused (BrokenProtocol).
 
 import json
 import math
+import re
 import struct
 
 import numpy
@@ -30,6 +31,8 @@ DTYPES = {
     )
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
+# control characters (a terminal obeys them), changes of direction, halves of characters: all but tab and line break
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class BrokenProtocol(Exception):
@@ -50,6 +53,15 @@ class Local:
 
     def __init__(self, kind: str, value):
         self.kind, self.value = kind, value
+
+
+def printable(value):
+    """Return text, or what JSON made of text, that any terminal, file and page can hold: \\x1b for an escape."""
+    if isinstance(value, str):
+        return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], value)
+    if isinstance(value, dict):
+        return {printable(key): printable(one) for key, one in value.items()}
+    return [printable(one) for one in value] if isinstance(value, list) else value
 
 
 def tensor_bytes(tensor: torch.Tensor) -> tuple[dict, bytes]:
@@ -147,7 +159,7 @@ def lengths(prefix: bytes) -> tuple[int, int]:
 def unpack(text: bytes, body: bytes) -> tuple[dict, list[torch.Tensor]]:
     """Return a message's header and tensors. Raises BrokenProtocol."""
     try:
-        header = json.loads(text)
+        header = printable(json.loads(text))
         tables = header["tensors"]
         tensors, start = [], 0
         for about in tables:
