@@ -91,17 +91,9 @@ def grade(
         server.check_imports()
     for result in results:
         result.feedback = server.scrub(result.feedback)
-    return Report(
-        labs.stem(lab),
-        handed_in.name,
-        seed,
-        results,
-        [server.scrub(note) for note in student.notes],
-        student.refused,
-        student.printed,
-        time.monotonic() - start,
-        sketch,
-    )
+    notes, seconds = [server.scrub(note) for note in student.notes], time.monotonic() - start
+    known = student.refused, student.printed, seconds, sketch
+    return Report(labs.stem(lab), handed_in.name, seed, results, notes, *known)
 
 
 def judge(function: Callable, student: Student, seed: int) -> Result:
