@@ -15,21 +15,8 @@ import torch
 MAGIC = b"LAB1"
 PREFIX = struct.Struct("<4sIQ")  # magic, header bytes, body bytes
 MAX_HEADER, MAX_BODY, MAX_NUMBERS = 2**20, 2**27, 10_000
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.float64,
-        torch.float32,
-        torch.float16,
-        torch.bfloat16,
-        torch.int64,
-        torch.int32,
-        torch.int16,
-        torch.int8,
-        torch.uint8,
-        torch.bool,
-    )
-}
+KINDS = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split()
+DTYPES = {name: getattr(torch, name) for name in KINDS}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 # control characters (a terminal obeys them), changes of direction, halves of characters: all but tab and line break
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
