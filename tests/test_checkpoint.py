@@ -110,7 +110,7 @@ class Harmful:
 def test_a_checkpoint_that_holds_code_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setenv("HARM", str(tmp_path / "harm"))
     torch.save({"model": Harmful()}, tmp_path / "last.pt")
-    with pytest.raises(LabError, match="damaged"):
+    with pytest.raises(LabError, match="of another program; move it away"):
         load(tmp_path / "last.pt")
     assert not (tmp_path / "harm").exists()
 
@@ -187,3 +187,33 @@ def test_forgetting_deletes_both(run):
     kept.forget()
     assert not kept.last.exists() and not kept.best.exists()
     kept.forget()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        OSError(5, "I/O"),
+    ]
+    + [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), PermissionError(13, "Permission denied")],
+)
+def test_advice_to_delete_is_never_given_for_a_whole_checkpoint(tmp_path, monkeypatch, error):
+    path = save(tmp_path / "last.pt", {"weights": torch.randn(10)})
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(LabError, match=r"Cannot read the checkpoint .*last\.pt: (memory|I/O|Permission)") as told:
+        load(path)
+    assert "delete it" not in str(told.value)
+
+
+@pytest.mark.parametrize("state", [{"model": {}, "origin": {}}, [1, 2], {"state_dict": {"w": torch.zeros(2)}}])
+def test_a_file_of_another_program_is_called_so_and_not_deleted(run, state):
+    mine = keeper(run, net())
+    save(mine.last, state)
+    with pytest.raises(LabError, match=r"last\.pt is whole, but of another program") as told:
+        mine.restore()
+    assert "delete it" not in str(told.value) and mine.last.exists()

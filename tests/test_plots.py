@@ -225,3 +225,15 @@ def test_wrong_shapes_get_a_sentence(images):
         plots.plot_images(images[0])
     with pytest.raises(LabError, match="titles"):
         plots.plot_images(images, titles=["one"])
+
+
+def test_a_class_called_by_prices_is_written_as_it_is(tmp_path):
+    names = ["$10_$20", "$a_b^c_$", "100%"]
+    for fig in (
+        plots.plot_bars(dict.fromkeys(names, 3.0), x_label="$x_$", log=True),
+        plots.plot_confusion([[1, 0, 0]] * 3, classes=names),
+        plots.plot_images(torch.zeros(3, 3, 8, 8), titles=names, title=names[0]),
+        plots.plot_class_rows(torch.zeros(3, 3, 8, 8), torch.arange(3), classes=names),
+    ):
+        plots.show(fig, "prices", alt="Three classes called by prices.", run=RunFolder(tmp_path))
+    assert (tmp_path / "figures" / "prices.png").is_file()

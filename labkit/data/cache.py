@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -16,12 +15,12 @@ from torch import Tensor
 
 from labkit.run_folder import data_dir, write_error
 
-FORMAT = "1"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
+FORMAT = "2"  # raise it when the decoded pixels change, so that no older cache is taken for a new one
 
 
 def cache_folder(name: str, *facts: object) -> Path:
     """Return where the decoded form of what has these facts lies: <data>/cache/<name>-<digest>."""
-    digest = hashlib.blake2b("\0".join(map(str, (FORMAT, *facts))).encode(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(os.fsencode("\0".join(map(str, (FORMAT, *facts)))), digest_size=8).hexdigest()
     return data_dir() / "cache" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)}-{digest}"
 
 
@@ -43,7 +42,7 @@ def memmap_cache(file: Path, shape: tuple[int, ...], parts: Callable[[], Iterabl
             np.lib.format.write_array_header_1_0(stream, header)
             begin = stream.tell()
             for part in parts():
-                append(stream, part)
+                stream.write(np.ascontiguousarray(part).data)
             assert stream.tell() - begin == needed, f"the parts do not fill {shape}"
             stream.flush()
             os.fsync(stream.fileno())
@@ -65,8 +64,3 @@ def _opened(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     except (OSError, ValueError):
         return None
     return array if array.shape == tuple(shape) and array.dtype == np.uint8 else None
-
-
-def append(stream: BinaryIO, part: np.ndarray) -> None:
-    """Write one part: the only place where a decoded cache meets the disk."""
-    stream.write(np.ascontiguousarray(part).data)

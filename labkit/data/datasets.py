@@ -62,8 +62,9 @@ def load(
         raise LabError(f"val_fraction is {val_fraction}; choose a part of the images from 0 to below 1.")
     if limit is not None and limit < 1:
         raise LabError(f"limit is {limit}; choose a number of images, or None for all.")
-    whole = isinstance(image_size, Integral) and not isinstance(image_size, bool)
-    if image_size is not None and not (whole and image_size >= 1):
-        raise LabError(f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None for its own.")
+    if image_size is not None:
+        if not isinstance(image_size, Integral) or isinstance(image_size, bool) or image_size < 1:
+            raise LabError(f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None.")
+        image_size = int(image_size)  # numpy's numbers are written otherwise
     source = loader(Path(root) if root else None, image_size=image_size, seed=seed, **options)
     return divide(name, source, val_fraction=val_fraction, seed=seed, limit=limit)

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +15,34 @@ from torch import Tensor
 from labkit.data.progress import progress_bar
 from labkit.run_folder import LabError, usable_cores
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 GROUP = 64  # files per task: fewer would spend the time on handing out tasks
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+SUFFIXES = {*JPEG, *".png .apng .bmp .dib .gif .webp .avif .ppm .pgm .pbm .pnm .tif .tiff .jp2 .j2k .jpx .tga".split()}
 
 
-def read_image(file: Path) -> Tensor:
-    """Return one image as uint8 (3, H, W), upright; gray and palette images are converted.
+def read_image(file: Path | str) -> Tensor:
+    """Return one image as a viewer shows it, uint8 (3, H, W): upright, on white where it is transparent.
 
-    Raises LabError, naming the file, where it is missing, cut short or no image.
+    Raises LabError, naming the file, where it is missing, cut short, no image, or of values without a known range.
     """
     import torchvision.io as io
     from PIL import Image, ImageOps
 
-    if os.path.splitext(file)[1].lower() in {".jpg", ".jpeg"}:
-        try:
-            return io.decode_jpeg(io.read_file(str(file)), io.ImageReadMode.RGB, apply_exif_orientation=True)
-        except RuntimeError:
-            pass  # PIL reads more kinds of JPEG, and decides what is broken
     try:
+        if os.fspath(file).lower().endswith(JPEG):
+            with suppress(RuntimeError):  # PIL reads more kinds of JPEG, and decides what is broken
+                coded = torch.from_numpy(np.fromfile(file, np.uint8))
+                return io.decode_jpeg(coded, io.ImageReadMode.RGB, apply_exif_orientation=True)
         with warnings.catch_warnings(), Image.open(file) as image:
             warnings.simplefilter("ignore")
-            pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            upright = ImageOps.exif_transpose(image)
+            if image.mode[0] in "IF":  # more than 8 bits: convert() would clip them
+                return _gray(np.asarray(upright), image).expand(3, -1, -1)
+            if image.has_transparency_data:
+                drawing = upright.convert("RGBA")
+                upright = Image.new("RGBA", drawing.size, "white")
+                upright.alpha_composite(drawing)
+            pixels = np.array(upright.convert("RGB"))
     except FileNotFoundError as error:
         raise LabError(f"Image {file} is missing; unpack the data set again.") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -42,7 +50,16 @@ def read_image(file: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _unreadable(file: Path, error: Exception) -> LabError:
+def _gray(values: np.ndarray, image) -> Tensor:
+    """Return gray values of 16 bits, or floats in [0, 1], as uint8 (H, W); raise ValueError for any others."""
+    top, low, high = 1 if image.mode == "F" else 2**16 - 1, values.min(), values.max()
+    if (image.mode, image.format) == ("I", "TIFF") or not 0 <= low <= high <= top:  # not: NaN fails, too
+        raise ValueError(f"gray values of mode {image.mode} from {low} to {high}: save it with 8 or 16 bits")
+    levels = np.where(values == image.info.get("transparency"), 255, values * (255 / top))
+    return torch.from_numpy(np.round(levels).astype(np.uint8))
+
+
+def _unreadable(file: Path | str, error: Exception) -> LabError:
     return LabError(f"Cannot read image {file} ({error}); replace or delete it, then start again.")
 
 
@@ -71,13 +88,13 @@ def native_size(file: Path) -> int:
     return height
 
 
-def decoded(files: Sequence[Path], *, size: int, exact: bool, text: str) -> Iterator[np.ndarray]:
+def decoded(files: Sequence[str], *, size: int, exact: bool, text: str) -> Iterator[np.ndarray]:
     """Yield uint8 (n, 3, size, size) parts of all files in order.
 
     exact: refuse, naming the file, an image of another size instead of scaling it.
     """
 
-    def work(group: Sequence[Path]) -> np.ndarray:
+    def work(group: Sequence[str]) -> np.ndarray:
         squares = []
         for file in group:
             image = read_image(file)

@@ -5,13 +5,12 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from labkit.data.progress import progress_bar
 from labkit.run_folder import DINOV3, LabError, data_dir, unknown_name, write_error
 
 TIMEOUT_S = 30  # without a byte from the server
@@ -45,10 +44,9 @@ def fetch(name: str, root: str | Path | None = None) -> Path:
     What is there and whole is left alone. Raises LabError where there is no network, no space, no access or a
     wrong checksum.
     """
-    if name in EMBEDDED:
-        raise LabError(f"{name} needs no download: load it as it is.")
-    if name in BY_PATH:
-        raise LabError(f"{name} is not downloaded: load it with its path as root (in a notebook: data_dir).")
+    if name in EMBEDDED or name in BY_PATH:
+        how = "as it is" if name in EMBEDDED else "with its path as root (in a notebook: data_dir)"
+        raise LabError(f"{name} needs no download: load it {how}.")
     if name not in FILES and name != "dinov3":
         raise unknown_name("data set to fetch", name, [*FILES, "dinov3"])
     folder = Path(root).expanduser() if root else data_dir()
@@ -91,33 +89,23 @@ def _explained(name: str, folder: Path) -> Iterator[None]:
 
 def _fetch_tiny_imagenet(root: Path) -> None:
     """Unpack beside the goal, then rename: the folder is there only once it is whole."""
-    import zipfile
-
-    from torchvision.datasets.utils import download_url
+    from torchvision.datasets.utils import download_and_extract_archive
 
     if is_present("tiny_imagenet", root):
         return
-    goal, packed = root / FILES["tiny_imagenet"][0], root / Path(TINY_URL).name
+    goal = root / FILES["tiny_imagenet"][0]
     if goal.is_dir() and any(goal.iterdir()):
         raise unusable("tiny_imagenet", root)
-    download_url(TINY_URL, root, packed.name, TINY_MD5)
     temporary = root / f".unpacking-{goal.name}-{os.getpid()}"
     try:
-        with zipfile.ZipFile(packed) as opened:
-            members = opened.infolist()
-            for member in progress_bar(members, total=len(members), text="Unpacking", unit="files", amount=lambda _: 1):
-                opened.extract(member, temporary)
+        download_and_extract_archive(TINY_URL, root, temporary, md5=TINY_MD5)
         os.replace(temporary / goal.name, goal)
     finally:
-        with suppress(OSError):
-            shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def is_present(name: str, root: str | Path | None = None) -> bool:
-    """Return whether the files of a data set are in `root` (default: the data folder).
-
-    Raises LabError for a name that is neither fetched nor embedded.
-    """
+    """Return whether a set's files are in `root` (default: the data folder). Raises LabError for an unknown name."""
     if name in EMBEDDED:
         return True
     if name not in FILES:
@@ -128,10 +116,7 @@ def is_present(name: str, root: str | Path | None = None) -> bool:
 
 
 def require(values: dict) -> None:
-    """Raise LabError where the data sets that a run's values name want a path or a download first.
-
-    A path is taken as it is: `load` looks into it. Unknown names are left to `load`, too.
-    """
+    """Raise LabError where a run's data sets want a path or a download first; the rest is left to `load`."""
     for parameter, place in (("dataset", "data_dir"), ("pretrain_dataset", "pretrain_dir")):
         name = values.get(parameter)
         if values.get(place) or not isinstance(name, str):
@@ -163,10 +148,8 @@ def fetch_dinov3(root: Path, *, token: str | None = None) -> Path:
         _require_pinned(folder / name)
     if not missing:
         return folder
-    try:
-        import huggingface_hub  # it comes with transformers
-    except ImportError as error:
-        raise LabError("`labkit fetch dinov3` needs huggingface_hub: pip install 'transformers>=5'.") from error
+    import huggingface_hub  # it comes with transformers
+
     token = (token or huggingface_hub.get_token() or "").strip()
     if not token:
         raise LabError(

@@ -1,7 +1,6 @@
 """Which set stays on the device, and which is streamed: decided from its size and the free memory."""
 
 import logging
-import os
 from pathlib import Path
 
 import torch
@@ -30,9 +29,8 @@ def choose_place(split, augment: Augmentation, *, device: torch.device, resident
     limit = min(free * SHARE, LAZY_LIMIT_BYTES) if lazy and resident is None else free * SHARE
     if resident is False or plain > limit:
         text = "%s are streamed by workers (resident they would take %s; %s of %s are free)."
-        log.log(
-            logging.WARNING if resident else logging.INFO, text, name, format_bytes(plain), device, format_bytes(free)
-        )
+        level = logging.WARNING if resident else logging.INFO
+        log.log(level, text, name, format_bytes(plain), device, format_bytes(free))
         return False, False
     copies = mirrored <= free * MIRRORED_SHARE
     size = format_bytes(mirrored if copies else plain)
@@ -46,12 +44,9 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        machine = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # not Linux: a guess
-    return min(machine, _group_free())
+    import psutil
+
+    return min(psutil.virtual_memory().available, _group_free())
 
 
 def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
@@ -62,8 +57,7 @@ def _group_free(root: Path = Path("/sys/fs/cgroup")) -> int:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
         fields = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        cache = int(fields.get("inactive_file", 0))
-        return 2**63 if limit == "max" else max(0, int(limit) - used + cache)
+        return 2**63 if limit == "max" else max(0, int(limit) - used + int(fields.get("inactive_file", 0)))
     except (OSError, StopIteration, ValueError, IndexError):
         return 2**63
 

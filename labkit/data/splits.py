@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,21 +15,8 @@ from labkit.data.labels import require_labels
 from labkit.run_folder import LabError
 from labkit.seeding import derive
 
+Images = Any  # what a split's images are: a uint8 tensor (N, C, H, W), or an object that reads like one
 COPY_LIMIT_BYTES = 512 * 2**20  # a smaller split is copied into memory, a larger one is read by index
-
-
-class Images(Protocol):
-    """What a split's images offer: a uint8 tensor (N, C, H, W), or an object that reads like one."""
-
-    @property
-    def shape(self) -> torch.Size: ...
-
-    @property
-    def dtype(self) -> torch.dtype: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: Any, /) -> Tensor: ...
 
 
 class IndexedImages:
@@ -70,14 +57,10 @@ class Split:
     def take(self, index: Tensor, *, name: str | None = None) -> "Split":
         """Return the rows of `index` in its order: a copy where that is small, an index where it is not."""
         index = torch.as_tensor(index, dtype=torch.int64)
-        small = len(index) * self.images.shape[1:].numel() <= COPY_LIMIT_BYTES
-        images: Images
-        if small and isinstance(self.images, Tensor):
-            images = self.images[index]
-        elif isinstance(self.images, IndexedImages):
-            images = IndexedImages(self.images.base, self.images.index[index])
-        else:
-            images = IndexedImages(self.images, index)
+        small = isinstance(self.images, Tensor) and len(index) * self.images.shape[1:].numel() <= COPY_LIMIT_BYTES
+        indexed = isinstance(self.images, IndexedImages)
+        base, rows = (self.images.base, self.images.index[index]) if indexed else (self.images, index)
+        images = base[rows] if small else IndexedImages(base, rows)
         return Split(images, None if self.labels is None else self.labels[index], name or self.name)
 
 

@@ -70,9 +70,10 @@ def plot_bars(
     ax.grid(axis="y", visible=False)
     if log:
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter("")
     else:
-        ax.xaxis.set_major_formatter("{x:,.10g}")
         ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_formatter("{x:,.10g}")
     ax.margins(x=0.16)
     label_axes(ax, x_label, "", title)
     return fig

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from labkit.run_folder import LabError, RunFolder, atomic_write, current_run
 
@@ -77,6 +78,8 @@ def show(fig: Figure, name: str, *, alt: str, run: RunFolder | None = None) -> N
         raise LabError(f"Figure {name!r} has the alt text {alt!r}: describe what is seen in a sentence.")
     folder = (run or current_run()).figures
     folder.mkdir(parents=True, exist_ok=True)
+    for text in fig.findobj(Text):
+        text.set_parse_math(False)  # a class may be called $10_$20
     buffer = io.BytesIO()  # the same bytes for the same figure: no date and no version of matplotlib in them
     description = alt.encode("latin-1", "replace").decode("latin-1")  # all that a PNG text chunk can hold
     fig.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Description": description, "Software": None})

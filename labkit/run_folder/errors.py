@@ -7,6 +7,9 @@ from collections.abc import Iterable
 class LabError(ValueError):
     """A user's mistake, explained in one sentence: the value, the expectation, the next step."""
 
+    def __init__(self, sentence: object = ""):
+        super().__init__(str(sentence).encode(errors="backslashreplace").decode())  # file names may be no UTF-8
+
 
 class Interrupted(Exception):
     """Training stopped on request, has saved a checkpoint and can be resumed."""

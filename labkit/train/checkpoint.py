@@ -1,9 +1,11 @@
 """Atomic checkpoints, loaded with weights_only, checked against the model."""
 
+import errno
 import hashlib
 import io
 import math
 import sys
+import zipfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,8 @@ from torch import Tensor, nn
 from labkit.distributed import gather_values, is_main, rank
 from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, write_error
 from labkit.seeding import rng_state, set_rng_state
+
+FOREIGN = "is whole, but of another program; move it away, or pass resume=False to start anew"
 
 
 def save(path: str | Path, state: dict[str, Any]) -> Path:
@@ -31,15 +35,19 @@ def save(path: str | Path, state: dict[str, Any]) -> Path:
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return the state saved at `path`. Raises LabError where it is missing, damaged or holds code."""
+    """Return the state saved at `path`. Raises LabError where it is missing, unreadable, damaged or holds code."""
     try:
         return torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise LabError(f"There is no checkpoint {path}; train first, or check the name.") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise LabError(f"Cannot read the checkpoint {path}: {error.strerror}.") from error
-    except Exception as error:  # torch raises pickle, system and runtime errors alike for a damaged file
-        raise LabError(f"The checkpoint {path} is damaged; delete it to start that training anew.") from error
+    except Exception as error:  # torch raises pickle, system and runtime errors alike
+        memory = isinstance(error, MemoryError) or "memory" in str(error).lower()
+        if memory or (isinstance(error, OSError) and error.errno != errno.EINVAL):  # EINVAL: cut short
+            why = "memory does not suffice; free some and try again" if memory else getattr(error, "strerror", error)
+            raise LabError(f"Cannot read the checkpoint {path}: {why}.") from error
+        whole = zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip() is None
+        why = FOREIGN if whole else "is damaged; delete it to start that training anew"
+        raise LabError(f"The checkpoint {path} {why}.") from error
 
 
 def checkpoint_paths(run: RunFolder, fit: str) -> tuple[Path, Path]:
@@ -83,8 +91,12 @@ class Checkpointer:
 
         Raises LabError where it belongs to another model, other initial weights or another setup.
         """
-        state = load(self.last) if self.last.exists() else None
-        if state is None or call not in (None, state["setup"].get("call")):
+        if not self.last.exists():
+            return False
+        state = load(self.last)
+        if not isinstance(state, dict) or {"fingerprint", "setup", "ranks", "learner"} - state.keys():
+            raise LabError(f"The checkpoint {self.last} {FOREIGN}.")
+        if call not in (None, state["setup"].get("call")):
             return False
         require_same_model(self.last, state["fingerprint"], self.fingerprint)
         reached = weight_stats(state["learner"]["model"][key] for key, _ in self.model.named_parameters())
@@ -105,7 +117,7 @@ class Checkpointer:
 
     def repair_best(self, epoch: int) -> None:
         """Write best.pt where a kill came before it: the weights at hand are the best, those of `epoch`."""
-        if is_main() and not (self.best.exists() and load(self.best)["epoch"] == epoch):
+        if is_main() and not (self.best.exists() and load(self.best).get("epoch") == epoch):
             self._save_best(epoch)
 
     def forget(self) -> None:

@@ -1,6 +1,7 @@
 """papermill with atomic saves and true cell statuses: its own marks every cell of a dead kernel `completed`."""
 
 import itertools
+import json
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from labkit.run_folder import RunFolder, atomic_write, repo_root
 from labrun.environment import kernel_environment
 from labrun.runner.kernel import PrivateKernelManager
 from labrun.runner.outcome import Outcome, StoppedBetweenCells, dead_kernel, failed_cell
-from labrun.spec import RunSpec, headings
+from labrun.spec import RunSpec, headings, read_notebook
 
 NEVER_RUN = "never-run"
 
@@ -36,7 +37,7 @@ class Execution:
         """Run every cell and return how it ended. Raises LabError where the notebook cannot be saved."""
         for noisy in ("papermill", "traitlets"):  # papermill's warning on parameters is wrong (pain 6)
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        notebook = nbformat.read(self.run.source, as_version=4)
+        notebook = nbformat.reads(json.dumps(read_notebook(self.run.source)), as_version=4)  # in any UTF
         notebook.metadata.setdefault("papermill", {})
         options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": str(repo_root())}
         options |= {"parameters": self.spec.parameters, "engine_name": "labkit", "execution": self}
@@ -201,7 +202,7 @@ class LabkitEngine(Engine):
         book.notebook_start()
         environment = kernel_environment(execution.run, threads=execution.spec.threads)
         client.execute(env=environment, cwd=str(repo_root()))
-        return nb
+        return nbformat.v4.new_notebook()  # papermill looks for errors in it, and knows no raises-exception
 
 
 papermill_engines.register("labkit", LabkitEngine)

@@ -7,10 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from labkit import data
 from labkit.data import cache, decode
+from labkit.data.sources import folder
 from labkit.run_folder import LabError
 
 
@@ -203,7 +204,7 @@ def other_size(tree):
 
 def empty_class(tree):
     (tree / "train" / "bird").mkdir()
-    return r"bird holds no images; put some there or delete it"
+    return r"bird holds no images but nothing; put some there or delete it"
 
 
 def unknown_test_class(tree):
@@ -235,7 +236,7 @@ def no_class_folders(tree):
     for part in ("train", "test"):
         shutil.rmtree(tree / part)
         write_tree(tree, classes=(part,))
-    return "train holds no class folders"
+    return "has no train folder with one folder of images per class, only test, train"
 
 
 def nothing_at_all(tree):
@@ -267,16 +268,14 @@ def test_options_of_a_folder_are_checked(tree):
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tree, tmp_path, monkeypatch):
-    append = cache.append
 
-    def fills_up(stream, part):
-        append(stream, part[:3])
+    def fills_up(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cache, "append", fills_up)
-    with pytest.raises(LabError, match=r"disk .* is full; free some space and start again"):
-        data.load("folder", root=tree, val_fraction=0)
-    monkeypatch.setattr(cache, "append", append)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.os, "fsync", fills_up)
+        with pytest.raises(LabError, match=r"disk .* is full; free some space and start again"):
+            data.load("folder", root=tree, val_fraction=0)
     assert not list((tmp_path / "data").rglob("*images.npy*"))
     assert len(data.load("folder", root=tree, val_fraction=0).train) == 20
 
@@ -293,3 +292,197 @@ def test_parts_that_do_not_fill_a_cache_are_our_own_mistake_and_leave_nothing(tm
     with pytest.raises(AssertionError, match="do not fill"):
         cache.memmap_cache(tmp_path / "x" / "y.npy", (3, 1, 2, 2), lambda: [np.zeros((2, 1, 2, 2), np.uint8)])
     assert not list((tmp_path / "x").iterdir())
+
+
+def alpha(ink=(200, 40, 10)):
+    """An image whose drawing is in its alpha channel alone: left half ink, right half nothing."""
+    image = Image.new("RGBA", (16, 16), (*ink, 255))
+    image.paste((*ink, 0), (8, 0, 16, 16))
+    return image
+
+
+def ramp(top, kind=np.uint16):
+    return Image.fromarray(np.linspace(0, top, 256).reshape(16, 16).astype(kind))
+
+
+def palette():
+    image = Image.new("P", (16, 16), 0)
+    image.putpalette([200, 40, 10, 1, 2, 3])
+    image.paste(1, (8, 0, 16, 16))
+    image.info["transparency"] = 1
+    return image
+
+
+SHOWN = np.linspace(0, 255, 256).reshape(16, 16)
+
+
+@pytest.mark.parametrize("file", ["x.png", "x.tif", "x.pgm"])
+def test_gray_images_of_16_bits_are_scaled_and_not_clipped(tmp_path, file):
+    ramp(65535).save(tmp_path / file)
+    shown = decode.read_image(tmp_path / file)
+    assert shown.shape == (3, 16, 16) and shown.dtype == torch.uint8
+    assert np.abs(shown[1].numpy() - SHOWN).max() <= 0.51
+
+
+def test_floats_in_0_to_1_are_scaled(tmp_path):
+    ramp(1, np.float32).save(tmp_path / "float.tiff")
+    assert np.abs(decode.read_image(tmp_path / "float.tiff")[0].numpy() - SHOWN).max() <= 0.51
+
+
+@pytest.mark.parametrize("top", [255, float("nan"), -1])
+def test_floats_of_no_known_range_are_refused(tmp_path, top):
+    ramp(top, np.float32).save(tmp_path / "float.tiff")
+    with pytest.raises(LabError, match=r"float\.tiff .gray values of mode F from .* save it with 8 or 16 bits"):
+        decode.read_image(tmp_path / "float.tiff")
+
+
+@pytest.mark.parametrize(("top", "kind"), [(2**31 - 1, np.int32), (200, np.int32)])
+def test_integers_of_32_bits_are_refused(tmp_path, top, kind):
+    ramp(top, kind).save(tmp_path / "x.tiff")
+    with pytest.raises(LabError, match="save it with 8 or 16 bits"):
+        decode.read_image(tmp_path / "x.tiff")
+
+
+@pytest.mark.parametrize(
+    ("image", "file"),
+    [(alpha(), "x.png"), (alpha(), "x.webp"), (alpha(), "x.tiff"), (palette(), "x.gif"), (palette(), "x.png")],
+)
+def test_what_is_transparent_is_white(tmp_path, image, file):
+    image.save(tmp_path / file, **({"lossless": True} if file == "x.webp" else {}))
+    shown = decode.read_image(tmp_path / file)
+    assert shown[:, 3, 3].tolist() == [200, 40, 10] and shown[:, 3, 12].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(("mode", "clear"), [("RGB", (1, 2, 3)), ("L", 7), ("I;16", 7)])
+def test_one_transparent_color_is_white(tmp_path, mode, clear):
+    Image.new(mode, (16, 16), clear).save(tmp_path / "x.png", transparency=clear)
+    assert (decode.read_image(tmp_path / "x.png") == 255).all()
+
+
+def test_gray_with_alpha_is_composed_on_white(tmp_path):
+    Image.new("LA", (16, 16), (0, 51)).save(tmp_path / "x.png")
+    assert (decode.read_image(tmp_path / "x.png") == 204).all()
+
+
+@pytest.mark.parametrize("file", ["x.png", "x.jpg", "x.jfif", "x.tiff", "x.webp"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_images_are_upright_in_every_orientation(tmp_path, file, turn):
+    image = Image.new("RGB", (16, 32), "black")
+    image.paste("white", (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    image.save(tmp_path / file, exif=exif)
+    with Image.open(tmp_path / file) as opened:
+        right = np.asarray(ImageOps.exif_transpose(opened).convert("L"), dtype=int)
+    shown = decode.read_image(tmp_path / file)[0].numpy().astype(int)
+    assert shown.shape == ((32, 16) if turn < 5 else (16, 32)) and np.abs(shown - right).max() < 20
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".jp2", ".avif", ".webp", ".pbm", ".tga", ".JPG"])
+def test_every_suffix_that_pillow_reads_is_an_image(tmp_path, suffix):
+    assert data.load("folder", root=write_tree(tmp_path / "pets", suffix=suffix)).classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("names", [("training", "testing", "validation"), ("Train", "TEST", "valid")])
+def test_parts_are_found_under_their_common_names(tmp_path, names):
+    for name, count in zip(names, (6, 3, 2), strict=True):
+        write_tree(tmp_path / "pets" / name, count=count)
+    d = data.load("folder", root=tmp_path / "pets")
+    assert d.classes == ["cat", "dog"] and [len(s) for s in (d.train, d.test, d.val)] == [12, 6, 4]
+
+
+def test_of_two_folders_of_one_part_the_one_left_out_is_named(tree, caplog):
+    for name in ("valid", "validation"):
+        write_tree(tree / name, count=2)
+    assert len(data.load("folder", root=tree).val) == 4
+    assert "folders left out, neither train, val nor test: valid" in caplog.text
+
+
+def test_a_folder_beside_the_parts_is_named(tree, caplog):
+    write_tree(tree / "unlabeled")
+    data.load("folder", root=tree)
+    assert "folders left out, neither train, val nor test: unlabeled" in caplog.text
+
+
+def test_a_set_without_a_training_part_is_refused(tree):
+    (tree / "train").rename(tree / "validation")
+    with pytest.raises(LabError, match="has no train folder"):
+        data.load("folder", root=tree)
+
+
+def test_companions_of_file_systems_are_no_images_and_no_classes(tree, caplog):
+    plain = data.load("folder", root=tree).classes
+    thumbnail = tree / "train" / "cat" / "00.png"
+    for name in ("@eaDir", "lost+found", "__MACOSX", ".AppleDouble", "$RECYCLE.BIN", "System Volume Information"):
+        for place in (tree, tree / "train", tree / "train" / "cat"):
+            (place / name / "deeper").mkdir(parents=True)
+            shutil.copy(thumbnail, place / name / "deeper" / "thumb.png")
+    for name in ("._00.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (tree / "train" / "cat" / name).write_text("no image")
+    d = data.load("folder", root=tree, val_fraction=0)
+    assert d.classes == plain and len(d.train) == 20 and not caplog.text
+
+
+def test_files_left_out_are_counted_and_named_once(tree, caplog):
+    for number in range(3):
+        (tree / "train" / "cat" / f"{number}.cr2").write_text("raw")
+    (tree / "train" / "dog" / "README").write_text("text")
+    data.load("folder", root=tree)
+    (record,) = caplog.records
+    assert "3 .cr2, 1 README" in record.getMessage() and "left out" in record.getMessage()
+    write_tree(tree / "train", classes=("elk",), suffix=".cr2.jpg")
+    for file in (tree / "train" / "elk").iterdir():
+        file.rename(file.with_suffix(""))
+    with pytest.raises(LabError, match=r"elk holds no images but only \.cr2"):
+        data.load("folder", root=tree)
+
+
+def pixels(root):
+    return data.load("folder", root=root, val_fraction=0).train.images.clone()
+
+
+def test_a_cache_never_serves_another_set(tmp_path):
+    """Equal names, sizes and times: another place, another content at one place, another target of a link."""
+    first, second = tmp_path / "a" / "images", tmp_path / "b" / "images"
+    write_tree(first, suffix=".bmp")
+    write_tree(second, suffix=".bmp", classes=("cat", "dog"))
+    for file in second.rglob("*.bmp"):
+        Image.new("RGB", (16, 16), "white").save(file)
+    for file in [*first.rglob("*.bmp"), *second.rglob("*.bmp")]:
+        os.utime(file, (1e9, 1e9))
+    before = pixels(first)
+    assert (pixels(second) == 255).all()
+    link = tmp_path / "images"
+    link.symlink_to(first)
+    assert torch.equal(pixels(link), before)
+    link.unlink()
+    link.symlink_to(second)
+    assert (pixels(link) == 255).all()
+    shutil.copyfile(second / "cat" / "00.bmp", first / "cat" / "00.bmp")
+    os.utime(first / "cat" / "00.bmp", (1e9, 1e9))
+    assert not torch.equal(pixels(first), before)
+
+
+def test_the_bytes_are_part_of_the_key_even_where_all_times_agree(tmp_path):
+    root = write_tree(tmp_path / "images", suffix=".bmp")
+    before = folder.listing(root, ["cat", "dog"])
+    _ = before.facts  # read now
+    Image.new("RGB", (16, 16), "white").save(root / "cat" / "00.bmp")
+    after = folder.Listing(root, before.files, before.labels, before.stamps)
+    assert after.facts != before.facts
+
+
+def test_names_that_are_not_utf8_are_read_and_told(tmp_path):
+    root = write_tree(tmp_path / os.fsdecode(b"b\xfccher"), classes=(os.fsdecode(b"k\xe4se"), "dog"), suffix=".jpg")
+    d = data.load("folder", root=root, val_fraction=0)
+    assert len(d.train) + len(d.test) == 12
+    assert "\n".join(d.classes).encode().decode() == "dog\nk\\udce4se"
+    (root / "dog" / os.fsdecode(b"\xff.png")).write_text("no image")
+    with pytest.raises(LabError, match=r"udcff\.png") as told:
+        data.load("folder", root=root)
+    str(told.value).encode()
+
+
+def test_numbers_of_numpy_are_numbers(tree):
+    d = data.load("folder", root=tree, image_size=np.int64(8), limit=np.int64(10), seed=np.int64(1))
+    assert d.image_size == 8 and len(d.test.images) == 6

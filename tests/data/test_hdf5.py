@@ -1,5 +1,6 @@
 """HDF5 sets: streamed reads against the array they came from, in this process and after a fork."""
 
+import fcntl
 import os
 import pickle
 import select
@@ -107,14 +108,14 @@ def test_worker_processes_stream_every_image_once(path, arrays):
 @pytest.mark.parametrize("key", ["images-train", "labels-train", "images-val", "labels-val"])
 def test_a_missing_key_is_one_sentence(tmp_path, arrays, key):
     path = write(tmp_path / "x.h5", arrays, without=(key,))
-    with pytest.raises(LabError, match=f"has no '{key}', only .*images-test") as told:
+    with pytest.raises(LabError, match=f"has no array '{key}', only .*images-test") as told:
         data.load("medium_imagenet", root=path)
     assert "\n" not in str(told.value)
 
 
 def test_missing_test_images_are_told_when_they_are_asked_for(tmp_path, arrays):
     d = data.load("medium_imagenet", root=write(tmp_path / "x.h5", arrays, without=("images-test",)))
-    with pytest.raises(LabError, match="has no 'images-test'"):
+    with pytest.raises(LabError, match="has no array 'images-test'"):
         _ = d.test
 
 
@@ -127,7 +128,7 @@ def test_wrong_files_are_one_sentence(tmp_path, arrays, path):
         (tmp_path / "none.h5", {}, "does not exist"),
         (tmp_path / "cut.h5", {}, "cut short or no HDF5 file"),
         (write(tmp_path / "float.h5", floats), {}, "expected uint8"),
-        (write(tmp_path / "short.h5", short), {}, "40 images but 7"),
+        (write(tmp_path / "short.h5", short), {}, "40 images but 7 labels"),
         (
             path,
             {"num_classes": 3},
@@ -138,3 +139,69 @@ def test_wrong_files_are_one_sentence(tmp_path, arrays, path):
         with pytest.raises(LabError, match=said) as told:
             data.load("medium_imagenet", root=root, **options)
         assert str(told.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda k: np.eye(5)[k], r"float64 \(40, 5\); expected one whole number .*argmax"),
+        (lambda k: np.eye(5, dtype=np.int64)[k], r"int64 \(40, 5\); expected one whole number"),
+        (lambda k: k + 0.5, "expected one whole number"),
+        (lambda k: np.where(k > 0, k, np.nan), "expected one whole number"),
+        (lambda k: np.array([f"class {i}" for i in k], dtype="S"), "number the names of classes"),
+        (lambda k: np.int64(3), r"\(\); expected one whole number|40 images but 1"),
+        (lambda k: k + 1, "labels of train begin at 1, not 0; subtract 1"),
+        (lambda k: k - 1, "Label -1 of the train"),
+    ],
+)
+def test_labels_that_are_no_class_numbers_are_one_sentence(tmp_path, arrays, change, said):
+    labels = change(arrays["labels-train"])
+    path = write(tmp_path / "x.h5", arrays | {"labels-train": labels})
+    with pytest.raises(LabError, match=said) as told:
+        data.load("medium_imagenet", root=path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("change", [lambda k: k.astype(float), lambda k: k[:, None], lambda k: k.astype(np.uint8)])
+def test_whole_numbers_of_any_type_are_labels(tmp_path, arrays, change):
+    labels = change(arrays["labels-train"])
+    d = data.load("medium_imagenet", root=write(tmp_path / "x.h5", arrays | {"labels-train": labels}))
+    assert torch.equal(d.train.labels, torch.from_numpy(arrays["labels-train"]))
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("[Errno 11] Unable to synchronously open file (unable to lock file, errno = 11)", "HDF5_USE_FILE_LOCKING"),
+        ("[Errno 37] Unable to open file (unable to lock file, errno = 37, 'No locks available')", "no locks exist"),
+        ("Unable to open file (file is already open for write)", "program that writes it"),
+        ("[Errno 13] Unable to open file (Permission denied)", "cannot be opened .*Permission denied"),
+    ],
+)
+def test_a_file_that_is_whole_but_cannot_be_opened_names_the_cause(path, monkeypatch, cause, said):
+    def refuse(*_):
+        raise OSError(cause)
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    with pytest.raises(LabError, match=said) as told:
+        data.load("medium_imagenet", root=path)
+    assert "copy it again" not in str(told.value)
+
+
+def test_a_locked_file_is_said_to_be_locked(path):
+    with open(path, "rb+") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(LabError, match="HDF5_USE_FILE_LOCKING=FALSE"):
+            data.load("medium_imagenet", root=path)
+
+
+def test_a_group_is_no_array_and_a_companion_no_file(tmp_path, arrays):
+    (tmp_path / "set").mkdir()
+    path = write(tmp_path / "set" / "x.H5", arrays)
+    (path.parent / "._x.h5").write_bytes(b"Mac OS X")
+    assert len(data.load("medium_imagenet", root=path.parent).train) == 40
+    with h5py.File(path, "a") as file:
+        del file["labels-val"]
+        file.create_group("labels-val")
+    with pytest.raises(LabError, match="no array 'labels-val'"):
+        data.load("medium_imagenet", root=path)

@@ -50,7 +50,13 @@ def endings(lab):
         lab.freeze("shell", "name = 'out'", "!echo {name}put", "!echo before; exit 3", "1"),
         lab.freeze("saved", "from labkit.run_folder import Interrupted\nraise Interrupted('saved')", "1"),
         lab.freeze("leaves", "import os\nos._exit(5)", "1"),
+        lab.freeze("may_fail", "1 / 0", "1"),
+        lab.freeze("utf16", "print('grüß')"),
     ]
+    failing = nbformat.read(runs[-2].source, as_version=4)
+    failing.cells[2].metadata["tags"] = ["raises-exception"]
+    nbformat.write(failing, runs[-2].source)
+    runs[-1].source.write_text(runs[-1].source.read_text(), encoding="utf-16")
     lab.go(runs, jobs=3)
     return {run.id: run for run in runs}
 
@@ -76,6 +82,8 @@ def statuses(run):
         ("shell", "failed", 1),
         ("saved", "interrupted", 75),
         ("leaves", "died", 70),
+        ("may_fail", "done", 0),
+        ("utf16", "done", 0),
     ],
 )
 def test_each_ending_has_its_state_and_exit_code(endings, name, ended, code):
@@ -112,6 +120,15 @@ def test_a_failing_shell_command_fails_the_run(endings):
     assert statuses(run) == ["completed", "completed", "completed", "failed", "never-run"]
     assert "exit code 3" in run.read_status()["message"]
     assert book(run).cells[3].outputs[0].text.strip() == "output"
+
+
+def test_a_cell_that_may_fail_fails_nothing(endings):
+    assert statuses(endings["may_fail"]) == ["completed", "completed", "completed"]
+    assert len(book(endings["may_fail"]).cells) == 4
+
+
+def test_a_notebook_of_any_encoding_is_executed(endings):
+    assert book(endings["utf16"]).cells[2].outputs[0].text == "gr\u00fc\u00df\n"
 
 
 def test_a_kernel_that_leaves_by_itself_is_dead_with_its_code(endings):

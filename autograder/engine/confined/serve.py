@@ -93,12 +93,8 @@ class RequestHandler:
 
     def __init__(self, scratch: str, refused: list[str], importable: dict):
         self.scratch, self.refused, self.importable = scratch, refused, importable
-<<<<<<< HEAD
         self.objects, self.props, self.names, self.notes = {}, dict(vars(kit)), None, []
-=======
-        self.objects, self.props, self.names = {}, dict(vars(kit)), None
         self.usual = {name: read() for name, (read, _) in STATES.items()}
->>>>>>> g2
 
     def do(self, header: dict, tensors: list[torch.Tensor]):
         return getattr(self, f"do_{header['do']}")(header, tensors)
@@ -123,12 +119,8 @@ class RequestHandler:
         self.notes = load.write_files(self.scratch, header["names"], tensors)
 
     def do_load(self, header, tensors):
-<<<<<<< HEAD
         self.names = load.Names(self.scratch, header["wanted"], header["files"], self.notes)
-=======
-        self.names = load.Names(self.scratch, header["wanted"], header["files"])
         self.usual |= {name: read() for name, (read, _) in STATES.items() if name != "torch.set_grad_enabled"}
->>>>>>> g2
         return self.names.notes
 
     def do_sketch(self, header, tensors):

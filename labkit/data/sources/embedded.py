@@ -54,8 +54,7 @@ def digits(root, *, image_size: int | None, seed: int, painted: bool = False, di
     """
     size = _size(image_size, difficulty)
     package = find_spec("sklearn")  # read without importing scikit-learn, which takes as long as training on it
-    if package is None or package.origin is None:
-        raise LabError("digits come with scikit-learn: run `pip install scikit-learn`, or use shapes.")
+    assert package is not None and package.origin is not None
     file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     table = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))  # (1797, 65): 0 to 16, then the label
     small, labels = table[:, :-1].float().view(-1, 1, 8, 8) / 16, table[:, -1].clone()

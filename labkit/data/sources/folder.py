@@ -1,11 +1,16 @@
 """Trees with one folder per class: found, split, decoded once and then memory-mapped."""
 
+import hashlib
+import logging
 import os
+import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,98 +20,104 @@ from labkit.data.decode import SUFFIXES, decoded, native_size
 from labkit.data.splits import Source, Split, train_val_split
 from labkit.run_folder import LabError
 
+log = logging.getLogger("labkit.data")
 TEST_SEED = 0  # the test images are the same for every seed
+PARTS = {  # the names under which the parts of a set are met, in any case
+    part: re.compile(f"({names})([_ -]?(set|data|images))?", re.IGNORECASE)
+    for part, names in {"train": "train|training", "test": "test|testing", "val": "val|valid|validation|dev"}.items()
+}
+# what file systems, archives and photo stations leave beside pictures (and every hidden name, such as ._x.jpg)
+COMPANIONS = set(
+    "@eadir @tmp @recycle #recycle #snapshot $recycle.bin lost+found lost.dir __macosx __pycache__".split()
+)
+COMPANIONS |= {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "system volume information"}
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files with their labels, as they were found.
+    """Image files under root with their labels, as they were found.
 
-    stamps: size and time of change of each file, so that a changed file is decoded again.
+    stamps: size and times of each file, so that a changed file is decoded again.
     """
 
+    root: Path
     files: list[str]
     labels: Tensor  # int64 (N,)
     stamps: list[str]
 
     def take(self, rows: Tensor) -> "Listing":
         chosen = rows.tolist()
-        return Listing([self.files[i] for i in chosen], self.labels[rows], [self.stamps[i] for i in chosen])
+        return Listing(self.root, [self.files[i] for i in chosen], self.labels[rows], [self.stamps[i] for i in chosen])
+
+    def split(self, name: str, *, size: int, exact: bool) -> Split:
+        """Return the decoded images; exact: refuse those of another size than `size` pixels."""
+        file, shape = self.cache(size) / "images.npy", (len(self.files), 3, size, size)
+        text = f"Decoding {self.root.name} {name}"
+        images = memmap_cache(file, shape, lambda: decoded(self.paths, size=size, exact=exact, text=text))
+        return Split(images, self.labels, name)
+
+    def cache(self, size: int) -> Path:
+        return cache_folder(self.root.resolve().name, size, self.facts)
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{self.root}{os.sep}{file}" for file in self.files]
 
     @cached_property
     def facts(self) -> str:
-        return "\n".join(f"{file} {stamp}" for file, stamp in zip(self.files, self.stamps, strict=True))
+        """What no other set has: place, names, sizes and times, and the bytes of some files."""
+        try:
+            some = b"".join(Path(path).read_bytes() for path in self.paths[:: -(-len(self.files) // 16)])
+        except OSError as error:
+            raise _unusable(error) from error
+        return "\n".join([str(self.root.resolve()), hashlib.sha256(some).hexdigest(), *self.files, *self.stamps])
 
 
 def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.2) -> Source:
-    """Open a tree `root/<class>/*.jpg`, or `root/train/<class>/...` beside `root/test` (and `root/val`).
+    """Open a tree `root/<class>/*.jpg`, or `root/train/<class>/...` beside `root/test` (and `root/val`; see PARTS).
 
     test_fraction: the part of a tree without train and test folders that becomes the test split; it is
     chosen by the files alone, never by the seed. Images are scaled to image_size (shorter side, middle cropped
     out), which may be None where all are squares of one size.
     """
     if root is None:
-        raise LabError(
-            'The data set "folder" needs its path: pass root="path/to/your/images" (in a notebook: data_dir).'
-        )
+        raise LabError('The data set "folder" needs its path: pass root="path/to/images" (in a notebook: data_dir).')
     if not root.is_dir():
-        raise LabError(
-            f"There is no folder {root}; pass the one that holds a folder per class as root (in a notebook: data_dir)."
-        )
+        raise LabError(f"There is no folder {root}; pass the one of the class folders (in a notebook: data_dir).")
     if not 0 < test_fraction < 1:
         raise LabError(f"test_fraction is {test_fraction}; choose a part of the images between 0 and 1.")
-    inner = set(_folders(root))
-    if _folders(root / "train"):  # a part with classes of its own; a class may be called train, too
-        if not (root / "test").is_dir():
+    inner = _folders(root)
+    named = {name: part for part, form in PARTS.items() for name in inner if form.fullmatch(name)}
+    with_classes_last = sorted(named, key=lambda name: bool(_folders(root / name)))  # a class may be called train, too
+    roots = {named[name]: root / name for name in with_classes_last}
+    if "train" in roots and _folders(roots["train"]):
+        if "test" not in roots:
             raise LabError(
-                f"{root} has train but no test folder; add one, or pass {root / 'train'} as root (in a notebook: "
+                f"{root} has train but no test folder; add one, or pass {roots['train']} as root (in a notebook: "
                 f"data_dir) to split that."
             )
-        classes, places = class_names(root / "train"), {part: root / part for part in ("train", "test", "val")}
-        found = {"train": listing(places["train"], classes)}
-    elif {"train"} <= inner <= {"train", "val", "test"}:
-        raise LabError(f"{root / 'train'} holds no class folders; it must hold one folder of images per class.")
+        if len(inner) > len(roots):
+            others = ", ".join(name for name in inner if root / name not in roots.values())
+            log.warning("%s: folders left out, neither train, val nor test: %s", root, others)
+        classes = class_names(roots["train"])
+        found = {"train": listing(roots["train"], classes)}
+    elif inner and len(named) == len(inner):
+        raise LabError(f"{root} has no train folder with one folder of images per class, only {', '.join(inner)}.")
     else:
-        classes, places = class_names(root), dict.fromkeys(("train", "test"), root)
+        classes, roots = class_names(root), {}
         everything = listing(root, classes)
         rows = train_val_split(everything.labels, test_fraction, seed=TEST_SEED)
         found = {part: everything.take(chosen) for part, chosen in zip(("train", "test"), rows, strict=True)}
         if not found["test"].files:
             raise LabError(f"{root} holds too few images for a test split; add some or raise test_fraction.")
-    size = image_size or native_size(places["train"] / found["train"].files[0])
-    opened = Opener(root.name, size, exact=image_size is None)
-
-    def split(part: str) -> Split:
-        return opened.split(places[part], found.get(part) or listing(places[part], classes), part)
-
+    form: dict[str, Any] = {"size": image_size or native_size(Path(found["train"].paths[0])), "exact": not image_size}
     return Source(
-        classes,
-        split("train"),
-        lambda: split("test"),
-        val=split("val") if "val" in places and places["val"].is_dir() else None,
-        statistics_folder=opened.folder(found["train"]),
+        [str(LabError(name)) for name in classes],
+        found["train"].split("train", **form),
+        lambda: (found.get("test") or listing(roots["test"], classes)).split("test", **form),
+        val=listing(roots["val"], classes).split("val", **form) if "val" in roots else None,
+        statistics_folder=found["train"].cache(form["size"]),
     )
-
-
-@dataclass(frozen=True)
-class Opener:
-    """Opens listings of one tree as splits of one image size."""
-
-    name: str
-    size: int
-    exact: bool
-
-    def folder(self, found: Listing) -> Path:
-        return cache_folder(self.name, self.size, found.facts)
-
-    def split(self, root: Path, found: Listing, name: str) -> Split:
-        shape = (len(found.files), 3, self.size, self.size)
-
-        def parts():
-            paths = [f"{root}{os.sep}{file}" for file in found.files]
-            return decoded(paths, size=self.size, exact=self.exact, text=f"Decoding {self.name} {name}")
-
-        return Split(memmap_cache(self.folder(found) / "images.npy", shape, parts), found.labels, name)
 
 
 def class_names(root: Path) -> list[str]:
@@ -122,7 +133,12 @@ def _folders(root: Path) -> list[str]:
         names = os.listdir(root) if root.is_dir() else []
     except OSError as error:
         raise _unusable(error) from error
-    return sorted(name for name in names if name[0] != "." and os.path.isdir(root / name))  # a broken link is none
+    return sorted(name for name in names if not is_companion(name) and os.path.isdir(root / name))  # no broken link
+
+
+def is_companion(name: str) -> bool:
+    """Return whether a file or folder belongs to the file system and not to the set."""
+    return name[0] == "." or name.lower() in COMPANIONS
 
 
 def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
@@ -131,33 +147,41 @@ def listing(root: Path, classes: list[str], *, inside: str = "") -> Listing:
     if unknown:
         raise LabError(f"{root} has a class that training lacks: {min(unknown)!r}; rename or delete its folder.")
     files, labels, stamps = [], [], []
+    left: Counter[str] = Counter()
     for label, name in enumerate(classes):
-        found = sorted(walk(root / name / inside, f"{name}{os.sep}{inside}".rstrip(os.sep)))
+        found = sorted(walk(root / name / inside, f"{name}{os.sep}{inside}".rstrip(os.sep), left))
         if not found:
-            raise LabError(f"Class folder {root / name} holds no images; put some there or delete it.")
+            kinds = f"only {', '.join(left)} files" if left else "nothing"
+            raise LabError(f"Class folder {root / name} holds no images but {kinds}; put some there or delete it.")
         files += [file for file, _ in found]
         stamps += [stamp for _, stamp in found]
         labels += [label] * len(found)
-    return Listing(files, torch.tensor(labels), stamps)
+    if left:
+        kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in left.most_common())
+        log.warning("%s: files left out, which are no images that Pillow reads here: %s", root, kinds)
+    return Listing(root, files, torch.tensor(labels), stamps)
 
 
-def walk(path: Path | str, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (relative name, stamp) of every image under path, hidden files left out.
+def walk(path: Path | str, prefix: str, left: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield (relative name, stamp) of every image under path; count other files in `left`, companions nowhere.
 
     Raises LabError, naming it, for a broken link, links in a circle and what may not be read.
     """
     try:
         for entry in os.scandir(path) if os.path.isdir(path) else ():  # at 60,000 files every microsecond counts
             name = entry.name
-            if name[0] == ".":
+            if is_companion(name):
                 continue
-            if f".{name.rpartition('.')[2].lower()}" in SUFFIXES:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in SUFFIXES:
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):
-                    yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns}"
+                    yield f"{prefix}{os.sep}{name}", f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
                     continue
             if entry.is_dir():
-                yield from walk(entry.path, f"{prefix}{os.sep}{name}")
+                yield from walk(entry.path, f"{prefix}{os.sep}{name}", left)
+            else:
+                left[str(LabError(suffix or name))] += 1
     except OSError as error:
         raise _unusable(error) from error
 

@@ -21,20 +21,20 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
     are int (N,). num_classes: default 1 + the largest label of train. Without labels-test, test has none.
     """
     if root is None:
-        raise LabError(
-            'medium_imagenet needs its path: pass root="path/to/medium-imagenet-96.hdf5" (in a notebook: data_dir).'
-        )
+        raise LabError('medium_imagenet needs its path: pass root="path/to/the.hdf5" (in a notebook: data_dir).')
     path = root
     if not root.is_file():
-        found = sorted(p for p in root.glob("*") if p.suffix in (".hdf5", ".h5")) if root.is_dir() else []
+        found = [p for p in root.glob("[!.]*") if p.suffix.lower() in (".hdf5", ".h5")] if root.is_dir() else []
         if len(found) != 1:
             state = f"holds {len(found)} HDF5 files" if root.is_dir() else "does not exist"
             raise LabError(f"{root} {state}; pass the path of one .hdf5 file as root (in a notebook: data_dir).")
         path = found[0]
     train, val = _labelled(path, "train", image_size), _labelled(path, "val", image_size)
     assert train.labels is not None  # else _labelled has raised
-    count = num_classes or int(train.labels.max()) + 1
-    stamp = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
+    count, first = num_classes or int(train.labels.max()) + 1, int(train.labels.min())
+    if first > 0 and not num_classes:
+        raise LabError(f"{path}: the labels of train begin at {first}, not 0; subtract {first}, or give num_classes.")
+    stamp = f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns} {path.stat().st_ctime_ns}"
     return Source(
         [f"class {k:03d}" for k in range(count)],
         train,
@@ -45,21 +45,23 @@ def medium_imagenet(root, *, image_size: int | None, seed: int, num_classes: int
 
 
 def open_hdf5(path: Path):
-    """Open the file for reading; raise LabError where h5py is missing or the file is no whole HDF5 file."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise LabError("HDF5 files are read with h5py: run `pip install h5py`.") from error
+    """Open the file for reading; raise LabError where it is locked or no whole HDF5 file."""
+    import h5py
+
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise LabError(f"{path} is cut short or no HDF5 file ({error}); copy it again.") from error
+        broken = any(word in str(error) for word in ("truncated", "signature"))
+        advice = "it is cut short or no HDF5 file: copy it again" if broken else "see that it can be read"
+        if "lock file" in str(error) or "already open for" in str(error):
+            advice = "wait for the program that writes it, or, where no locks exist, set HDF5_USE_FILE_LOCKING=FALSE"
+        raise LabError(f"{path} cannot be opened ({error}); {advice}.") from error
 
 
 def _member(file, key: str, path: Path):
-    if key not in file:
+    if key not in file or not hasattr(file[key], "shape"):
         keys = ", ".join(sorted(file)) or "nothing"
-        raise LabError(f"{path} has no {key!r}, only {keys}; use a file that has it.")
+        raise LabError(f"{path} has no array {key!r}, only {keys}; use a file that has it.")
     return file[key]
 
 
@@ -67,11 +69,15 @@ def _labelled(path: Path, part: str, image_size: int | None, *, needed: bool = T
     images = HDF5Images(path, f"images-{part}", size=image_size)
     key = f"labels-{part}"
     with open_hdf5(path) as file:
-        labels = _member(file, key, path)[...] if needed or key in file else None
-    if labels is None:
-        return Split(images, None, part)
-    if len(labels) != len(images):
-        raise LabError(f"{path} has {len(images)} images but {len(labels)} in {key!r}; use a whole file.")
+        if not needed and key not in file:
+            return Split(images, None, part)
+        labels = _member(file, key, path)[...]
+    number = labels.dtype.kind in "biu" or (labels.dtype.kind == "f" and np.array_equal(labels, labels.round()))
+    if not number or labels.shape[1:] not in ((), (1,)):
+        wrong = f"{path}: {key!r} is {labels.dtype} {labels.shape}; expected one whole number from 0 for each image"
+        raise LabError(f"{wrong} (take argmax(1) of one-hot rows, number the names of classes).")
+    if labels.size != len(images):
+        raise LabError(f"{path} has {len(images)} images but {labels.size} labels in {key!r}; use a whole file.")
     return Split(images, torch.from_numpy(labels.astype(np.int64).reshape(-1)), part)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from labkit.data.download import FILES, unusable
-from labkit.data.sources.folder import Listing, Opener, listing
+from labkit.data.sources.folder import Listing, listing
 from labkit.data.splits import Source
 from labkit.run_folder import LabError, data_dir
 
@@ -30,13 +30,13 @@ def tiny_imagenet(root, *, image_size: int | None, seed: int) -> Source:
     lines = (line.split("\t") for line in (root / "words.txt").read_text().splitlines() if "\t" in line)
     words = {wnid: text.split(",")[0] for wnid, text in lines}
     first = [words.get(wnid, wnid) for wnid in wnids]  # a class's first word, with its id where two share it
-    opened = Opener("tiny_imagenet", image_size or 64, exact=image_size is None)
+    size, exact = image_size or 64, image_size is None
     train = listing(root / "train", wnids, inside="images")
     return Source(
         [f"{w} ({wnid})" if first.count(w) > 1 else w for w, wnid in zip(first, wnids, strict=True)],
-        opened.split(root / "train", train, "train"),
-        lambda: opened.split(root / "val" / "images", annotated(root, wnids), "test"),
-        statistics_folder=opened.folder(train),
+        train.split("train", size=size, exact=exact),
+        lambda: annotated(root, wnids).split("test", size=size, exact=exact),
+        statistics_folder=train.cache(size),
     )
 
 
@@ -52,6 +52,7 @@ def annotated(root: Path, wnids: list[str]) -> Listing:
             status = os.stat(image := root / "val" / "images" / file)
         except FileNotFoundError as error:
             raise LabError(f"Image {image} is missing: the set was only partly unpacked; {ADVICE}.") from error
-        rows.append((number[wnid], file, f"{status.st_size} {status.st_mtime_ns}"))
+        rows.append((number[wnid], file, f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"))
     rows.sort()
-    return Listing([row[1] for row in rows], torch.tensor([row[0] for row in rows]), [row[2] for row in rows])
+    labels, files, stamps = map(list, zip(*rows, strict=True))
+    return Listing(root / "val" / "images", files, torch.tensor(labels), stamps)

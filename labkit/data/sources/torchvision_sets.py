@@ -28,18 +28,20 @@ RESIZED_AT_ONCE = 1000
 
 def _open(name: str, root: Path | None, *, image_size: int | None, seed: int) -> Source:
     """Open one of READERS. root: the folder that holds the set's own folder (see `download.FILES`), or that folder."""
-    root, folder, reader = root or data_dir(), Path(FILES[name][0]), READERS[name]
+    root, folder = root or data_dir(), Path(FILES[name][0])
     itself = root.resolve().parts
     if not (root / folder).exists() and itself[-len(folder.parts) :] == folder.parts:
         root = Path(*itself[: -len(folder.parts)])  # the folder that torchvision calls root
-    checksums = str(reader.resources if issubclass(reader, datasets.MNIST) else reader.train_list + reader.test_list)
-    cache = cache_folder(name, image_size, checksums)
     train, classes = _read(name, root, "train")
+
+    def cache(images: Tensor) -> Path:  # the bytes of some images tell the set: torchvision checks not all files
+        return cache_folder(name, image_size, root.resolve(), images[::64].numpy().tobytes())
+
     return Source(
         MNIST_NAMES.get(name, classes),
         _sized(*train, "train", size=image_size, cache=cache),
         lambda: _sized(*_read(name, root, "test")[0], "test", size=image_size, cache=cache),
-        statistics_folder=cache,
+        statistics_folder=cache(train[0]),
         hflip_ok=name != "mnist",  # a mirrored digit is none
     )
 
@@ -63,11 +65,10 @@ def _read(name: str, root: Path, part: str) -> tuple[tuple[Tensor, Tensor], list
     return (images, torch.as_tensor(found.targets)), list(found.classes)
 
 
-def _sized(images: Tensor, labels: Tensor, name: str, *, size: int | None, cache: Path) -> Split:
+def _sized(images: Tensor, labels: Tensor, name: str, *, size: int | None, cache) -> Split:
     """Return a split at the wanted size; another one than the files' own is scaled once and memory-mapped."""
     if size is None or size == images.shape[-1]:
         return Split(images, labels, name)
-
     shape, parts = (len(images), images.shape[1], size, size), images.split(RESIZED_AT_ONCE)
-    scaled = memmap_cache(cache / f"{name}.npy", shape, lambda: (resized(part, size).numpy() for part in parts))
+    scaled = memmap_cache(cache(images) / f"{name}.npy", shape, lambda: (resized(part, size).numpy() for part in parts))
     return Split(scaled, labels, name)
