@@ -119,9 +119,8 @@ class NTXentLoss(nn.Module):
 class SupervisedLoss(nn.Module):
     """Cross-entropy or focal loss, weighted by class, over all or only the hardest samples of a batch.
 
-    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and
-    `num_classes`) or one number per class. Raises LabError for options out of range, for focal with
-    smoothing and for an empty class.
+    `class_weights`: "balanced" (n / (K * count): needs `labels`, those of the training set, and `num_classes`) or one
+    number per class. Raises LabError for options out of range, for focal with smoothing and for an empty class.
     """
 
     weight: Tensor | None

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from labkit.data.channel_stats import cached_statistics
-from labkit.data.labels import require_labels
 from labkit.run_folder import LabError
 from labkit.seeding import derive
 
@@ -195,3 +194,23 @@ def divide(name: str, source: Source, *, val_fraction: float, seed: int, limit: 
         raise LabError(f"{name}: {len(pool)} images leave none to validate; raise limit or set val_fraction=0.")
     train, val = pool.take(rows, name="train"), pool.take(held, name="val")
     return Dataset(name, source, train=train, val=val, division=division)
+
+
+def require_labels(labels: Tensor | None, *, of: str, num_classes: int | None = None) -> None:
+    """Raise LabError unless `labels` are int64 (N,), N >= 1, in 0 to num_classes - 1 where that is given.
+
+    of: names their set in the message, such as "training set".
+    """
+    if labels is None:
+        raise LabError(f"The {of} has no labels, and they are needed here; choose a labeled set.")
+    if labels.dtype != torch.int64:
+        raise LabError(f"Labels of the {of} are {labels.dtype}, not int64; take labels.long().")
+    if not len(labels):
+        raise LabError(f"The {of} holds no image; give that split at least one, or take a larger set.")
+    wrong = labels[:0] if num_classes is None else ((labels < 0) | (labels >= num_classes)).nonzero()[:, 0]
+    if len(wrong):
+        row = int(wrong[0])
+        raise LabError(
+            f"Label {int(labels[row])} of the {of} (image {row}; {len(wrong)} such labels) is outside "
+            f"0..{num_classes - 1}; correct the labels or the number of classes."
+        )

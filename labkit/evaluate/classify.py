@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.data.batches import Batches
-from labkit.data.labels import require_labels
+from labkit.data.splits import require_labels
 from labkit.evaluate import metrics
 from labkit.evaluate.probes import KnnResult, ProbeResult, knn_probe, linear_probe, require_finite
 from labkit.models.heads import extract

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.data.labels import require_labels
+from labkit.data.splits import require_labels
 from labkit.evaluate import metrics
 from labkit.run_folder import LabError
 

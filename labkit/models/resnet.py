@@ -1,10 +1,9 @@
 """ResNet18 (CIFAR stem: 11,173,962 parameters, 1.111 GFLOP per 32 px image), ResNet34 and resnet_tiny.
 
-After He et al. 2015 (arXiv 1512.03385) with the stem for 32 px images: 3x3, stride 1, no max-pooling.
-CIFAR-10 test accuracy in the study, last checkpoint: .849 and .836; with augmentation, ResNet34: .917.
-`norm=None` leaves BatchNorm out (the performance lab's C7); each convolution then has a bias, as
-BatchNorm's shift is gone. resnet_tiny is the SimCLR lab's encoder for two CPU cores: 308,896 parameters
-without a classifier.
+After He et al. 2015 (arXiv 1512.03385) with the stem for 32 px images: 3x3, stride 1, no max-pooling. CIFAR-10 test
+accuracy in the study, last checkpoint: .849 and .836; with augmentation, ResNet34: .917. `norm=None` leaves BatchNorm
+out (the performance lab's C7); each convolution then has a bias, as BatchNorm's shift is gone. resnet_tiny is the
+SimCLR lab's encoder for two CPU cores: 308,896 parameters without a classifier.
 """
 
 from functools import partial

@@ -73,11 +73,10 @@ def predict_step_time(
 ) -> float:
     """Return the seconds of one data-parallel step, from the parts of a one-process step at the local batch.
 
-    T = T_input + T_forward + max(T_backward, T_first_bucket + T_allreduce) + T_last_bucket + T_optimizer.
-    The last bucket is full only when the backward pass ends, so its all-reduce is T_last_bucket, and
-    T_allreduce is the sum over the buckets before it. `input_s` is loading time that is not hidden.
-    `first_bucket_s`, when the first bucket is full, is by default the same share of the backward pass as of
-    the bytes: a rough guess.
+    T = T_input + T_forward + max(T_backward, T_first_bucket + T_allreduce) + T_last_bucket + T_optimizer. The last
+    bucket is full only when the backward pass ends, so its all-reduce is T_last_bucket, and T_allreduce is the sum over
+    the buckets before it. `input_s` is loading time that is not hidden. `first_bucket_s`, when the first bucket is
+    full, is by default the same share of the backward pass as of the bytes: a rough guess.
     """
     if world_size == 1 or not buckets:
         return input_s + forward_s + backward_s + optimizer_s

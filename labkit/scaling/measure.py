@@ -78,12 +78,11 @@ def measure(
     nodes: those of the Slurm job that share the ranks (one rank alone stays here), each with the cores of its
     task; see `nodes_of_job`.
 
-    Strong: `batch_size` images per step in all. Weak: `batch_size` per rank. One rank is measured with the
-    threads of one rank and with all cores: the two baselines that a speed-up may mean. GPUs: NCCL, one rank
-    each; CPUs: gloo, cores shared out evenly. Medians over `windows` of `steps_per_window` steps after a
-    warm-up (fewer, but at least 3, where they would take longer than `seconds_per_case`).
-    Raises LabError for a batch that does not divide, for more ranks than cores or GPUs, for a rank that fails
-    (with its log) and when one launch takes longer than `timeout_s`.
+    Strong: `batch_size` images per step in all. Weak: `batch_size` per rank. One rank is measured with the threads of
+    one rank and with all cores: the two baselines that a speed-up may mean. GPUs: NCCL, one rank each; CPUs: gloo,
+    cores shared out evenly. Medians over `windows` of `steps_per_window` steps after a warm-up (fewer, but at least 3,
+    where they would take longer than `seconds_per_case`). Raises LabError for a batch that does not divide, for more
+    ranks than cores or GPUs, for a rank that fails (with its log) and when one launch takes longer than `timeout_s`.
     """
     import torch
 

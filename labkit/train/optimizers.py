@@ -66,11 +66,10 @@ def build(
 ) -> torch.optim.Optimizer:
     """Return the named optimizer over the trainable parameters of `model`.
 
-    `momentum` is the velocity's share in sgd, nesterov and lars and beta1 in adam and adamw; adagrad,
-    adadelta and rmsprop have none. For lars, norms and biases (tensors of fewer than two dimensions) are spared
-    weight decay and the adaptive rate. A fused kernel is taken where there is one.
-    Raises LabError for an unknown name, a momentum that the optimizer cannot have, and a model in which
-    nothing is trainable.
+    `momentum` is the velocity's share in sgd, nesterov and lars and beta1 in adam and adamw; adagrad, adadelta and
+    rmsprop have none. For lars, norms and biases (tensors of fewer than two dimensions) are spared weight decay and the
+    adaptive rate. A fused kernel is taken where there is one. Raises LabError for an unknown name, a momentum that the
+    optimizer cannot have, and a model in which nothing is trainable.
     """
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from labkit import distributed, losses
-from labkit.data.labels import require_labels
+from labkit.data.splits import require_labels
 from labkit.evaluate.classify import eval_mode
 from labkit.run_folder import LabError
 from labkit.train import TrainConfig, gradcache, optimizers, schedules

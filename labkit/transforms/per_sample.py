@@ -27,10 +27,9 @@ def get_simclr_transform(
 ) -> v2.Compose:
     """Return the transform that makes one SimCLR view of an image (Chen et al. 2020, appendix A).
 
-    Takes a PIL image or a uint8 tensor (C, H, W); returns float32 (C, size, size) in [0, 1]. size: side in
-    pixels or (height, width). strength: the paper's s, 1 for ImageNet and 0.5 for CIFAR. blur: False (CIFAR),
-    or True or a probability (ImageNet: True is 0.5) of a blur with sigma in (0.1, 2) and a kernel of a tenth
-    of the size.
+    Takes a PIL image or a uint8 tensor (C, H, W); returns float32 (C, size, size) in [0, 1]. size: side in pixels or
+    (height, width). strength: the paper's s, 1 for ImageNet and 0.5 for CIFAR. blur: False (CIFAR), or True or a
+    probability (ImageNet: True is 0.5) of a blur with sigma in (0.1, 2) and a kernel of a tenth of the size.
     """
     if interpolation not in (known := [mode.value for mode in InterpolationMode]):
         raise unknown_name("interpolation", interpolation, known)

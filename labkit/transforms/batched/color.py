@@ -23,9 +23,8 @@ YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.31
 def draw_color(count: int, generator: torch.Generator, *, strength=1.0, probability=0.8, gray=0.2) -> Tensor:
     """Return (count, 4), SimCLR's color distortion of strength s (Chen et al. 2020, appendix A).
 
-    With `probability`, brightness, contrast and saturation are multiplied by uniform(1 - 0.8 s, 1 + 0.8 s),
-    not below 0, and the hue turned by uniform(-0.2 s, 0.2 s) of a circle; with probability `gray` the image
-    turns gray.
+    With `probability`, brightness, contrast and saturation are multiplied by uniform(1 - 0.8 s, 1 + 0.8 s), not below
+    0, and the hue turned by uniform(-0.2 s, 0.2 s) of a circle; with probability `gray` the image turns gray.
     """
     uniform = torch.rand(count, 6, generator=generator)
     jittered = uniform[:, :1] < probability

@@ -12,9 +12,8 @@ TRIES = 10  # as many as torchvision makes before it falls back to a central cro
 def draw_crops(count: int, image: tuple[int, int], generator, *, area, aspect) -> Tensor:
     """Return (count, 4) float32 top, left, height, width: torchvision's RandomResizedCrop.get_params, batched.
 
-    image: (height, width) in pixels; area: range of the crop's share of the image; aspect: range of
-    width/height. Of ten tries the first that fits counts; where none does, the largest central crop in the
-    range of aspects.
+    image: (height, width) in pixels; area: range of the crop's share of the image; aspect: range of width/height. Of
+    ten tries the first that fits counts; where none does, the largest central crop in the range of aspects.
     """
     height, width = image
     uniform = torch.rand(count, TRIES, 2, generator=generator)

@@ -1,8 +1,7 @@
 """The supervised set: pad-crop and flip as one gather of whole rows, then color jitter and cutout.
 
-A row of a crop is w * C neighboring bytes of a padded image stored channels last, so that a batch of crops
-is one `index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip
-free.
+A row of a crop is w * C neighboring bytes of a padded image stored channels last, so that a batch of crops is one
+`index_select` of overlapping rows: no pixel is touched twice, and a stored flipped copy makes the flip free.
 """
 
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from labkit.transforms.per_sample import PerSample, get_supervised_transform
 def supervised(image_size, *, pad=4, flip=True, cutout=0, jitter=0.0, exact=False) -> Augmentation:
     """Return the usual supervised augmentation; image_size: side or (height, width) of the result.
 
-    pad: zeros around the image before a crop of `image_size` at a uniform place (He et al. 2015); flip:
-    mirror half of the images; cutout: side in pixels of a square set to 0 AFTER normalization, its center
-    anywhere, cut off at the border (DeVries & Taylor 2017); jitter: strength j of a color jitter of every
-    image, factors uniform(1 - j, 1 + j) and hue uniform(-j/4, j/4) of a circle. exact: torchvision's
-    per-sample pipeline (crop and flip only).
+    pad: zeros around the image before a crop of `image_size` at a uniform place (He et al. 2015); flip: mirror half of
+    the images; cutout: side in pixels of a square set to 0 AFTER normalization, its center anywhere, cut off at the
+    border (DeVries & Taylor 2017); jitter: strength j of a color jitter of every image, factors uniform(1 - j, 1 + j)
+    and hue uniform(-j/4, j/4) of a circle. exact: torchvision's per-sample pipeline (crop and flip only).
 
     Against torchvision's RandomCrop(padding) and RandomHorizontalFlip: the same distribution, and for the
     same places the same bits. Jitter differs from ColorJitter as `simclr_view` describes.
