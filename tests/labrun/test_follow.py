@@ -42,7 +42,7 @@ def test_a_cell_after_a_training_shows_its_own_heading_and_time_and_no_loss(lab,
     assert any("epoch 1, loss" in line for line in training) and len(looking) >= 3
     assert not [line for line in looking if "loss" in line]
     seconds = [float(re.search(r"Looking  ([\d.]+) s", line)[1]) for line in looking]
-    assert seconds == sorted(seconds) and seconds[0] < 2 < seconds[-1] < 7  # the time in this cell, not in the run
+    assert seconds == sorted(seconds) and seconds[0] < 2 < seconds[-1] < 20  # the time in this cell, not in the run
     assert texts[-1].startswith("two  done")
     first = next(when for when, line in lines if "cell" in line)
     pauses = [b - a for (a, _), (b, _) in itertools.pairwise(lines) if a >= first]
