@@ -207,8 +207,7 @@ def require_labels(labels: Tensor | None, *, of: str, num_classes: int | None = 
         raise LabError(f"Labels of the {of} are {labels.dtype}, not int64; take labels.long().")
     if not len(labels):
         raise LabError(f"The {of} holds no image; give that split at least one, or take a larger set.")
-    wrong = labels[:0] if num_classes is None else ((labels < 0) | (labels >= num_classes)).nonzero()[:, 0]
-    if len(wrong):
+    if num_classes is not None and len(wrong := ((labels < 0) | (labels >= num_classes)).nonzero()[:, 0]):
         row = int(wrong[0])
         raise LabError(
             f"Label {int(labels[row])} of the {of} (image {row}; {len(wrong)} such labels) is outside "
