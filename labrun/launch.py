@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,8 +103,7 @@ def _submit(
         print(f"{run.id}  job {job}")
     if collect:
         print(f"The results page is made when all have ended: job {executor.collect_after(ids)}")
-    site = executor.site.name
-    print(f"Submitted to {site}. labkit status shows the state, labkit logs -f {runs[0].id} the log.")
+    print(f"Submitted to {executor.site.name}. labkit status shows the state, labkit logs -f {runs[0].id} the log.")
     return 0
 
 
@@ -139,7 +139,8 @@ def _start(runs: Sequence[RunFolder], *, jobs: int, background: bool, dry_run: b
     def active() -> bool:
         nonlocal written
         if time.monotonic() - written > PAGE_S:  # the results page is there from the start, and fills
-            collect.refresh_page()
+            with suppress(LabError):  # a full disk must not end the watching; the write at the end raises it
+                collect.refresh_page()
             written = time.monotonic()
         return process.poll() is None
 

@@ -21,7 +21,7 @@ from labkit.train import TrainConfig, fit
 
 
 def train(options: argparse.Namespace):
-    """Return the trained classifier, its accuracy on unseen glyphs, and its training set."""
+    """Return the trained classifier, its accuracy on new scenes of the same glyphs, and its training set."""
     glyphs = data.load(
         "shapes", classes_set="glyphs", n_train=options.images, difficulty=options.difficulty, seed=options.seed
     )
@@ -76,7 +76,7 @@ def main() -> None:
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }
     save(encoder.cpu(), facts, options.out)
-    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, {100 * accuracy:.1f} % of unseen glyphs")
+    print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB, {100 * accuracy:.1f} % on new scenes")
 
 
 if __name__ == "__main__":

@@ -83,11 +83,10 @@ def run(notebooks, parameters, jobs, background, name, threads, **options):
     place = place_of(options)
     if name and len(notebooks) > 1:
         raise click.UsageError("--name is the name of one run: give one notebook with it.")
-    side_by_side = min(jobs or 1, len(notebooks))
-    if threads is None and not place.slurm and side_by_side > 1:
+    if threads is None and not place.slurm and (side_by_side := min(jobs or 1, len(notebooks))) > 1:
         threads = max(1, usable_cores() // side_by_side)
-    values = assignments(parameters)
-    specs = [make_spec(one, parameters=values, name=name, threads=threads, **options) for one in notebooks]
+    given = {"parameters": assignments(parameters), "name": name, "threads": threads, **options}
+    specs = [make_spec(one, **given) for one in notebooks]
     sys.exit(begin(specs, place, jobs=jobs or 0, background=background))
 
 

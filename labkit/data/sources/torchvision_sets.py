@@ -1,4 +1,4 @@
-"""CIFAR-10/100, MNIST and Fashion-MNIST, read by torchvision's own classes, checksums included."""
+"""CIFAR-10/100, MNIST and Fashion-MNIST, read by torchvision's own classes, CIFAR's checksums included."""
 
 from functools import partial
 from pathlib import Path
