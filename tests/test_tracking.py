@@ -90,9 +90,12 @@ def write(run, some_rows, *, after=0, **mirrors):
             tracker.log(row)
 
 
-def test_tensorboard_reads_back_what_the_run_folder_holds(run):
+def test_tensorboard_reads_back_what_the_run_folder_holds(run, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.summary.writer import event_file_writer
 
+    # Two files of one second end in .9 and .10, and TensorBoard reads them in the order of their names.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
     write(run, rows(1, 6))
     run.truncate_metrics("net", 3)  # an attempt ended at step 5, its checkpoint at 3
     write(run, rows(4, 8, offset=0.5), after=3)

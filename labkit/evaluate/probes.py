@@ -156,11 +156,10 @@ def _require_labels(**labels: Tensor | None) -> None:
 def require_finite(*features: Tensor) -> None:
     """Raise LabError where a feature (N, D) holds NaN or infinity."""
     for f in features:
-        if not f.sum().isfinite():  # or the sum of finite ones overflows: look at each
-            broken = (~f.isfinite()).any(1)
-            if not broken.any():
-                continue
+        if not f.sum().isfinite() and (
+            broken := int((~f.isfinite()).any(1).sum())
+        ):  # a sum of finite ones may overflow
             raise LabError(
-                f"{int(broken.sum())} of {len(f)} features hold NaN or infinity; the encoder has diverged, "
+                f"{broken} of {len(f)} features hold NaN or infinity; the encoder has diverged, "
                 "go back to an earlier checkpoint or lower the learning rate."
             )

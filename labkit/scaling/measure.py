@@ -135,10 +135,7 @@ def measure(
 
 
 def _cases(ranks: int, sizes: Sequence[int], batch_size: int, threads: set[int]) -> list[dict]:
-    """Return what one launch measures. On one rank, both scalings start from the same step.
-
-    The fewest threads are those of one rank.
-    """
+    """Return what one launch measures. On one rank, both scalings start from one step, and have the fewest threads."""
     each = min(threads)
     if ranks > 1:
         batches = {"strong": batch_size // ranks, "weak": batch_size}

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -80,8 +81,12 @@ class TensorBoard:
     def __init__(self, run: RunFolder, fit: str, step: int, settings: dict[str, Any]):
         from torch.utils.tensorboard import SummaryWriter
 
+        folder = run.logs / "tensorboard" / fit
+        # TensorBoard reads the files in the order of their names, and a name tells whole seconds alone.
+        while any(folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
+            time.sleep(0.05)
         # An interrupted attempt may have written past its checkpoint: those points are taken back.
-        self.writer = SummaryWriter(str(run.logs / "tensorboard" / fit), purge_step=step + 1)
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1)
         self.close = self.writer.close
 
     def log(self, numbers: dict[str, float], step: int) -> None:
