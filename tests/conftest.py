@@ -11,7 +11,7 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the workers fill the cores themselves
 
-DURATIONS = Path(__file__).with_name("durations.json")  # test without its parameters -> seconds, where not quick
+DURATIONS = Path(__file__).with_name("durations.json")  # test -> seconds, where not quick
 QUICK_S = 0.5
 UNKNOWN_S = 5.0  # an integration test that was not recorded yet
 
@@ -35,19 +35,29 @@ def known_seconds() -> dict[str, float]:
 
 
 def name_of(nodeid: str) -> str:
-    return nodeid.partition("[")[0]
+    """Return the test without the group that xdist adds."""
+    return nodeid.rpartition("@")[0] or nodeid
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """Put the longest files first, so that no worker begins one when the others are done; make the quick choice."""
-    known, of_file = known_seconds(), defaultdict(float)
+    """Put the longest groups first, so that no worker begins one when the others are done; make the quick choice.
+
+    A group is a file, unless its tests name theirs: its fixtures are made once, on one worker.
+    """
+    known, of_group = known_seconds(), defaultdict(float)
 
     def seconds(item):
-        return known.get(name_of(item.nodeid), UNKNOWN_S if item.get_closest_marker("integration") else 0)
+        return known.get(item.nodeid, UNKNOWN_S if item.get_closest_marker("integration") else 0)
+
+    def group(item):
+        return item.get_closest_marker("xdist_group").args[0]
 
     for item in items:
-        of_file[item.location[0]] += seconds(item)
-    items.sort(key=lambda item: -of_file[item.location[0]])
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+        of_group[group(item)] += seconds(item)
+    items.sort(key=lambda item: (-of_group[group(item)], group(item)))
     if config.getoption("quick"):
         slow = {item for item in items if item.get_closest_marker("integration") or seconds(item) >= QUICK_S}
         config.hook.pytest_deselected(items=list(slow))
@@ -55,20 +65,17 @@ def pytest_collection_modifyitems(config, items):
 
 
 class Recorder:
-    """Keeps the longest duration (with set-up) of each test function over its parameters."""
+    """Keeps the duration (with set-up) of each test."""
 
     def __init__(self):
         self.seconds = defaultdict(float)
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] += report.duration
+        self.seconds[name_of(report.nodeid)] += report.duration
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session):
         if hasattr(session.config, "workerinput"):
             return  # the reports of all workers reach the main process
-        slowest = defaultdict(float)
-        for nodeid, seconds in self.seconds.items():
-            slowest[name_of(nodeid)] = max(slowest[name_of(nodeid)], seconds)
-        kept = {name: round(seconds, 1) for name, seconds in sorted(slowest.items()) if seconds >= QUICK_S}
+        kept = {name: round(seconds, 1) for name, seconds in sorted(self.seconds.items()) if seconds >= QUICK_S}
         DURATIONS.write_text(json.dumps(kept, indent=1) + "\n")

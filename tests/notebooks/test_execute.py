@@ -1,4 +1,4 @@
-"""Every notebook at its tiny preset (units of sweeps shorter), through the real runner, as a job runs it."""
+"""Every notebook at its tiny preset (long trainings shorter), through the real runner, as a job runs it."""
 
 import json
 import os
@@ -10,44 +10,46 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from filelock import FileLock
 
 from labkit.run_folder import RunFolder
 from labrun import state
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted(
-    (p.name for p in (ROOT / "notebooks").glob("*.ipynb")), key=lambda name: name[:2] not in ("02", "03")
-)
-SHORT = {"shortcuts.ipynb": ["-p", "max_steps=6", "-p", "seeds=2"], "mode.ipynb": ["-p", "max_steps=40"]}
+NOTEBOOKS = sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))
+SHORT = {
+    "02_alexnet_resnet.ipynb": ["-p", "max_steps=8"],
+    "03_simclr.ipynb": ["-p", "max_steps=25"],
+    "mode.ipynb": ["-p", "max_steps=25"],
+    "shortcuts.ipynb": ["-p", "max_steps=4", "-p", "seeds=2"],
+}
 LABKIT = Path(sys.executable).with_name("labkit")
 pytestmark = pytest.mark.integration
 
 
+def each(notebooks):
+    """Return the parameters of a test of each notebook; the tests of one run on one worker, which executes it once."""
+    return pytest.mark.parametrize("notebook", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in notebooks])
+
+
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """`run(notebook)`: its run folder, executed by whichever worker is first to want it."""
-    shared = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent  # of all workers
-    runs = shared / "runs of notebooks"
-    runs.mkdir(exist_ok=True)
+    """`run(notebook)`: its run folder, executed by the first test that wants it."""
+    runs = tmp_path_factory.mktemp("runs of notebooks")
 
     def executed(notebook: str) -> Path:
         folder = runs / Path(notebook).stem
-        with FileLock(runs / f"{notebook}.lock"):
-            if not folder.exists():
-                command = [str(LABKIT), "run", f"notebooks/{notebook}", "--name", folder.name, *SHORT.get(notebook, [])]
-                env = {**os.environ, "LABKIT_RUNS": str(runs)}
-                result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-                (runs / f"{notebook}.said").write_text(result.stdout[-3000:] + result.stderr[-3000:])
+        if not folder.exists():
+            command = [str(LABKIT), "run", f"notebooks/{notebook}", "--name", folder.name, *SHORT.get(notebook, [])]
+            env = {**os.environ, "LABKIT_RUNS": str(runs)}
+            result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+            (runs / f"{notebook}.said").write_text(result.stdout[-3000:] + result.stderr[-3000:])
         assert state.observe(RunFolder(folder))["state"] == "done", (runs / f"{notebook}.said").read_text()
         return folder
 
     return executed
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
+@each(NOTEBOOKS)
 def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, run):
     folder = run(notebook)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -71,7 +73,7 @@ def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, run):
     assert not re.findall(r"<img[^>]*alt=\"(?:No description[^\"]*)?\"", html), "a figure without alt text"
 
 
-@pytest.mark.parametrize("notebook", ["01_data_visualization.ipynb", "train.ipynb"])
+@each(["01_data_visualization.ipynb", "train.ipynb"])
 def test_tagged_cells_show_the_same_again(notebook, run, tmp_path):
     """nbval executes the finished copy again and compares the cells tagged `nbval-check-output`."""
     executed = tmp_path / notebook
