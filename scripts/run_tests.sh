@@ -26,5 +26,4 @@ prepare_environment requirements.txt tests/requirements.txt
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # one thread a process: the tests fill the cores themselves
 say "Running the tests with $(python --version), $(python -c 'import importlib.metadata as m; print("torch", m.version("torch"))')."
-# Three workers: those of the Slurm tests mostly wait for time limits.
-exec python -m pytest -n "${LABKIT_TEST_WORKERS:-3}" --dist loadgroup --no-loadscope-reorder --timeout 900 "$@"
+exec python -m pytest -n "${LABKIT_TEST_WORKERS:-2}" --timeout 900 "$@"

@@ -34,30 +34,36 @@ def known_seconds() -> dict[str, float]:
     return json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
 
 
-def name_of(nodeid: str) -> str:
-    """Return the test without the group that xdist adds."""
-    return nodeid.rpartition("@")[0] or nodeid
+def group_of(nodeid: str) -> str:
+    """Return what one worker runs together: a file, whose fixtures are made once, one notebook, or all of Slurm."""
+    file, _, test = nodeid.partition("::")
+    if file.endswith("notebooks/test_execute.py"):
+        return test.partition("[")[2]
+    return "tests/slurm" if file.startswith("tests/slurm/") else file
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_xdist_make_scheduler(config, log):
+    """Give each free worker the first group that is left (as `--dist loadgroup` does, which pytest 9.2 has broken)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class LoadGroups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return LoadGroups(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Put the longest groups first, so that no worker begins one when the others are done; make the quick choice.
-
-    A group is a file, unless its tests name theirs: its fixtures are made once, on one worker.
-    """
+    """Put the longest groups first, so that no worker begins one when the others are done; make the quick choice."""
     known, of_group = known_seconds(), defaultdict(float)
 
     def seconds(item):
         return known.get(item.nodeid, UNKNOWN_S if item.get_closest_marker("integration") else 0)
 
-    def group(item):
-        return item.get_closest_marker("xdist_group").args[0]
-
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-        of_group[group(item)] += seconds(item)
-    items.sort(key=lambda item: (-of_group[group(item)], group(item)))
+        of_group[group_of(item.nodeid)] += seconds(item)
+    items.sort(key=lambda item: (-of_group[group_of(item.nodeid)], group_of(item.nodeid)))
     if config.getoption("quick"):
         slow = {item for item in items if item.get_closest_marker("integration") or seconds(item) >= QUICK_S}
         config.hook.pytest_deselected(items=list(slow))
@@ -71,7 +77,7 @@ class Recorder:
         self.seconds = defaultdict(float)
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[name_of(report.nodeid)] += report.duration
+        self.seconds[report.nodeid] += report.duration
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session):

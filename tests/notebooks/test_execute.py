@@ -26,14 +26,9 @@ LABKIT = Path(sys.executable).with_name("labkit")
 pytestmark = pytest.mark.integration
 
 
-def each(notebooks):
-    """Return the parameters of a test of each notebook; the tests of one run on one worker, which executes it once."""
-    return pytest.mark.parametrize("notebook", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in notebooks])
-
-
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """`run(notebook)`: its run folder, executed by the first test that wants it."""
+    """`run(notebook)`: its run folder; the tests of one notebook share it, and a worker."""
     runs = tmp_path_factory.mktemp("runs of notebooks")
 
     def executed(notebook: str) -> Path:
@@ -49,7 +44,7 @@ def run(tmp_path_factory):
     return executed
 
 
-@each(NOTEBOOKS)
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, run):
     folder = run(notebook)
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -73,7 +68,7 @@ def test_a_notebook_runs_at_tiny_and_leaves_a_whole_record(notebook, run):
     assert not re.findall(r"<img[^>]*alt=\"(?:No description[^\"]*)?\"", html), "a figure without alt text"
 
 
-@each(["01_data_visualization.ipynb", "train.ipynb"])
+@pytest.mark.parametrize("notebook", ["01_data_visualization.ipynb", "train.ipynb"])
 def test_tagged_cells_show_the_same_again(notebook, run, tmp_path):
     """nbval executes the finished copy again and compares the cells tagged `nbval-check-output`."""
     executed = tmp_path / notebook
