@@ -45,6 +45,7 @@ class Report:
     printed: str = ""
     seconds: float = 0.0
     sketch: list[int] = field(default_factory=list)
+    student: str = ""  # in a class: a name that no other row has
 
     @property
     def score(self) -> float:
@@ -83,7 +84,7 @@ def grade(
         results = []
         for one in labs.checks(checked, visible_only=visible_only):
             lost = brief and any(result.score < result.points for result in results)
-            results.append(not_run(one) if lost else judge(one, student, seed))
+            results.append(result_of(one, 0.0, "failed", "Not run.", "brief") if lost else judge(one, student, seed))
         sketch = student.sketch(stub) if stub is not None else []
     finally:
         student.close()
@@ -91,17 +92,9 @@ def grade(
         server.check_imports()
     for result in results:
         result.feedback = server.scrub(result.feedback)
-    return Report(
-        labs.stem(lab),
-        handed_in.name,
-        seed,
-        results,
-        [server.scrub(note) for note in student.notes],
-        student.refused,
-        student.printed,
-        time.monotonic() - start,
-        sketch,
-    )
+    notes, seconds = [server.scrub(note) for note in student.notes], time.monotonic() - start
+    known = student.refused, student.printed, seconds, sketch
+    return Report(labs.stem(lab), handed_in.name, seed, results, notes, *known)
 
 
 def judge(function: Callable, student: Student, seed: int) -> Result:
@@ -109,7 +102,7 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
     about, draw, start = function.check, Draw(seed, function.__name__), time.monotonic()
     score, status, feedback, kind = 0.0, "failed", "", ""
     try:
-        student.begin(draw.seed)
+        student.begin(draw.seed, about.title)
         function(student, draw)
         score, status = about.points, "passed"
     except CheckFailed as error:
@@ -125,19 +118,9 @@ def judge(function: Callable, student: Student, seed: int) -> Result:
         status, kind = "error", "grader"
         feedback = f"The grader itself failed here ({type(error).__name__}); tell your teacher."
         traceback.print_exc()
-    return Result(
-        function.__name__,
-        about.title,
-        about.points,
-        score,
-        about.visible,
-        status,
-        feedback,
-        kind,
-        time.monotonic() - start,
-    )
+    return result_of(function, score, status, feedback, kind, time.monotonic() - start)
 
 
-def not_run(function: Callable) -> Result:
-    about = function.check
-    return Result(function.__name__, about.title, about.points, 0.0, about.visible, "failed", "Not run.", "brief")
+def result_of(function: Callable, score: float, status: str, feedback: str, kind: str, seconds: float = 0.0) -> Result:
+    name, about = function.__name__, function.check
+    return Result(name, about.title, about.points, score, about.visible, status, feedback, kind, seconds)

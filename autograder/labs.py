@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from labkit.run_folder import LabError, unknown_name
 
 CHECKS = Path(__file__).resolve().parent / "checks"
 MUTANTS = Path(__file__).resolve().parent / "mutants"
+IMPORTING = threading.RLock()
 
 
 def names() -> list[str]:
@@ -36,8 +38,9 @@ def stub(name: str) -> str:
 
 def module(name: str) -> ModuleType:
     """Return a lab's check file, imported. It has LAB and test functions."""
-    importlib.invalidate_caches()
-    return importlib.import_module(f"autograder.checks.{stem(name)}")
+    with IMPORTING:  # caches that two threads forget at once raise KeyError
+        importlib.invalidate_caches()
+        return importlib.import_module(f"autograder.checks.{stem(name)}")
 
 
 def checks(checked: ModuleType, *, visible_only: bool = False) -> list[Callable]:

@@ -1,6 +1,7 @@
 """The student's names as the checks see them: a call travels to the worker, raw numbers come back."""
 
 import time
+from collections import Counter
 from dataclasses import replace
 
 import torch
@@ -12,7 +13,8 @@ from autograder.engine.fork_server import ForkServer
 from autograder.engine.worker import Limits, Worker, WorkerEnded
 
 CPU = wire.Local("device", "cpu")
-ATTEMPTS = 3  # workers that one submission may wear out by taking too long
+ATTEMPTS = 2  # workers that one name may end: then it is not called again, and the others go on
+SHARE = 0.25  # of the time in all: so much has each part, whatever the parts before it used up
 
 
 def named(value) -> str:
@@ -40,18 +42,21 @@ class Student:
     Tensors, numbers, strings and lists of them come back as they are; every other result stays in the worker
     and comes back as a `RemoteObject` that can be called and has methods. Raises StudentFault.
 
-    A worker that took too long is followed by one whose calls get half of its time, so that a submission that
-    hangs costs less than twice its limit. Loading gets the whole time: each worker has to do it again.
+    Each part has a worker of its own, so that none pays for what another does to its process. A name whose call
+    took too long gets half of that time once more; loading and other names get all of it.
     """
 
     def __init__(self, lab: Lab, files: Files, server: ForkServer, limits: Limits | None = None):
         self._lab, self._files, self._server = lab, files, server
-        self._limits = self._patience = limits or lab.limits
+        self._limits = limits or lab.limits
         self._worker: Worker | None = None
         self._fault = StudentFault(files.problem, "unreadable") if files.problem else None
-        self._ended = 0
-        self._wall = self._cpu = 0.0
-        self._seed = 0
+        self._part, self._seed, self._loaded = "", 0, False
+        self._names: set[str] = set()  # of the student's, that the last call needed
+        self._made: dict[int, set[str]] = {}  # the same of each object in the worker
+        self._ended: Counter[str] = Counter()  # how many workers each name has ended
+        self._slow: set[str] = set()
+        self._used, self._before = [0.0, 0.0], [0.0, 0.0]  # wall and processor seconds: in all, before this part
         self.measured: dict = {}  # what one check has measured and another may use
         self.notes, self.refused, self.printed = list(files.left_out), [], ""
         self.kit = self.helper = Namespace(self, "prop")
@@ -61,15 +66,25 @@ class Student:
             raise AttributeError(name)
         return _Callable(self, ("student", name))
 
-    def begin(self, seed: int) -> None:
-        """Make ready for a check: a living worker, nothing kept from the check before."""
-        self._seed = seed
+    def begin(self, seed: int, title: str = "") -> None:
+        """Make ready for a check: a living worker, nothing kept from the check before. A title's first words,
+        up to the colon, name the part; another part gets a fresh worker.
+        """
+        part, self._seed = title.partition(":")[0], seed
         if self._fault:
             raise self._fault
+        if part != self._part:
+            self.close()
+            self._part, self._before = part, list(self._used)
         if self._worker is None or not self._worker.alive:
             self._start()
         else:
             self.forget()
+
+    def restart(self) -> None:
+        """Go on in a fresh worker: nothing that the submission keeps in memory is left."""
+        self.close()
+        self._start()
 
     def forget(self) -> None:
         """Let the worker drop every RemoteObject; what it takes of memory is free for the reference then."""
@@ -86,13 +101,11 @@ class Student:
 
     def close(self) -> None:
         if self._worker is not None:
-            self.printed = self.printed or self._worker.printed.decode(errors="replace")
+            self.printed = self.printed or wire.printable(self._worker.printed.decode(errors="replace"))
             self._worker.stop()
 
     def _start(self) -> None:
-        if self._ended >= ATTEMPTS:
-            self._give_up(f"Not run: the submission had been stopped {ATTEMPTS} times.")
-        self._worker = self._server.start(self._limits)
+        self._worker, self._names, self._made = self._server.start(self._limits), set(), {}
         names, contents = list(self._files.contents), list(self._files.contents.values())
         raw = [
             torch.frombuffer(bytearray(c), dtype=torch.uint8) if c else torch.empty(0, dtype=torch.uint8)
@@ -106,13 +119,9 @@ class Student:
         except StudentFault as fault:
             self._fault = StudentFault(f"The submission cannot be loaded. {fault}", fault.kind)
             raise self._fault from None
-        self._worker.limits = self._patience
-        if isinstance(notes, list) and self._ended == 0:
+        if isinstance(notes, list) and not self._loaded:
             self.notes += [str(note)[:300] for note in notes[:10]]
-
-    def _give_up(self, sentence: str) -> None:
-        self._fault = StudentFault(sentence, "ended")
-        raise self._fault
+        self._loaded = True
 
     def _ask(self, header: dict, tensors=()):
         bodies, tables = [], []
@@ -121,40 +130,69 @@ class Student:
         return self._exchange(header, bodies, tables)
 
     def _exchange(self, header: dict, bodies: list, tables: list):
-        limits, step, start = self._limits, self._worker.limits, time.monotonic()
-        wall, cpu = limits.total_wall_s - self._wall, limits.total_cpu_s - self._cpu
+        limits, start, worker = self._limits, time.monotonic(), self._worker
+        given = limits.total_wall_s, limits.total_cpu_s
+        wall, cpu = (
+            max(most - used, SHARE * most - (used - before))
+            for most, used, before in zip(given, self._used, self._before, strict=True)
+        )
+        if header["do"] != "call":  # each worker has to load again
+            wall, cpu = given
         if wall <= 0 or cpu <= 0:
-            self._worker.stop()
-            self._give_up(f"Not run: the submission had used up its {limits.total_wall_s:g} s.")
-        before = self._worker.spent
+            raise StudentFault(f"Not run: the submission had used up its {limits.total_wall_s:g} s.", "ended")
+        if self._names & self._slow:
+            limits = replace(limits, wall_s=limits.wall_s / 2, cpu_s=limits.cpu_s / 2)
+        worker.limits, spent, waited = limits, worker.spent, worker.waited
         try:
-            answer, arrived = self._worker.ask(
-                header, bodies, tables, wall_s=min(wall, step.wall_s), cpu_s=min(cpu, step.cpu_s)
+            answer, arrived = worker.ask(
+                header, bodies, tables, wall_s=min(wall, limits.wall_s), cpu_s=min(cpu, limits.cpu_s)
             )
+            self._remember(answer.get("left"))
             if "error" in answer:
                 raise _fault(answer["error"])
             return wire.decode(answer.get("value"), arrived, self._thing)
-        except WorkerEnded as error:
-            self._ended += 1
-            if time.monotonic() - start > step.wall_s or self._worker.spent - before > step.cpu_s:
-                self._patience = replace(step, wall_s=step.wall_s / 2, cpu_s=step.cpu_s / 2)
-            raise StudentFault(str(error), "ended") from None
-        except wire.BrokenProtocol as error:
-            self._ended += 1
-            self._worker.stop()
-            raise StudentFault(f"The submission's answer cannot be read ({error}).", "ended") from None
+        except (WorkerEnded, wire.BrokenProtocol) as error:
+            worker.stop()
+            self._ended.update(self._names)
+            if worker.spent - spent > limits.cpu_s or time.monotonic() - start > limits.wall_s:
+                self._slow |= self._names
+            broken = isinstance(error, wire.BrokenProtocol)
+            sentence = f"The submission's answer cannot be read ({error})." if broken else str(error)
+            raise StudentFault(sentence, "ended") from None
         finally:
-            self._wall += time.monotonic() - start
-            self._cpu += self._worker.spent - before
+            self._used[0] += max(0.0, time.monotonic() - start - (worker.waited - waited))
+            self._used[1] += worker.spent - spent
+
+    def _remember(self, left) -> None:
+        """Note which global state of torch a call had left behind; the worker has put it back."""
+        for what in left if isinstance(left, list) else []:
+            note = f"{' and '.join(sorted(self._names)) or 'Loading'} left {str(what)[:80]} changed; it was put back."
+            if note not in self.notes and len(self.notes) < 40 and note.isprintable():
+                self.notes.append(note)
+
+    def _needed(self, value) -> set[str]:
+        """Return the student's names in a call's arguments, also through objects that they made."""
+        if isinstance(value, wire.Remote):
+            return self._made.get(value.number, set())
+        if isinstance(value, wire.Local):
+            return {value.value} if value.kind == "student" else set()
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        return set().union(*map(self._needed, inside))
 
     def _thing(self, key: str, inside, message: dict):
         if key != "remote" or type(inside) is not int:
             raise wire.BrokenProtocol("a value of no known kind")
+        self._made[inside] = self._names
         return RemoteObject(self, inside, str(message.get("kind", "object"))[:80])
 
     def _call(self, function: tuple, path: list[str], args: tuple, kwargs: dict, *, keep: bool = False):
-        bodies, tables = [], []
-        send = lambda one: wire.encode(_outward(one), bodies, tables)  # noqa: E731
+        bodies, tables, args, kwargs = [], [], _outward(args), _outward(kwargs)
+        send = lambda one: wire.encode(one, bodies, tables)  # noqa: E731
+        own = wire.Remote(function[1]) if function[0] == "remote" else wire.Local(*function)
+        self._names = self._needed([own, args, kwargs])
+        for name in sorted(self._names):
+            if self._ended[name] >= ATTEMPTS:
+                raise StudentFault(f"Not run: {name} had ended its process, or had to be stopped, twice.", "ended")
         self._seed += 1
         header = {
             "do": "call",

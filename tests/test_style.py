@@ -42,7 +42,7 @@ def test_packages_keep_within_their_budgets():
     sizes = {
         "labkit": (lines_of("labkit"), 8_500),
         "labrun": (lines_of("labrun"), 4_000),
-        "autograder": (lines_of("autograder", without="autograder/mutants/"), 7_300),
+        "autograder": (lines_of("autograder", without="autograder/mutants/"), 7_600),
     }
     assert not {name: size for name, size in sizes.items() if size[0] > size[1]}
 

@@ -41,8 +41,8 @@ def draw(request, grading_seed) -> Draw:
 
 
 @pytest.fixture
-def student(submission, draw) -> Student:
-    submission.begin(draw.seed)
+def student(request, submission, draw) -> Student:
+    submission.begin(draw.seed, request.function.check.title)
     return submission
 
 

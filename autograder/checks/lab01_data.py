@@ -10,6 +10,7 @@ from torch import Tensor
 from autograder.checking import Lab, check, expect
 from autograder.draw import Draw
 from autograder.measure.compare import STATISTICS, tensor
+from autograder.reference import lab01_data as right
 from autograder.student import Student, named
 
 
@@ -36,11 +37,20 @@ def with_arguments(function, tensor, *others):
     return function(mine, *others), mine
 
 
+def split_rows(function, labels, fraction, seed):
+    """Return (train, val) with numpy arrays and ranges as lists, and the labels as the call left them."""
+    mine = labels.clone()
+    answer = function(mine, fraction, seed)
+    plain = lambda rows: rows.tolist() if type(rows).__module__ == "numpy" else rows  # noqa: E731
+    listed = lambda rows: list(rows) if isinstance(rows, range | tuple) else plain(rows)  # noqa: E731
+    return [listed(one) for one in answer] if isinstance(answer, tuple | list) else answer, mine
+
+
 LAB = Lab(
     title="Data: counts, statistics, a stratified split, a grid",
     files=["data.py", "main.py"],
     names=["class_counts", "channel_mean_std", "stratified_split", "image_grid"],
-    helpers=[splits, random_numbers_after, with_arguments],
+    helpers=[splits, random_numbers_after, with_arguments, split_rows],
 )
 
 
@@ -67,8 +77,6 @@ def test_counts_of_an_example(student, draw):
 
 @check(2, "class_counts: many labels, few labels, missing classes")
 def test_counts(student, draw):
-    from autograder.reference import lab01_data as right
-
     for classes, number in ((draw.integer(5, 9), 700), (draw.integer(20, 40), 15), (draw.integer(3, 6), 0)):
         labels = (draw.uniform(number) ** 2 * (classes - draw.integer(0, 2))).long()
         got, wanted = counts(student, labels, classes), right.class_counts(labels, classes).tolist()
@@ -94,8 +102,6 @@ def bytes_of(draw: Draw, *shape: int) -> Tensor:
 
 
 def compare_statistics(student: Student, images: Tensor, what: str) -> None:
-    from autograder.reference import lab01_data as right
-
     got, wanted = statistics(student, images), right.channel_mean_std(images)
     for name, one, true in zip(("mean", "std"), got, wanted, strict=True):
         if not torch.allclose(one, true, rtol=STATISTICS, atol=1e-7):
@@ -132,6 +138,10 @@ def test_statistics(student, draw):
         images = (levels * bytes_of(draw, number, channels, height, width)).to(torch.uint8)
         compare_statistics(student, images, f"Images {tuple(images.shape)}")
     compare_statistics(student, bytes_of(draw, 2, 3, 2, 2), "Two images of 2x2 pixels")
+    many = (draw.uniform(131, 1, 1, 1) ** 2 * bytes_of(draw, 131, 3, 4, 5)).to(torch.uint8)  # no batch divides 131
+    compare_statistics(student, torch.cat([many, many.new_full((1, 3, 4, 5), 255)]), "132 images")
+    dark = (2 * draw.uniform(7, 3, 6, 5)).to(torch.uint8)
+    compare_statistics(student, dark, "Images of the bytes 0 and 1")
 
 
 @check(1, "channel_mean_std: bright, nearly flat images keep their precision")
@@ -152,14 +162,14 @@ def labeled(draw: Draw) -> Tensor:
 
 def split_of(student: Student, labels: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Return (train, val) indices, checked to be indices of all rows, each of them once."""
-    got, after = student.helper.with_arguments(student.stratified_split, labels, fraction, seed)
+    got, after = student.helper.split_rows(student.stratified_split, labels, fraction, seed)
     pair = isinstance(got, tuple | list) and len(got) == 2
     expect(pair, f"stratified_split must return (train, val); yours returns {named(got)}.")
     rows_of = lambda one: isinstance(one, list) and all(type(row) is int for row in one)  # noqa: E731
     parts = [torch.tensor(one, dtype=torch.int64) if rows_of(one) else one for one in got]
     for name, one in zip(("train", "val"), parts, strict=True):
         good = isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()
-        expect(good and one.dtype != torch.bool, f"{name} must be a tensor (M,) of row numbers, int64.")
+        expect(good and one.dtype != torch.bool, f"{name} must be row numbers: a tensor (M,), a numpy array or a list.")
     rows = torch.cat(parts).long().sort().values
     doubled = len(rows) - len(rows.unique())
     expect(doubled == 0, f"{doubled} rows appear twice: train and val must not share a row.")
@@ -270,8 +280,6 @@ def test_grid_places(student, draw):
 
 @check(3, "image_grid: incomplete rows, bytes, one channel, no padding, any background")
 def test_grid(student, draw):
-    from autograder.reference import lab01_data as right
-
     cases = [(7, 3, 3, 2), (5, 1, 4, 0), (draw.integer(2, 3), 3, 5, 1), (1, 1, 1, 2), (6, 2, 1, 1)]
     for kind, (number, channels, columns, padding) in enumerate(cases):
         images = bytes_of(draw, number, channels, draw.integer(3, 6), draw.integer(7, 9))

@@ -16,23 +16,14 @@ from autograder.draw import Draw
 from autograder.measure import ranks as group
 from autograder.measure.compare import RANKS, TABLE, TIMES, close, parts
 from autograder.measure.ranks import network, numbers, setting
+from autograder.reference import lab04_scaling as right
 from autograder.student import Student
 
 LAB = Lab(
     title="Scaling: shards, collectives, speed-up, prediction",
     files=["scaling.py", "main.py"],
     names=["shard", "all_gather_with_grad", "train_step_ddp", "speedup_table", "predict_step_time"],
-    helpers=[
-        group.on_ranks,
-        group.plain,
-        group.shards,
-        group.gathered,
-        group.network,
-        group.steps,
-        group.table,
-        group.refuses,
-        group.as_number,
-    ],
+    helpers=group.SENT,
 )
 
 
@@ -83,11 +74,11 @@ def test_shards_change_with_the_epoch(student, draw):
 
 @check(1, "shard: really shuffled")
 def test_shards_are_shuffled(student, draw):
-    world_size, count = draw.integer(2, 4), 60
-    indices = numbers(draw, count * world_size)
-    place = {one: i for i, one in enumerate(indices)}
-    for ranks in asked(student, indices, world_size, [draw.integer(0, 9), draw.integer(10, 99)])[0]:
-        for one in ranks:
+    everyone, count = draw.integer(2, 4), 60
+    for world_size, epochs in ((everyone, [0, draw.integer(1, 9), draw.integer(10, 99)]), (1, [0, 1])):
+        indices = numbers(draw, count * world_size)
+        place = {one: i for i, one in enumerate(indices)}
+        for one in itertools.chain.from_iterable(asked(student, indices, world_size, epochs)[0]):
             gaps = [place[b] - place[a] for a, b in itertools.pairwise(one)]
             common = max(map(gaps.count, gaps)) / len(gaps)
             expect(
@@ -128,6 +119,8 @@ def test_gather_values(student, draw):
         rows = [draw.normal(*shape) for _ in range(world_size)]
         weights = [draw.normal(world_size * shape[0], *shape[1:]) for _ in rows]
         cases.append((rows, weights, "transposed"))
+    cases.append(([draw.normal(3) for _ in range(world_size)], [draw.normal(3 * world_size)] * world_size, "weighted"))
+    cases.append(([one.double() for one in cases[0][0]], [one.double() for one in cases[0][1]], "weighted"))
     answers = student.helper.gathered(student.all_gather_with_grad, cases)
     for rank, answer in enumerate(parts(answers, world_size, len(cases))):
         for (value, *_), (rows, *_) in zip(parts(answer, len(cases), 3), cases, strict=True):
@@ -136,8 +129,6 @@ def test_gather_values(student, draw):
 
 @check(2, "all_gather_with_grad: gradients from all ranks, summed")
 def test_gather_gradients(student, draw):
-    from autograder.reference import lab04_scaling as right
-
     world_size, batch, width, cases = draw.integer(2, 3), draw.integer(2, 5), draw.integer(2, 6), []
     for mode in ("weighted", "shared", "sum"):
         rows = [draw.normal(batch, width) for _ in range(world_size)]
@@ -164,8 +155,6 @@ def test_gather_gradients(student, draw):
 
 def compare(student: Student, draw: Draw, sizes: list[list[int]], *, stale=0.0, frozen=False, momentum=0.9):
     """Compare losses and weights after the steps with those of one process; say which of them differ."""
-    from autograder.reference import lab04_scaling as right
-
     widths, values, batches = setting(draw, sizes)
     recipe, ranks = (widths, values, momentum, stale, frozen), len(sizes[0])
     together = [tuple(torch.cat(part) for part in zip(*one, strict=True)) for one in batches]
@@ -237,12 +226,12 @@ COLUMNS = ("ranks", "step_s", "images_per_second", "speedup", "efficiency")
 
 def same_table(got: list, wanted: list, kind: str) -> None:
     mine = [parts(row, len(COLUMNS), kind=float)[0] for row in parts(got, len(wanted), kind=list)]
-    right = [row[0] for row in wanted]
-    expect(mine == right, f"The rows must be those of {right} ranks, in this order; yours are of {mine}.")
-    for mine, right in zip(got, wanted, strict=True):
-        for name, a, b in zip(COLUMNS, mine, right, strict=True):
+    ranks = [row[0] for row in wanted]
+    expect(mine == ranks, f"The rows must be those of {ranks} ranks, in this order; yours are of {mine}.")
+    for mine, true in zip(got, wanted, strict=True):
+        for name, a, b in zip(COLUMNS, mine, true, strict=True):
             expect(
-                close(a, b, TABLE, least=0), f"{kind} scaling, {right[0]} ranks: {name} is {b:.4g}; yours is {a:.4g}."
+                close(a, b, TABLE, least=0), f"{kind} scaling, {true[0]:g} ranks: {name} is {b:.8g}; yours is {a:.8g}."
             )
 
 
@@ -256,11 +245,9 @@ def test_table_example(student, draw):
 
 @check(1, "speedup_table: strong and weak, medians without the warm-up")
 def test_table_values(student, draw):
-    from autograder.reference import lab04_scaling as right
-
     for kind in ("strong", "weak"):
         ranks = [4, 1, 8, 2, draw.integer(9, 30)]
-        seconds = {n: [20.0] + [draw.real(1, 3) for _ in range(draw.integer(5, 8))] for n in ranks}
+        seconds = {n: [20.0] + [draw.real(1, 3) for _ in range(5 + i)] for i, n in enumerate(ranks)}
         seconds[1][draw.integer(1, 5)] *= 30
         batch = draw.integer(16, 300)
         got = student.helper.table(student.speedup_table, seconds, kind, batch)
@@ -311,8 +298,6 @@ def test_prediction_of_one_rank(student, draw):
 
 @check(2, "predict_step_time: hidden and exposed communication")
 def test_prediction(student, draw):
-    from autograder.reference import lab04_scaling as right
-
     for slow, count in ((False, draw.integer(2, 6)), (True, draw.integer(2, 6)), (True, 1), (False, 1)):
         given = times(draw, slow=slow, count=count)
         if draw.integer(0, 1):

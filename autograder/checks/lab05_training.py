@@ -15,26 +15,14 @@ from autograder.draw import Draw
 from autograder.measure import trajectories as worlds
 from autograder.measure.compare import TABLE, TRAJECTORY, all_close, close, parts
 from autograder.measure.trajectories import batches_of, plain, recipe_of
+from autograder.reference import lab05_training as right
 from autograder.student import Student
 
 LAB = Lab(
     title="Training: step, evaluation, loop, probe, resume",
     files=["training.py", "main.py"],
     names=["train_step", "evaluate", "fit", "train_probe", "save_state", "load_state"],
-    helpers=[
-        worlds.net,
-        worlds.snapshot,
-        worlds.number,
-        worlds.steps,
-        worlds.linear_step,
-        worlds.evaluated,
-        worlds.constant_evaluated,
-        worlds.fitted,
-        worlds.probed,
-        worlds.new_run,
-        worlds.advance,
-        worlds.resumed,
-    ],
+    helpers=worlds.SENT,
 )
 
 
@@ -56,8 +44,6 @@ def moved(got, start: dict, names: list[str]) -> bool:
 
 def compare_steps(student: Student, recipe, groups, *, clip=None, scale=None, stale=0.0) -> None:
     """Compare weights after the updates, explain a difference by a known mistake, then the losses."""
-    from autograder.reference import lab05_training as right
-
     given = (recipe, groups, clip, scale, stale)
     losses, weights, end = parts(student.helper.steps(student.train_step, *given), 3)
     wanted_losses, wanted, wanted_end = worlds.alone(worlds.steps, right.train_step, *given)
@@ -117,7 +103,12 @@ def test_steps_with_a_scaler(student, draw):
     groups = [batches_of(draw, recipe, [9, draw.integer(3, 5)], 2.0) for _ in range(3)]
     compare_steps(student, recipe, groups, scale=2.0 ** draw.integer(8, 12))
     compare_steps(student, recipe, groups, scale=2.0 ** draw.integer(8, 12), clip=draw.real(0.05, 0.2))
-    compare_steps(student, recipe, groups, scale=2.0**127, clip=draw.real(0.05, 0.2))
+    for _ in range(50):  # until right steps overflow: otherwise nothing is seen
+        recipe = recipe_of(draw, gain=8.0)
+        groups = [batches_of(draw, recipe, [9, draw.integer(3, 5)], 2.0) for _ in range(3)]
+        if worlds.alone(worlds.steps, right.train_step, recipe, groups, 0.1, 2.0**127, 0.0)[2] < 2.0**100:
+            return compare_steps(student, recipe, groups, scale=2.0**127, clip=draw.real(0.05, 0.2))
+    raise AssertionError("no step overflows")
 
 
 @check(1, "train_step: returns the mean loss over the images")
@@ -152,8 +143,6 @@ def judge(loss, accuracy, wanted: tuple[float, float]) -> None:
 
 
 def evaluated(student: Student, draw: Draw, *, train: bool):
-    from autograder.reference import lab05_training as right
-
     recipe = recipe_of(draw, dropout=0.5, gain=3.0)
     batches = batches_of(draw, recipe, [11, 11, draw.integer(2, 4)])
     answer = parts(student.helper.evaluated(student.evaluate, recipe, batches, train), 7)
@@ -176,7 +165,8 @@ def test_evaluate_leaves_no_trace(student, draw):
         expect(isinstance(before, dict) and same_weights(after, before), "evaluate changes weights or buffers.")
         ones = [isinstance(g, Tensor) and bool((g == 1).all()) for g in parts(grads, 6)]
         expect(all(ones), "evaluate changes the parameters' gradients.")
-        thawed, drawn = parts(others, 2)
+        thawed, drawn, off = parts(others, 3)
+        expect(off is False, "evaluate leaves gradients switched off for all that follows: use `with torch.no_grad()`.")
         expect(thawed is False, "evaluate changes which parameters are frozen (requires_grad).")
         expect(drawn is False, "evaluate draws random numbers or sets a seed: training goes on differently.")
 
@@ -201,19 +191,23 @@ def test_fit_once(student, draw):
 
 
 def schooling(draw: Draw, *, val: bool):
-    """Return the arguments of `trajectories.fitted`: ragged epochs with a rest, a schedule that jumps."""
-    recipe, accumulate = recipe_of(draw, gain=2.0), draw.integer(2, 3)
-    epochs = [
-        batches_of(draw, recipe, [10] * (2 * accumulate) + [draw.integer(3, 5)]) for _ in range(draw.integer(2, 3))
-    ]
-    factors = [draw.real(0.1, 1.0) for _ in range(12)]
-    return recipe, epochs, batches_of(draw, recipe, [9, 3]) if val else None, accumulate, factors
+    """Return the arguments of `trajectories.fitted`: ragged epochs with a rest, a schedule that jumps; the last
+    epoch is not the best in validation, so that right weights are those of the last.
+    """
+    for _ in range(200):
+        recipe, accumulate = recipe_of(draw, gain=2.0), draw.integer(2, 3)
+        sizes = [10] * (2 * accumulate) + [draw.integer(3, 5)]
+        epochs = [batches_of(draw, recipe, sizes) for _ in range(draw.integer(2, 3))]
+        factors = [draw.real(0.1, 1.0) for _ in range(12)]
+        given = recipe, epochs, batches_of(draw, recipe, [9, 3]) if val else None, accumulate, factors
+        *rows, last = worlds.alone(worlds.fitted, right.fit, *given)[0]
+        if not val or (min(row[1] for row in rows) < last[1] and max(row[2] for row in rows) > last[2]):
+            return given
+    raise AssertionError("the last epoch is always the best")
 
 
 @check(2, "fit: the weights after epochs with schedule, rest and validation")
 def test_fit_trajectory(student, draw):
-    from autograder.reference import lab05_training as right
-
     for val in (False, True):
         given = schooling(draw, val=val)
         _, weights, rate = parts(student.helper.fitted(student.fit, *given), 3)
@@ -229,8 +223,6 @@ def test_fit_trajectory(student, draw):
 
 @check(1, "fit: the rows")
 def test_fit_rows(student, draw):
-    from autograder.reference import lab05_training as right
-
     given = schooling(draw, val=True)
     rows = parts(student.helper.fitted(student.fit, *given), 3)[0]
     wanted = worlds.alone(worlds.fitted, right.fit, *given)[0]
@@ -245,8 +237,6 @@ def test_fit_rows(student, draw):
 
 def probe(student: Student, draw: Draw, *, train: bool):
     """Return (answer, right answer) of a probe on a backbone in one mode."""
-    from autograder.reference import lab05_training as right
-
     recipe = recipe_of(draw, dropout=0.3, gain=2.0)
     batches = batches_of(draw, recipe, [10, 10, draw.integer(3, 5)])
     given = (recipe, recipe[3], batches, train)
@@ -288,21 +278,19 @@ def test_probe_trajectory(student, draw):
 # Resume
 
 
-def broken_off(student: Student, draw: Draw):
-    """Return (answer, right answer) of a run that is broken off and goes on with new objects."""
-    from autograder.reference import lab05_training as right
-
-    given = (recipe_of(draw, dropout=0.4), draw.integer(3, 7), draw.integer(3, 6))
-    answer = student.helper.resumed(student.save_state, student.load_state, *given)
-    return parts(answer, 4), worlds.alone(worlds.resumed, right.save_state, right.load_state, *given)
+def resume(student: Student, recipe, before: int, after: int):
+    """Save in one process, load in another, as after a real break."""
+    content = student.helper.saved(student.save_state, recipe, before)
+    expect(isinstance(content, Tensor), "The state could not be written to a file.")
+    student.restart()
+    return parts(student.helper.resumed(student.load_state, content, recipe, after), 4)
 
 
 @check(1, "resume: step, weights and learning rate come back", visible=True)
 def test_state_comes_back(student, draw):
     """Saved after some steps, trained on, loaded into new objects: all is as it was when it was saved."""
     recipe, before = recipe_of(draw, dropout=0.4), draw.integer(3, 7)
-    answer = student.helper.resumed(student.save_state, student.load_state, recipe, before, 1)
-    step, loaded, rate, _ = parts(answer, 4)
+    step, loaded, rate, _ = resume(student, recipe, before, 1)
     wanted = worlds.alone(worlds.saved_at, recipe, before)
     step = plain(step, "The step")
     expect(step == before, f"Saved after step {before}, loaded as step {step:g}.")
@@ -317,7 +305,10 @@ def test_state_comes_back(student, draw):
 @check(2, "resume: as if there had been no break")
 def test_resume_is_seamless(student, draw):
     for _ in range(2):
-        got, wanted = broken_off(student, draw)
+        recipe, before, after = recipe_of(draw, dropout=0.4), draw.integer(3, 7), draw.integer(3, 6)
+        got = resume(student, recipe, before, after)
+        content = worlds.alone(worlds.saved, right.save_state, recipe, before)
+        wanted = worlds.alone(worlds.resumed, right.load_state, content, recipe, after)
         expect(same_weights(got[1], wanted[1]), "The loaded weights are not those of the time of saving.")
         expect(
             same_weights(got[3], wanted[3]),

@@ -3,10 +3,15 @@
 import csv
 import io
 from collections import Counter
+from pathlib import Path
 from statistics import mean, pstdev
 
 from autograder.classroom.diagnosis import closest
+from autograder.classroom.feedback import to_html
+from autograder.classroom.records import file_name
+from autograder.engine.files import stem
 from autograder.grading import Report
+from labkit.run_folder import LabError, atomic_write
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -28,8 +33,8 @@ def to_csv(rows: list[dict]) -> str:
 
 
 def student(report: Report) -> str:
-    """Return the student's name as the submission tells it: its file or folder name."""
-    return report.submission.rsplit(".", 1)[0] if "." in report.submission.lstrip(".") else report.submission
+    """Return the student's name: in a class one that no other has, else the submission's."""
+    return report.student or report.submission
 
 
 def first_feedback(report: Report) -> str:
@@ -48,6 +53,7 @@ def gradebook(reports: list[Report]) -> list[dict]:
             **{one.name.removeprefix("test_"): one.score for one in report.results},
             "first remark": first_feedback(report),
             "closest mistake": closest(report),
+            "notes": " ".join(report.notes),
         }
         for report in reports
     ]
@@ -55,24 +61,17 @@ def gradebook(reports: list[Report]) -> list[dict]:
 
 def canvas(reports: list[Report]) -> list[dict]:
     """Return the rows that Canvas imports."""
+    empty = dict.fromkeys(["ID", "SIS User ID"], "")
     return [
-        {
-            "Student": student(report),
-            "ID": "",
-            "SIS User ID": "",
-            "SIS Login ID": student(report),
-            "Section": "",
-            report.lab: report.score,
-        }
-        for report in reports
+        {"Student": student(one), **empty, "SIS Login ID": student(one), "Section": "", one.lab: one.score}
+        for one in reports
     ]
 
 
 def moodle(reports: list[Report]) -> list[dict]:
     """Return the rows that Moodle imports."""
     return [
-        {"ID number": student(report), "Grade": report.score, "Feedback comments": first_feedback(report)}
-        for report in reports
+        {"ID number": student(one), "Grade": one.score, "Feedback comments": first_feedback(one)} for one in reports
     ]
 
 
@@ -128,3 +127,39 @@ def _correlation(a: list[float], b: list[float]) -> float | str:
         return ""
     middle_a, middle_b = mean(a), mean(b)
     return round(mean((x - middle_a) * (y - middle_b) for x, y in zip(a, b, strict=True)) / spread, 3)
+
+
+def write(out: Path, paths: list[Path], reports: list[Report]) -> str:
+    """Write the tables and the pages of a class and return what was written, as lines. Raises LabError.
+
+    Every entry has one row; a page that cannot be written costs no other anything.
+    """
+    lines = []
+    for path, report in zip(paths, reports, strict=True):
+        try:
+            atomic_write(pages(out) / f"{file_name(path)}.html", to_html(report))
+        except (OSError, ValueError, LabError) as error:
+            lines.append(f"The page of {student(report)} was not written: {error}")
+    for table, rows in zip(tables(out), (gradebook, canvas, moodle, items, similar), strict=True):
+        atomic_write(table, to_csv(rows(reports)))
+    names = {student(report) for report in reports}
+    if not len(names) == len(reports) == len(paths):
+        raise LabError(f"{len(paths)} entries have {len(reports)} rows with {len(names)} names: report this fault.")
+    whole = [
+        one for path, one in zip(paths, map(student, reports), strict=True) if not path.is_dir() and stem(one) != one
+    ]
+    lines += [f"{name} shares its name with another entry: each has a row of its own." for name in whole]
+    failed = [student(report) for report in reports if any(one.kind == "grader" for one in report.results)]
+    lines += [f"The grader itself failed on {', '.join(failed)}: grade again."] if failed else []
+    lines += [f"{out}: {len(paths)} entries, {len(reports)} rows; one page each in {pages(out)}/"]
+    refused = sorted({one for report in reports for one in report.refused})
+    return "\n".join(lines + ([f"This machine refused the workers: {'; '.join(refused)}."] if refused else []))
+
+
+def pages(out: Path) -> Path:
+    return out.with_name(f"{out.stem}_feedback")
+
+
+def tables(out: Path) -> list[Path]:
+    parts = ("", "_canvas", "_moodle", "_items", "_similar")
+    return [out if not part else out.with_name(f"{out.stem}{part}.csv") for part in parts]

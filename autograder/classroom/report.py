@@ -57,7 +57,7 @@ def to_text(report: Report) -> str:
         mark = {"passed": "ok", "error": "??"}.get(result.status, "--")
         lines.append(f"{mark}  {result.score:>4g}/{result.points:<4g} {result.title:<{width}}")
         if result.feedback:
-            lines.append(f"      {result.feedback}")
+            lines.append("      " + result.feedback.replace("\n", "\n      "))
     if report.refused and not all(result.visible for result in report.results):
         lines.append(f"This machine refused the submission's worker: {'; '.join(report.refused)}.")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ Read from /proc and not with psutil, which looks at every process of the machine
 every mapping to tell private memory: ten to a hundred times slower, and a worker is looked at every 30 ms.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,18 +34,22 @@ def private_memory(pid: int) -> int:
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(("RssAnon", "RssShmem")))
 
 
-def usage(pid: int) -> tuple[float, int, int]:
-    """Return processor seconds, bytes of private memory and the number of processes of a whole family."""
-    seconds, memory, count = 0.0, 0, 0
+def usage(pid: int) -> tuple[float, int, int, float]:
+    """Return processor seconds, bytes of private memory, the number of processes, and the seconds in which they
+    waited for a processor (0 where the kernel does not say), of a whole family.
+    """
+    seconds, memory, count, waited = 0.0, 0, 0, 0.0
     for one in family(pid):
         try:
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            waited += int(Path(f"/proc/{one}/schedstat").read_text().split()[1]) / 1e9
         seconds += sum(int(n) for n in fields[11:15]) / TICK
         memory += private_memory(one)
         count += 1
-    return seconds, memory, count
+    return seconds, memory, count, waited
 
 
 def owned_by(users: range) -> list[int]:

@@ -21,7 +21,7 @@ class WorkerEnded(Exception):
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use. A call that spends `cpu_s`, rests for `idle_s` or lasts `wall_s` ends the
-    worker. The wall clock leaves room for a machine that is shared; who computes is measured by `cpu_s`.
+    worker. Seconds in which its processes wait for a processor do not count: they are the machine's load.
     """
 
     cpu_s: float = 10.0
@@ -42,11 +42,11 @@ class Worker:
         for descriptor in (requests, answers, prints):
             os.set_blocking(descriptor, False)
         self.printed, self.alive, self.count, self.pid = b"", True, 0, 0
-        self.spent, self.buffer, self.secret = 0.0, bytearray(), os.urandom(8).hex()
+        self.spent, self.waited, self.buffer, self.secret = 0.0, 0.0, bytearray(), os.urandom(8).hex()
         self.poll = select.poll()
         for descriptor in (answers, prints):
             self.poll.register(descriptor, select.POLLIN)
-        life.settimeout(20)
+        life.settimeout(120)
         self.tail, self.print_count = "", 0
         try:
             self.pid = int(life.recv(64).split()[1])
@@ -72,6 +72,7 @@ class Worker:
             self.stop(f"The submission wrote into the grader's pipe ({error}).")
         finally:
             self.spent += clock.cpu()
+            self.waited += clock.waited
         return answer, tensors
 
     def value(self, header: dict):
@@ -165,7 +166,7 @@ class Clock:
     def __init__(self, worker: Worker, wall_s: float, cpu_s: float):
         self.worker, self.wall_s, self.cpu_s = worker, wall_s, cpu_s
         self.start, self.looked, self.used = time.monotonic(), 0.0, processes.usage(worker.pid)
-        self.last, self.worked = self.used, self.start
+        self.last, self.worked, self.waited = self.used, self.start, 0.0
 
     def cpu(self) -> float:
         return max(0.0, self.last[0] - self.used[0])
@@ -178,14 +179,14 @@ class Clock:
         now = time.monotonic()
         if now - self.looked < 0.03:
             return ""
-        before, self.looked = self.last[0], now
+        before, self.looked = self.last, now
         self.last = processes.usage(self.worker.pid)
-        limits = self.worker.limits
-        if self.last[0] != before:
+        limits, self.waited = self.worker.limits, max(self.waited, self.last[3] - self.used[3])
+        if self.last[0] != before[0] or self.last[3] != before[3]:
             self.worked = now
         if now - self.worked > limits.idle_s:
             return f"The submission did nothing for {limits.idle_s:g} s: it sleeps, or waits in vain."
-        if now - self.start > self.wall_s or self.cpu() > self.cpu_s:
+        if now - self.start - self.waited > self.wall_s or self.cpu() > self.cpu_s:
             return (
                 f"The submission did not finish one step within {limits.cpu_s:g} s of computing "
                 f"({limits.wall_s:g} s in all)."

@@ -13,5 +13,5 @@ if [ -z "$python" ]; then
 fi
 "$python" -m venv /opt/grader-venv
 /opt/grader-venv/bin/pip install -q --no-cache-dir torch torchvision --index-url https://download.pytorch.org/whl/cpu
-/opt/grader-venv/bin/pip install -q --no-cache-dir numpy pillow transformers tqdm click pytest
+/opt/grader-venv/bin/pip install -q --no-cache-dir numpy pillow transformers tqdm click pytest ipython
 chmod -R go-rwx /autograder/source

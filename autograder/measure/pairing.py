@@ -79,26 +79,18 @@ def watched(student: Student, model, images: Tensor, *, train: bool = False) -> 
         expect(False, "The model could not be watched while it ran.")
 
 
-def share_weights(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> dict:
-    """Give model and reference the same drawn weights; return the reference's.
-
-    Raises CheckFailed where a layer is missing or a BatchNorm is shared.
-    """
-    fill(student, model, traced, wanted, seed)
-    return weights_of(wanted, seed)
-
-
 def fill(student: Student, model, traced: Traced, wanted: list[Layer], seed: int) -> None:
     """Give the model the weights that `weights_of` returns for the same seed. Raises CheckFailed likewise."""
     expect(not traced.shared_norms, "One BatchNorm serves two places; each convolution has its own.")
     student.helper.fill(model, pair(traced, wanted), seed)
 
 
-def whole(traced: Traced, wanted: list[Layer]) -> None:
-    """Expect all weights of the reference, and no others, to take part."""
+def whole(traced: Traced, wanted: list[Layer], hint: str = "") -> None:
+    """Expect all weights of the reference, and no others, to take part. hint: what else is known to be wrong."""
     for layer, _, name in [one.partition(".") for one in missing(pair(traced, wanted), wanted)][:1]:
         part = {"weight": "weight", "bias": "bias", "mean": "running statistics", "var": "running statistics"}
-        expect(False, f"{layer} has no {part.get(name, 'BatchNorm (with weight and bias)')} in your model.")
+        norm = "nn.BatchNorm2d or F.batch_norm with weight and bias (one written by hand cannot be given weights here)"
+        expect(False, f"{layer}: no {part.get(name, norm)} was found in your model{': ' + hint if hint else ''}.")
     expect(not traced.unused, f"{traced.unused} parameter tensors take no part in the forward pass.")
     expect(
         len(traced.layers) == len(wanted),
@@ -148,6 +140,8 @@ def reach(student: Student, draw: Draw, model, layers: list[Layer], images: Tens
     wanted, norms = gradients(right, weights_of(layers, draw.seed), images, weight)
     expect(isinstance(got, Tensor) and got.shape == wanted.shape, "No gradient reaches the images.")
     off = float((got - wanted).norm() / wanted.norm())
+    if off >= MODEL_GRADIENT:
+        whole(traced, layers)
     expect(off < MODEL_GRADIENT, f"With the same weights the gradient with respect to the images is off by {off:.1%}.")
     mine, true = (sum(one**2 for one in lengths) ** 0.5 for lengths in (lengths, norms.values()))
     expect(

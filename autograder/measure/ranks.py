@@ -162,6 +162,9 @@ def as_number(function, arguments):
     return float(function(**arguments))
 
 
+SENT = [on_ranks, plain, shards, gathered, network, steps, table, refuses, as_number]
+
+
 def numbers(draw: Draw, count: int) -> list[int]:
     """Return `count` different numbers in increasing order, no two of them neighbors."""
     start = draw.integer(100, 900)

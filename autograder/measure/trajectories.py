@@ -83,7 +83,7 @@ def linear_step(train_step, images, labels, classes, lr):
 
 def evaluated(evaluate, recipe, batches, train):
     """Return loss, accuracy, mode after, weights and buffers before and after, gradients, and what else is
-    another afterwards: what is frozen, and whether a random number was drawn or a seed set.
+    another afterwards: what is frozen, whether a random number was drawn or a seed set, gradients switched off.
     """
     model = net(*recipe).train(train)
     next(model.parameters()).requires_grad_(False)
@@ -94,7 +94,7 @@ def evaluated(evaluate, recipe, batches, train):
     loss, accuracy = evaluate(model, batches)
     grads = [None if one.grad is None else one.grad for one in model.parameters()]
     others = [[one.requires_grad for one in model.parameters()] != frozen]
-    others.append(not torch.equal(torch.get_rng_state(), drawn))
+    others += [not torch.equal(torch.get_rng_state(), drawn), not torch.is_grad_enabled()]
     return number(loss), number(accuracy), bool(model.training), before, snapshot(model), grads, others
 
 
@@ -171,8 +171,8 @@ def advance(model, optimizer, schedule, count):
         schedule.step()
 
 
-def resumed(save_state, load_state, recipe, before, after):
-    """Return step, weights and learning rate right after loading into new objects, and weights at the end."""
+def saved(save_state, recipe, before):
+    """Return the bytes of a file with the state of a run after some steps; the run went on before it was written."""
     import io
 
     first = new_run(recipe[0], recipe)
@@ -181,13 +181,24 @@ def resumed(save_state, load_state, recipe, before, after):
     advance(*first, 3)
     file = io.BytesIO()
     torch.save(state, file)
-    file.seek(0)
+    return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+
+
+def resumed(load_state, content, recipe, after):
+    """Return step, weights and learning rate right after loading into new objects, and weights at the end."""
+    import io
+
+    file = io.BytesIO(content.numpy().tobytes())
     second = new_run(recipe[0] + 5, recipe)
     advance(*second, 2)
     step = load_state(torch.load(file, weights_only=False), *second)
     loaded, rate = snapshot(second[0]), second[1].param_groups[0]["lr"]
     advance(*second, after)
     return number(step), loaded, rate, snapshot(second[0])
+
+
+SENT = [net, snapshot, number, steps, linear_step, evaluated, constant_evaluated, fitted, probed]
+SENT += [new_run, advance, saved, resumed]
 
 
 def plain(answer, what: str) -> float:

@@ -63,11 +63,14 @@ def grade(lab, submission, as_json, gradescope, out, jobs, seed):
         raise LabError(f"There is no {submission}, so nothing was graded: give the path of the submission.")
     if out:
         return _grade_class(lab, submission, out, jobs, seed)
+    from autograder.classroom import records
     from autograder.classroom.report import to_gradescope, to_text
     from autograder.engine.fork_server import ForkServer
     from autograder.grading import grade as grade_one
     from labkit.run_folder import atomic_write
 
+    if Path(submission).is_dir() and records.is_class(lab, Path(submission)):
+        raise LabError(f"{submission} holds several submissions: for a class add --out gradebook.csv, else name one.")
     with ForkServer() as server:
         report = grade_one(lab, submission, server, seed=seed)
     text = json.dumps(to_gradescope(report), indent=1)
@@ -80,28 +83,13 @@ def _grade_class(lab, folder, out, jobs, seed):
     from tqdm import tqdm
 
     from autograder.classroom import gradebook, records
-    from autograder.classroom.feedback import to_html
-    from labkit.run_folder import atomic_write
 
     if not Path(folder).is_dir():
         raise LabError(f"{folder} is no folder of submissions; without --out, one submission is graded.")
     out = Path(out)
-    pages = out.with_name(f"{out.stem}_feedback")
-    paths = records.submissions(Path(folder))
+    paths = records.submissions(Path(folder), [*gradebook.tables(out), gradebook.pages(out)])
     with tqdm(total=len(paths), unit="submission", file=sys.stderr) as bar:
         reports = records.grade_class(
-            lab, paths, pages / "records", jobs=jobs, seed=seed, follow=lambda report: bar.update()
+            lab, paths, gradebook.pages(out) / "records", jobs=jobs, seed=seed, follow=lambda report: bar.update()
         )
-    for report in reports:
-        atomic_write(pages / f"{report.submission}.html", to_html(report))
-    for name, rows in (
-        ("", gradebook.gradebook),
-        ("_canvas", gradebook.canvas),
-        ("_moodle", gradebook.moodle),
-        ("_items", gradebook.items),
-        ("_similar", gradebook.similar),
-    ):
-        atomic_write(out.with_name(f"{out.stem}{name}.csv"), gradebook.to_csv(rows(reports)))
-    click.echo(f"{out}: {len(reports)} submissions; one page each in {pages}/")
-    if refused := sorted({one for report in reports for one in report.refused}):
-        click.echo(f"This machine refused the workers: {'; '.join(refused)}.")
+    click.echo(gradebook.write(out, paths, reports))

@@ -64,7 +64,7 @@ def test_an_unknown_lab_is_refused_with_the_names():
 
 
 class Quiet:
-    def begin(self, seed):
+    def begin(self, seed, title):
         pass
 
 

@@ -1,5 +1,6 @@
 """The worker's loop: read a request, do it with the student's code, answer with raw numbers."""
 
+import contextlib
 import os
 import random
 import sys
@@ -29,9 +30,10 @@ def serve(requests: int, answers: int, scratch: str, refused: list[str], importa
         bodies, tables = [], []
         try:
             reply = {"value": wire.encode(handler.do(header, tensors), bodies, tables, handler.keep)}
-            message = wire.pack(reply | {"id": header["id"]}, bodies, tables)
+            message = wire.pack(reply | {"id": header["id"], "left": handler.put_back()}, bodies, tables)
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a student's as well
-            message = wire.pack({"id": header["id"], "error": describe(error, scratch)}, [], [])
+            reply = {"error": describe(error, scratch), "left": handler.put_back()}
+            message = wire.pack(reply | {"id": header["id"]}, [], [])
         view = memoryview(message)
         while view:
             view = view[_write(answers, view[: 1 << 20]) :]
@@ -71,15 +73,41 @@ def describe(error: BaseException, scratch: str) -> dict:
 KNOWN = {NotImplementedError, load.NoSuchName, load.Unloadable, MemoryError, SystemExit, SyntaxError, TypeError}
 
 
+STATES = {  # what a program may set for all that runs after it: how it is read, and how it is put back
+    "torch.set_grad_enabled": (torch.is_grad_enabled, torch.set_grad_enabled),
+    "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
+    "torch's default device": (torch.get_default_device, torch.set_default_device),
+    "torch's deterministic mode": (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    "torch's anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+    "torch's autocast": (lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    "torch's matmul precision": (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
+    "numpy's handling of errors": (numpy.geterr, lambda errors: numpy.seterr(**errors)),
+    "the recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "the working folder": (os.getcwd, os.chdir),
+}
+
+
 class RequestHandler:
     """What one submission has: its names, our props, and the objects that the grader holds by number."""
 
     def __init__(self, scratch: str, refused: list[str], importable: dict):
         self.scratch, self.refused, self.importable = scratch, refused, importable
-        self.objects, self.props, self.names = {}, dict(vars(kit)), None
+        self.objects, self.props, self.names, self.notes = {}, dict(vars(kit)), None, []
+        self.usual = {name: read() for name, (read, _) in STATES.items()}
 
     def do(self, header: dict, tensors: list[torch.Tensor]):
         return getattr(self, f"do_{header['do']}")(header, tensors)
+
+    def put_back(self) -> list[str]:
+        """Put global states back as they were when the submission was loaded; return which had changed."""
+        left = []
+        for name, (read, write) in STATES.items():
+            with contextlib.suppress(Exception):  # a folder that is gone; a function that a student replaced
+                if read() != self.usual[name]:
+                    left.append(name)
+                    write(self.usual[name])
+        return left
 
     def do_hello(self, header, tensors):
         return {"refused": self.refused}
@@ -88,10 +116,11 @@ class RequestHandler:
         return environment.failures(self.importable)
 
     def do_files(self, header, tensors):
-        load.write_files(self.scratch, header["names"], tensors)
+        self.notes = load.write_files(self.scratch, header["names"], tensors)
 
     def do_load(self, header, tensors):
-        self.names = load.Names(self.scratch, header["wanted"], header["files"])
+        self.names = load.Names(self.scratch, header["wanted"], header["files"], self.notes)
+        self.usual |= {name: read() for name, (read, _) in STATES.items() if name != "torch.set_grad_enabled"}
         return self.names.notes
 
     def do_sketch(self, header, tensors):

@@ -6,6 +6,7 @@ can do is to be refused (BrokenProtocol).
 
 import json
 import math
+import re
 import struct
 
 import numpy
@@ -14,22 +15,11 @@ import torch
 MAGIC = b"LAB1"
 PREFIX = struct.Struct("<4sIQ")  # magic, header bytes, body bytes
 MAX_HEADER, MAX_BODY, MAX_NUMBERS = 2**20, 2**27, 10_000
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.float64,
-        torch.float32,
-        torch.float16,
-        torch.bfloat16,
-        torch.int64,
-        torch.int32,
-        torch.int16,
-        torch.int8,
-        torch.uint8,
-        torch.bool,
-    )
-}
+KINDS = "float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split()
+DTYPES = {name: getattr(torch, name) for name in KINDS}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
+# control characters (a terminal obeys them), changes of direction, halves of characters: all but tab and line break
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class BrokenProtocol(Exception):
@@ -50,6 +40,15 @@ class Local:
 
     def __init__(self, kind: str, value):
         self.kind, self.value = kind, value
+
+
+def printable(value):
+    """Return text, or what JSON made of text, that any terminal, file and page can hold: \\x1b for an escape."""
+    if isinstance(value, str):
+        return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], value)
+    if isinstance(value, dict):
+        return {printable(key): printable(one) for key, one in value.items()}
+    return [printable(one) for one in value] if isinstance(value, list) else value
 
 
 def tensor_bytes(tensor: torch.Tensor) -> tuple[dict, bytes]:
@@ -147,7 +146,7 @@ def lengths(prefix: bytes) -> tuple[int, int]:
 def unpack(text: bytes, body: bytes) -> tuple[dict, list[torch.Tensor]]:
     """Return a message's header and tensors. Raises BrokenProtocol."""
     try:
-        header = json.loads(text)
+        header = printable(json.loads(text))
         tables = header["tensors"]
         tensors, start = [], 0
         for about in tables:
