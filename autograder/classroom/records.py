@@ -16,7 +16,7 @@ from autograder import labs
 from autograder.draw import new_seed
 from autograder.engine import files
 from autograder.engine.fork_server import ForkServer
-from autograder.grading import Report, Result, grade, not_run
+from autograder.grading import Report, Result, grade, result_of
 from labkit.run_folder import LabError, atomic_write
 
 # what systems and portals put beside submissions
@@ -136,10 +136,8 @@ def _graded(lab: str, path: Path, record: Path, seed: int, server: ForkServer) -
 
 def _ungraded(lab: str, path: Path, seed: int, error: Exception) -> Report:
     """Return the report on an entry on which the grader itself failed; no record of it is kept."""
-    checks = [not_run(one) for one in labs.checks(labs.module(lab))]
-    for one in checks:
-        one.status, one.kind = "error", "grader"
-        one.feedback = files.printable(f"The grader itself failed here ({type(error).__name__}: {error}); grade again.")
+    told = files.printable(f"The grader itself failed here ({type(error).__name__}: {error}); grade again.")
+    checks = [result_of(one, 0.0, "error", told, "grader") for one in labs.checks(labs.module(lab))]
     return Report(labs.stem(lab), files.shown(path.name), seed, checks)
 
 
