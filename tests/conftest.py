@@ -38,7 +38,7 @@ def group_of(nodeid: str) -> str:
     """Return what one worker runs together: a file, whose fixtures are made once, one notebook, or all of Slurm."""
     file, _, test = nodeid.partition("::")
     if file.endswith("notebooks/test_execute.py"):
-        return test.partition("[")[2]
+        return test.partition("[")[2] or "01_data_visualization.ipynb]"
     return "tests/slurm" if file.startswith("tests/slurm/") else file
 
 

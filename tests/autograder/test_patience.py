@@ -102,7 +102,7 @@ def test_global_state_is_put_back_and_the_culprit_named(student):
     student.begin(0, "One: part")
     assert student.spoil() == 1 and student.learns() == [True, "torch.float32", 1]
     assert {"torch.set_grad_enabled", "torch's default dtype"} == {
-        note.removeprefix("spoil left ").partition(" changed")[0] for note in student.notes
+        note.removeprefix("spoil left ").partition(" changed")[0] for note in student.notes if "spoil left" in note
     }
     student.begin(0, "One: another check")
     assert student.learns()[2] == 1
