@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, as .ci/run calls them: sets up .venv where it is missing, then runs pytest on two processes.
+# All tests, as .ci/run calls them: sets up .venv where it is missing, then runs pytest on three processes.
 set -uo pipefail
 
 usage() {
@@ -26,4 +26,4 @@ prepare_environment requirements.txt tests/requirements.txt
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # one thread a process: the tests fill the cores themselves
 say "Running the tests with $(python --version), $(python -c 'import importlib.metadata as m; print("torch", m.version("torch"))')."
-exec python -m pytest -n "${LABKIT_TEST_WORKERS:-2}" --timeout 900 "$@"
+exec python -m pytest -n "${LABKIT_TEST_WORKERS:-3}" --timeout 900 "$@" # one worker mostly waits for Slurm's time limits
