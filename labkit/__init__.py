@@ -4,6 +4,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from labkit import dynamo
+
 if TYPE_CHECKING:
     from labkit import data, evaluate, losses, models, plots, train, transforms
 
@@ -36,3 +38,4 @@ def resolve(entry: Any) -> Any:
 
 
 __getattr__, __dir__ = lazy(__name__, dict.fromkeys(__all__, ""))
+dynamo.postpone()

@@ -125,7 +125,7 @@ LaunchParameters=send_gids
 # Short times, so that lessons and tests need not wait:
 SlurmctldTimeout=30
 SlurmdTimeout=10
-KillWait=8
+KillWait=15
 MessageTimeout=10
 InactiveLimit=0
 SchedulerParameters=bf_interval=1,sched_interval=1,batch_sched_delay=0

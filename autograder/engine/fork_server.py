@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autograder.engine.confined.environment import LATE, SYSTEM, inside
+from labkit import dynamo
 from labkit.run_folder import LabError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parents[1]
 PROCESS = PACKAGE / "engine" / "confined" / "fork_server.py"
 COURSE = PACKAGE.parent
-LIGHT = ["torch", "torch._dynamo", "numpy", "PIL.Image", "torchvision"]  # optimizers import torch._dynamo
+LIGHT = ["torch", "numpy", "PIL.Image", "torchvision"]
 PRELOAD = [*LIGHT, "torchvision.transforms.v2", "tqdm", "transformers", "IPython.core.inputtransformer2"]
 PRELOAD += [f"transformers:{name}" for name in ("AutoModel", "AutoImageProcessor", "AutoConfig")]
 USERS, BLOCK = range(61000, 65000), 200  # unprivileged users of workers; so many does one fork server take
@@ -52,6 +53,7 @@ class ForkServer:
             "root": self.root.name,
             "hidden": hidden_folders(),
             "path": import_folders(),
+            "dynamo": dynamo.__file__,
         }
         start = _fork if shared else _spawn
         self.process = start([str(PROCESS), str(theirs.fileno()), json.dumps(settings)], theirs.fileno(), ours)

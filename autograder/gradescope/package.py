@@ -16,6 +16,7 @@ PARTS = [
     "autograder/checks/__init__.py",
     "autograder/reference/__init__.py",
     "labkit/__init__.py",
+    "labkit/dynamo.py",
     "labkit/run_folder/*.py",
 ]
 

@@ -18,7 +18,6 @@ def on_ranks(work, world_size):
     import traceback
     from datetime import timedelta
 
-    import torch._dynamo  # an optimizer's first step does: once here instead of in every rank
     import torch.distributed as dist
 
     folder = tempfile.mkdtemp(dir=os.getcwd())

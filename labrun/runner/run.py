@@ -60,10 +60,16 @@ def execute(run: RunFolder) -> int:
         attempts.refuse_if_superseded(run.status_file)
         if outcome.message:
             print(f"{outcome.state}: {outcome.message}", flush=True)
+        killed_soon = signals.deadline is not None  # what has been saved goes on record first, the page after it
+        if not killed_soon:
+            run.write_status("running", step="writing executed.html", cell_started=round(time.time(), 3))
+            _write_page(run)
         now = time.time()
         times = {"ended": round(now, 3), "seconds": round(now - started, 2), "cell_started": None, "step": None}
         ending = {"exit_code": outcome.exit_code, "message": outcome.message or None, "cell": outcome.cell}
         run.write_status(outcome.state, **ending, **times)
+        if killed_soon:
+            _write_page(run)
     except LabError as error:
         print(error, file=sys.stderr)  # the disk is full: the log may still take it
     except Superseded:
@@ -113,6 +119,17 @@ class SignalHandler:
         self.kill()
 
 
+def _write_page(run: RunFolder) -> None:
+    if not run.notebook.exists():
+        return
+    try:  # a page that cannot be made fails no run
+        from labrun.runner.export import export
+
+        export(run)
+    except Exception as error:
+        print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
+
+
 def without_slow_imports() -> None:
     """Keep jsonschema from compiling a grammar of web addresses: seconds, and no notebook needs it."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
@@ -146,15 +163,8 @@ def _execute(run: RunFolder, signals: SignalHandler) -> Outcome:
         outcome = replace(outcome, state="interrupted", exit_code=75, message=signals.ended)
     if outcome.state == "interrupted" and (run.path / CANCEL_MARKER).exists():
         outcome = replace(outcome, state="cancelled", exit_code=EXIT_CODES["cancelled"])
-    run.write_status("running", step="writing executed.html", cell_started=round(time.time(), 3))
     if execution.book is not None:
         execution.book.conclude(outcome)
-    try:  # a page that cannot be made fails no run
-        from labrun.runner.export import export
-
-        export(run)
-    except Exception as error:
-        print(f"executed.html could not be written ({type(error).__name__}: {error}).", file=sys.stderr)
     return outcome
 
 

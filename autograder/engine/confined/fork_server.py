@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import shutil
 import signal
@@ -153,6 +154,7 @@ def main() -> None:
     from autograder.engine.confined import environment, jail, kit, serve  # noqa: F401  (before the jail closes)
 
     root, hidden, visible = os.getuid() == 0, settings["hidden"], []
+    runpy.run_path(settings["dynamo"])["postpone"]()
     preload(settings["preload"])
     refused, importable = ["an own file system (switched off)"], environment.importable(hidden)
     if settings["jail"]:
