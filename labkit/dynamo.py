@@ -12,16 +12,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-NAME = "torch._dynamo"
+NAME, RULES, UTILS = "torch._dynamo", "torch._dynamo.trace_rules", "torch._dynamo.utils"
 
 
 class _StandIn(ModuleType):
-    """A module that knows the few functions that need no compiler, and becomes the real one for any other name."""
-
-    def __init__(self, name: str, known: dict[str, Callable]):
-        super().__init__(name)
-        vars(self).update(known)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and (name, self.__name__) != ("__path__", NAME):  # inspect asks for __file__
             raise AttributeError(name)
@@ -31,10 +25,16 @@ class _StandIn(ModuleType):
 def postpone() -> None:
     """Let `torch._dynamo` load when it is first needed. Nothing happens where it or its stand-in is there already."""
     if NAME not in sys.modules:
-        for name, known in _KNOWN.items():
-            sys.modules[name] = _StandIn(name, known)
-            if name != NAME:
-                vars(sys.modules[NAME])[name.rpartition(".")[2]] = sys.modules[name]
+        modules = {name: _StandIn(name) for name in (NAME, RULES, UTILS)}
+        vars(modules[NAME]).update(trace_rules=modules[RULES], utils=modules[UTILS], disable=_disable)
+        for name, function, answer in (
+            (NAME, "graph_break", None),  # nothing is traced
+            (RULES, "clear_lru_cache", None),  # nothing is remembered
+            (UTILS, "get_optimize_ddp_mode", "ddp_optimizer"),  # the default: who chooses has loaded the compiler
+        ):
+            setattr(modules[name], function, functools.partial(_until_loaded, name, function, answer))
+        vars(modules[UTILS])["is_compile_supported"] = lambda kind: _real(UTILS).is_compile_supported(kind)
+        sys.modules.update(modules)
 
 
 def _loaded() -> bool:
@@ -43,7 +43,7 @@ def _loaded() -> bool:
 
 def _real(name: str) -> ModuleType:
     if not _loaded():
-        for each in _KNOWN:
+        for each in (NAME, RULES, UTILS):
             sys.modules.pop(each, None)
         import torch
 
@@ -51,44 +51,13 @@ def _real(name: str) -> ModuleType:
     return import_module(name)
 
 
-def _graph_break(msg: str = "") -> None:
-    """Nothing is traced, so there is no graph to break."""
-    if _loaded():
-        _real(NAME).graph_break(msg)
-
-
-def _clear_lru_cache() -> None:
-    """No rule has been looked up, so none is remembered."""
-    if _loaded():
-        _real(f"{NAME}.trace_rules").clear_lru_cache()
+def _until_loaded(module: str, function: str, answer: Any, *args: Any, **kwargs: Any) -> Any:
+    return getattr(_real(module), function)(*args, **kwargs) if _loaded() else answer
 
 
 def _disable(fn: Callable | None = None, recursive: bool = True, **options: Any) -> Callable:
     """Return `fn`, which is disabled once the compiler is there: torch keeps what it got from the first call."""
     if fn is None:
         return functools.partial(_disable, recursive=recursive, **options)
-    disabled: list[Callable] = []
-
-    @functools.wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not disabled and _loaded():
-            disabled.append(_real(NAME).disable(fn, recursive, **options))
-        return (disabled[0] if disabled else fn)(*args, **kwargs)
-
-    return call
-
-
-def _is_compile_supported(device_type: Any) -> Any:
-    return _real(f"{NAME}.utils").is_compile_supported(device_type)
-
-
-def _get_optimize_ddp_mode() -> str:
-    """Return the default: who has chosen another has loaded `torch._dynamo.config`, and with it the compiler."""
-    return _real(f"{NAME}.utils").get_optimize_ddp_mode() if _loaded() else "ddp_optimizer"
-
-
-_KNOWN: dict[str, dict[str, Callable]] = {
-    NAME: {"graph_break": _graph_break, "disable": _disable},
-    f"{NAME}.trace_rules": {"clear_lru_cache": _clear_lru_cache},
-    f"{NAME}.utils": {"is_compile_supported": _is_compile_supported, "get_optimize_ddp_mode": _get_optimize_ddp_mode},
-}
+    real = functools.cache(lambda: _real(NAME).disable(fn, recursive, **options))
+    return functools.wraps(fn)(lambda *args, **kwargs: (real() if _loaded() else fn)(*args, **kwargs))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import sys
 import time
 import unicodedata
@@ -337,14 +338,21 @@ def find_notebook(notebook: str | Path) -> Path:
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
-    """Return a notebook's JSON. Raises LabError where it is none."""
+    """Return a notebook's JSON, in any UTF. Raises LabError where it is none, too old, or not of Python."""
     try:
         notebook = json.loads(path.read_bytes())
-        if isinstance(notebook.get("cells"), list):
-            return notebook
-    except (ValueError, AttributeError):
-        pass
-    raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
+    except ValueError:
+        notebook = None
+    if not isinstance(notebook, dict) or not {"cells", "worksheets"} & set(notebook):
+        raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
+    if not isinstance(notebook.get("cells"), list):
+        convert = f"jupyter nbconvert --to notebook --inplace --nbformat 4 {shlex.quote(str(path))}"
+        raise LabError(f"{path} is a notebook of an old format ({notebook.get('nbformat')}); convert it: {convert}")
+    known = notebook.get("metadata") or {}
+    language = (known.get("language_info") or {}).get("name") or (known.get("kernelspec") or {}).get("language")
+    if language and not str(language).lower().startswith(("python", "ipython")):
+        raise LabError(f"{path} is a notebook of {language}, and labkit runs Python; choose a Python notebook.")
+    return notebook
 
 
 def headings(cell: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parents[1]
 PROCESS = PACKAGE / "engine" / "confined" / "fork_server.py"
 COURSE = PACKAGE.parent
-LIGHT = ["torch", "numpy", "PIL.Image", "torchvision"]
+LIGHT = ["torch", "numpy.random", "PIL.Image", "torchvision"]
 PRELOAD = [*LIGHT, "torchvision.transforms.v2", "tqdm", "transformers", "IPython.core.inputtransformer2"]
 PRELOAD += [f"transformers:{name}" for name in ("AutoModel", "AutoImageProcessor", "AutoConfig")]
 USERS, BLOCK = range(61000, 65000), 200  # unprivileged users of workers; so many does one fork server take

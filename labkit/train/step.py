@@ -124,6 +124,7 @@ class Learner:
             self.forward = nn.parallel.DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
         if config.compile:
             mode = config.compile if isinstance(config.compile, str) else None
+            torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)  # its own
             self.forward = torch.compile(self.forward, mode=mode)
         self.optimizer = optimizers.build(
             config.optimizer, model, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay

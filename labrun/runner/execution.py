@@ -1,6 +1,5 @@
 """papermill with atomic saves and true cell statuses: its own marks every cell of a dead kernel `completed`."""
 
-import itertools
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from labkit.run_folder import RunFolder, atomic_write, repo_root
 from labrun.environment import kernel_environment
 from labrun.runner.kernel import PrivateKernelManager
 from labrun.runner.outcome import Outcome, StoppedBetweenCells, dead_kernel, failed_cell
+from labrun.runner.output import SHOWN_BYTES, CellOutputs, LineLog, size_of
 from labrun.spec import RunSpec, headings, read_notebook
 
 NEVER_RUN = "never-run"
@@ -65,48 +65,6 @@ class Execution:
             self.client.kill_group()
 
 
-class LineLog:
-    """A text stream for logs: whole lines only, and of a progress bar's line just its last state."""
-
-    def __init__(self, stream):
-        self.stream, self.rest = stream, ""
-
-    def write(self, text: str) -> None:
-        *lines, self.rest = (self.rest + text).split("\n")
-        self.rest = self.rest.rpartition("\r")[2] if len(self.rest) > 10_000 else self.rest
-        for line in lines:
-            self.stream.write(last_state(line) + "\n")
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-    def end(self) -> None:
-        """Write what is left of a line that was never ended."""
-        if self.rest:
-            self.write("\n")
-        self.flush()
-
-
-def coalesce_streams(outputs: list) -> list:
-    """Return a cell's outputs as a terminal would have left them: of neighboring stream outputs one per
-    stream, and of each line what follows its last carriage return. nbclient's takes minutes for a long line.
-    """
-    merged = []
-    for is_stream, group in itertools.groupby(outputs, key=lambda output: output.output_type == "stream"):
-        neighbors = list(group)
-        names = sorted({output.name for output in neighbors}, reverse=True) if is_stream else []  # stdout before stderr
-        for name in names:
-            lines = "".join(output.text for output in neighbors if output.name == name).split("\n")
-            merged.append(nbformat.v4.new_output("stream", name=name, text="\n".join(map(last_state, lines))))
-        merged += [] if is_stream else neighbors
-    return merged
-
-
-def last_state(line: str) -> str:
-    """Return what a line shows at last: the text after its last carriage return that anything followed."""
-    return line.rstrip("\r").rpartition("\r")[2]
-
-
 class AtomicNotebook(NotebookExecutionManager):
     """papermill's manager, saving atomically and keeping each cell's true status."""
 
@@ -147,7 +105,20 @@ class LabkitClient(PapermillNotebookClient):
     def __init__(self, book: AtomicNotebook, execution: Execution, **options):
         manager = {"kernel_manager_class": PrivateKernelManager, "kernel_name": "python3"}
         super().__init__(book, record_timing=False, **manager, **options)
-        self.execution, self.exit_status = execution, None
+        self.execution, self.exit_status, self.kept = execution, None, CellOutputs()
+
+    def process_message(self, msg, cell, cell_index):
+        if msg["msg_type"] == "update_display_data" and size_of(msg["content"]) > SHOWN_BYTES:
+            return None
+        return super().process_message(msg, cell, cell_index)
+
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] != "stream" and not self.kept.admits(msg["content"]):
+            return None
+        output = super().output(outs, msg, display_id, cell_index)
+        if output is not None and output.output_type == "stream":
+            self.kept.printed(outs, output.text)
+        return output
 
     def papermill_execute_cells(self) -> None:
         heading, total = "", len(self.nb.cells)
@@ -177,8 +148,8 @@ class LabkitClient(PapermillNotebookClient):
                 self.kill_group()
                 raise
             finally:
-                cell.outputs = coalesce_streams(cell.outputs)
-            self.execution.log.end()
+                cell.outputs = self.kept.finish(cell.outputs)
+                self.execution.log.end()
             self.nb_man.cell_complete(cell, cell_index=index)
             self.nb_man.running = None
 

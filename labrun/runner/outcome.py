@@ -25,9 +25,11 @@ class Outcome:
 
 def failed_cell(ename: str, evalue: str, cell: int | None) -> Outcome:
     """Return the outcome of an exception in a cell: of a LabError its sentence alone; Interrupted is no failure."""
-    sentence = _without_colors(evalue).strip()
+    sentence = shortened(_without_colors(evalue).strip(), 2000)
     if ename == "Interrupted":
         return Outcome("interrupted", 75, sentence or "Training has saved and stopped.", cell)
+    if ename == "SystemExit" and sentence in ("", "0", "None", "False"):
+        return Outcome("done", 0, f"Cell {cell} ended the notebook early (sys.exit).", cell)
     message = sentence if ename == "LabError" and sentence else f"{ename}: {sentence}".rstrip(": ")
     return Outcome("failed", 1, message, cell)
 
@@ -48,3 +50,10 @@ def dead_kernel(exit_status: int | None, cell: int | None, error: Exception) -> 
 
 def _without_colors(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most about `limit` characters: its beginning and its end."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2]} [... {len(text) - limit:,} characters ...] {text[-(limit - limit // 2) :]}"

@@ -12,8 +12,8 @@ import pytest
 
 from labkit.run_folder import RunFolder, is_alive, process_identity
 from labrun import state
-from labrun.runner.execution import coalesce_streams
 from labrun.runner.outcome import EXIT_CODES, dead_kernel, failed_cell
+from labrun.runner.output import coalesce_streams
 
 pytestmark = pytest.mark.integration
 
