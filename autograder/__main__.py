@@ -84,16 +84,20 @@ def release(dest, names, reveal):
 
     Left out: right answers, hidden checks, known submissions, tests. The pieces of labkit that answer a lab
     raise one sentence until it is revealed, whether or not its assignment is in the copy. Nothing is written
-    where a file would give an answer away.
+    where a file differs from the last commit, or would give an answer away.
 
     \b
     Example:
       python -m autograder release ../students --labs lab01,lab02,lab03 --reveal lab01,lab02
     """
-    from autograder.release.cut import cut
+    from autograder import labs
+    from autograder.release.cut import cut, require_committed
     from labkit.run_folder import LabError
 
     try:
+        for name in [*_listed(names), *_listed(reveal)]:
+            labs.stem(name.strip())
+        require_committed()
         made = cut(dest, names=_listed(names), reveal=_listed(reveal))
     except LabError as error:
         raise click.ClickException(str(error)) from None

@@ -22,11 +22,11 @@ def names() -> list[str]:
 def stem(name: str) -> str:
     """Return a lab's full name: lab03 -> lab03_simclr. Raises LabError."""
     wanted = name.partition("_")[0]
-    found = [path.stem for path in CHECKS.glob(f"{wanted}_*.py")] if wanted else []
+    found = sorted(one.stem for one in CHECKS.glob("*_*.py") if wanted and one.stem.startswith(f"{wanted}_"))
     if not found:
         raise unknown_name("lab", name, names())
     if len(found) > 1:
-        raise LabError(f"{wanted} has {len(found)} check files ({', '.join(sorted(found))}); keep one.")
+        raise LabError(f"{wanted} has {len(found)} check files ({', '.join(found)}); keep one.")
     return found[0]
 
 

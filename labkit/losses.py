@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit import distributed
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, number, whole_number
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float = 0.5) -> Tensor:
@@ -37,9 +37,9 @@ def _unit_rows(z1: Tensor, z2: Tensor) -> Tensor:
 
 
 def _positive(temperature: float) -> float:
-    if not temperature > 0:
-        raise LabError(f"temperature must be above 0 (got {temperature}); take 0.5, the usual one.")
-    return temperature
+    return (
+        temperature if isinstance(temperature, Tensor) else number("temperature", temperature, above=1e-30)
+    )  # 1 / it is finite in fp32
 
 
 # Elements of the similarity block that is held at a time: 16 MiB stays near a CPU's caches, a GPU wants more.
@@ -99,9 +99,8 @@ class NTXentLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.5, *, chunk_size: int | None = None):
         super().__init__()
-        if chunk_size is not None and chunk_size < 1:
-            raise LabError(f"chunk_size is {chunk_size}; give 1 row or more, or leave it out.")
-        self.temperature, self.chunk_size = _positive(temperature), chunk_size
+        self.temperature = _positive(temperature)
+        self.chunk_size = None if chunk_size is None else whole_number("chunk_size", chunk_size, otherwise=", or None")
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """z1, z2: (B, D) projections of this rank's two views; -> scalar."""

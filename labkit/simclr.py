@@ -6,6 +6,8 @@ University (https://github.com/BYU-PCCL/advanced-deep-learning). Nothing here im
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -162,13 +164,26 @@ def sources(
 
 def encoder(mode: Mode, *, settings: LabSettings, channels: int = 3, seed: int = 0) -> nn.Module:
     """Return the mode's encoder before any training: (B, C, H, W) -> (B, num_features)."""
-    from labkit.seeding import derive, seed_everything
-
-    seed_everything(derive(seed, 1))  # equal first weights in every mode of one seed
     shape = {"image_size": settings.image_size, "channels": channels}
-    if mode.weights == "pretrained":
-        return models.pretrained(settings.model, source=settings.weights, **shape)
-    return models.build(settings.model, num_classes=None, **shape)
+    with _seeded(seed, 1):  # equal first weights in every mode of one seed
+        if mode.weights == "pretrained":
+            return models.pretrained(settings.model, source=settings.weights, **shape)
+        return models.build(settings.model, num_classes=None, **shape)
+
+
+@contextmanager
+def _seeded(seed: int, part: int) -> Iterator[None]:
+    """Draw one part's first weights; the caller's generators stay as they are."""
+    from labkit.seeding import callers_generators, derive, seed_everything
+
+    with callers_generators():
+        seed_everything(derive(seed, part))
+        yield
+
+
+def normalization(encoder: nn.Module, dataset: Dataset) -> dict[str, Any]:
+    """Return the mean and std that images get: of the encoder's own pretraining where it has one, else the set's."""
+    return getattr(encoder, "normalization", None) or {"mean": dataset.mean, "std": dataset.std}
 
 
 @dataclass(frozen=True)
@@ -216,12 +231,11 @@ def simclr_task(
 ) -> Task:
     """Return the contrastive training of an encoder under a fresh projection head; no label is read."""
     from labkit.losses import NTXentLoss
-    from labkit.seeding import derive, seed_everything
 
-    seed_everything(derive(seed, 2))  # the head's first weights
-    model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
+    with _seeded(seed, 2):
+        model = models.SimCLRModel(encoder, projection_dim=settings.projection_dim, hidden_dim=settings.hidden_dim)
     view = settings.view(dataset.image_size, flip=0.5 * dataset.hflip_ok)
-    normal = {"mean": dataset.mean, "std": dataset.std}
+    normal = normalization(encoder, dataset)
     views = data.Batches(dataset.train, augment=view, views=2, seed=seed, **normal, **_share(settings))
     return Task(model, views, settings.config(seed, mode), train.contrastive, NTXentLoss(settings.temperature))
 
@@ -230,18 +244,16 @@ def supervised_task(
     encoder: nn.Module, dataset: Dataset, *, settings: LabSettings, mode: Mode | None = None, seed: int = 0
 ) -> Task:
     """Return the training of an encoder and a fresh linear classifier on the labels of `dataset`."""
-    from labkit.seeding import derive, seed_everything
-
     if dataset.train.labels is None:
         raise LabError(
             f"{dataset.name} has no labels, so supervised training on it is not possible; "
             "choose mode=simclr_scratch or a labeled data set."
         )
-    seed_everything(derive(seed, 2))
-    model = models.SupervisedModel(encoder, dataset.num_classes)
+    with _seeded(seed, 2):
+        model = models.SupervisedModel(encoder, dataset.num_classes)
     flip = 0.5 * dataset.hflip_ok
     crop = transforms.simclr_view(dataset.image_size, strength=0.0, gray=0.0, area=(0.6, 1.0), flip=flip)
-    normal, share = {"mean": dataset.mean, "std": dataset.std}, _share(settings)
+    normal, share = normalization(encoder, dataset), _share(settings)
     batches = data.Batches(dataset.train, augment=crop, seed=seed, **normal, **share)
     val = data.Batches.evaluation(dataset.val, **normal, **share | {"batch_size": 256})
     return Task(model, batches, settings.config(seed, mode), train.supervised, val=val)
@@ -279,8 +291,8 @@ def run_mode(
 
     mode, main = get(name), distributed.is_main()
     record: dict[str, Any] = {"run": run, "progress": False}
-    normal: dict[str, Any] = {"mean": pretrain_set.mean, "std": pretrain_set.std}
     net = encoder(mode, settings=settings, channels=pretrain_set.channels, seed=seed).to(pick_device())
+    normal = normalization(net, pretrain_set)
 
     def knn(_: nn.Module) -> dict[str, float]:
         splits = (downstream_set.train, downstream_set.val) if main else ()
@@ -296,7 +308,7 @@ def run_mode(
         task = supervised_task(net, downstream_set, settings=settings, mode=mode, seed=seed)
         history = task.fit(name="finetune", **record)
         if main:
-            own = {"mean": downstream_set.mean, "std": downstream_set.std}
+            own = normalization(net, downstream_set)
             finetuned = evaluate.evaluate(task.model, data.Batches.evaluation(downstream_set.test, 256, **own))
     images = history.images * distributed.world_size() if history else 0
     results: dict[str, Any] = {"steps": history.step if history else 0, "images_seen": images}

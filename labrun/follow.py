@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from labkit.run_folder import RunFolder
 from labrun import state
-from labrun.results.collect import label, row, sentence
+from labrun.results.collect import label, read_spec, row, sentence
 from labrun.results.page import duration
 
 QUIET_S = 9.0  # without a terminal, a line appears this often: with the time of a look, every 10 s at least
@@ -104,7 +104,7 @@ def _picture(runs: Sequence[RunFolder]):
 
     seen = [(run, state.observe(run)) for run in runs]
     lines = [
-        "  ".join(filter(None, [label(run.read_spec()) or run.id, cell_number(status), current_work(run, status)]))
+        "  ".join(filter(None, [label(read_spec(run)) or run.id, cell_number(status), current_work(run, status)]))
         for run, status in seen
         if status["state"] == "running"
     ]

@@ -55,9 +55,16 @@ def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
 
     Raises LabError where a default is no literal: its value would only be known once the notebook runs.
     """
-    cells = [c for c in notebook.get("cells", []) if "parameters" in c.get("metadata", {}).get("tags", [])]
+    cells = [c for c in notebook.get("cells", []) if "parameters" in (c.get("metadata", {}).get("tags") or [])]
     found = {}
-    for line in ast.parse("".join(cells[0].get("source", ""))).body if cells else []:
+    try:
+        lines = ast.parse("".join(cells[0].get("source", ""))).body if cells else []
+    except (SyntaxError, ValueError) as error:
+        raise LabError(
+            f"The parameters cell cannot be read ({error}): keep to lines such as lr = 0.1, and move magics and "
+            "commands (% and !) to another cell."
+        ) from None
+    for line in lines:
         target = line.target if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [None])[0]
         if not isinstance(target, ast.Name) or not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
             continue
@@ -110,7 +117,7 @@ def check_meaning(given: dict[str, Any], defaults: dict[str, Any]) -> None:
     for parameter, (kind, place) in REGISTRIES.items():
         name, default = given.get(parameter), defaults.get(parameter)
         valid = registry(place) if name and name != default else {}
-        if valid and (not default or default in valid) and name not in valid:
+        if valid and (not default or default in valid) and not (isinstance(name, str) and name in valid):
             raise unknown_name(kind, name, valid)
     for parameter in LEAST.keys() & given.keys():
         value, default, least = given[parameter], defaults.get(parameter), LEAST[parameter]
@@ -343,16 +350,30 @@ def read_notebook(path: Path) -> dict[str, Any]:
         notebook = json.loads(path.read_bytes())
     except ValueError:
         notebook = None
-    if not isinstance(notebook, dict) or not {"cells", "worksheets"} & set(notebook):
-        raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
-    if not isinstance(notebook.get("cells"), list):
+    if isinstance(notebook, dict) and "worksheets" in notebook:
         convert = f"jupyter nbconvert --to notebook --inplace --nbformat 4 {shlex.quote(str(path))}"
         raise LabError(f"{path} is a notebook of an old format ({notebook.get('nbformat')}); convert it: {convert}")
-    known = notebook.get("metadata") or {}
-    language = (known.get("language_info") or {}).get("name") or (known.get("kernelspec") or {}).get("language")
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list) or not all(map(_is_cell, cells)):
+        raise LabError(f"{path} is no notebook (its JSON cannot be read): restore it from git and try again.")
+    known = _dict(notebook.get("metadata"))
+    language = _dict(known.get("language_info")).get("name") or _dict(known.get("kernelspec")).get("language")
     if language and not str(language).lower().startswith(("python", "ipython")):
         raise LabError(f"{path} is a notebook of {language}, and labkit runs Python; choose a Python notebook.")
     return notebook
+
+
+def _is_cell(cell: Any) -> bool:
+    source = cell.get("source") if isinstance(cell, dict) else None
+    texts = source if isinstance(source, list) else [source]
+    known = (
+        isinstance(cell, dict) and isinstance(cell.get("cell_type"), str) and isinstance(cell.get("metadata", {}), dict)
+    )
+    return known and all(isinstance(text, str) for text in texts)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def headings(cell: Mapping[str, Any]) -> list[str]:

@@ -67,7 +67,9 @@ def test_a_training_without_a_length_is_refused():
 
 
 def test_yaml_becomes_a_configuration(yaml_file):
-    path = yaml_file("epochs: 3\nlr: 1e-3\noptimizer: sgd\nmilestones: [0.5, 90]\ngrad_clip: null\n")
+    path = yaml_file(
+        "epochs: 3\nlr: 1e-3\noptimizer: sgd\nschedule: multistep\nmilestones: [0.5, 90]\ngrad_clip: null\n"
+    )
     config = TrainConfig(**read_yaml(path))
     assert (config.epochs, config.lr, config.optimizer) == (3, 1e-3, "sgd")  # YAML reads 1e-3 as a word
     assert config.milestones == (0.5, 90) and config.grad_clip is None
@@ -114,7 +116,7 @@ def test_a_configuration_is_frozen_and_changed_by_copies():
 
 
 def test_it_survives_a_round_trip_through_plain_values():
-    config = TrainConfig(epochs=2, class_weights=[1, 2], compile="default", milestones=[0.5])
+    config = TrainConfig(epochs=2, class_weights=[1, 2], compile="default", schedule="multistep", milestones=[0.5])
     assert TrainConfig(**config.model_dump()) == config
 
 
@@ -122,3 +124,26 @@ def test_importing_it_does_not_import_torch():
     subprocess.run(
         [sys.executable, "-c", "import sys, labkit.train.config; sys.exit('torch' in sys.modules)"], check=True
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"schedule": "plateau"}, "Unknown schedule 'plateau'"),
+        ({"optimizer": "adamW"}, "Unknown optimizer 'adamW'. Did you mean adamw"),
+        ({"schedule": "step", "min_lr": 1e-5}, "min_lr has no effect with schedule=step"),
+        ({"milestones": (3.0,)}, "milestones has no effect with schedule=cosine"),
+        ({"step_size": 3}, "step_size has no effect with schedule=cosine"),
+        ({"gamma": 0.5}, "gamma has no effect with schedule=cosine"),
+        ({"optimizer": "rmsprop", "momentum": 0.5}, "momentum has no effect with optimizer=rmsprop"),
+        ({"patience": 5}, "patience has no effect without target_accuracy"),
+    ],
+)
+def test_a_setting_without_effect_is_refused_where_it_is_written(values, told):
+    with pytest.raises(LabError) as caught:
+        TrainConfig(epochs=1, **values)
+    assert str(caught.value).startswith(told)
+
+
+def test_a_setting_at_its_default_may_stand_beside_any_other():
+    TrainConfig(epochs=1, schedule="step", min_lr=0.0, momentum=0.9, optimizer="rmsprop", milestones=None, patience=2)

@@ -40,7 +40,7 @@ def lines_of(folder: str, *, without: str = "") -> int:
 def test_packages_keep_within_their_budgets():
     """Budgets are for judgment: no file is split or squeezed for them; what nothing uses is deleted."""
     sizes = {
-        "labkit": (lines_of("labkit"), 8_600),
+        "labkit": (lines_of("labkit"), 8_800),
         "labrun": (lines_of("labrun"), 4_200),
         "autograder": (lines_of("autograder", without="autograder/mutants/"), 7_600),
     }

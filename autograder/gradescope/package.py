@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 from autograder import labs
@@ -19,6 +20,7 @@ PARTS = [
     "labkit/dynamo.py",
     "labkit/run_folder/*.py",
 ]
+PACKAGES = "torch torchvision numpy pillow transformers tqdm click pytest ipython".split()
 
 
 def build(lab: str, out: Path, **policy) -> Path:
@@ -32,6 +34,8 @@ def build(lab: str, out: Path, **policy) -> Path:
                 _add(archive, str(path.relative_to(ROOT)), path.read_text())
         for name in ("setup.sh", "run_autograder"):
             _add(archive, name, (Path(__file__).parent / name).read_text(), mode=0o755)
+        pins = "".join(f"{name}=={version(name).partition('+')[0]}\n" for name in PACKAGES)  # torch: of any build
+        _add(archive, "requirements.txt", pins)
         _add(archive, "pyproject.toml", '[project]\nname = "course-grader"\nversion = "1"\n')
         _add(archive, "lab.json", json.dumps(chosen))
     return out

@@ -111,14 +111,24 @@ def _fill(folder: Path, dest: Path, chosen: list[str], revealed: list[str]) -> R
     return Release(dest, chosen, pieces, len(released))
 
 
-def tracked() -> list[str]:
-    """Return the files that git knows, as they are now; nothing else can get into a release."""
+def require_committed() -> None:
+    """Raise LabError where a tracked file differs from the last commit: a solved stub would go out to everyone."""
+    if differing := _git("diff", "--name-only", "-z", "HEAD"):
+        more = f" and {len(differing) - 5} more" if len(differing) > 5 else ""
+        raise LabError(f"{', '.join(differing[:5])}{more} differ from the last commit; commit or restore them first.")
+
+
+def _git(*words: str) -> list[str]:
     try:
-        command = ["git", "ls-files", "-z"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise LabError(f"A release takes what git tracks, and git does not answer in {ROOT}.") from error
-    paths = [path for path in done.stdout.split("\0") if path]
+    return [path for path in done.stdout.split("\0") if path]
+
+
+def tracked() -> list[str]:
+    """Return the files that git knows, as they are now; nothing else can get into a release."""
+    paths = _git("ls-files", "-z")
     return [path for path in paths if (ROOT / path).is_file() and not (ROOT / path).is_symlink()]
 
 

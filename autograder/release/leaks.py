@@ -44,11 +44,15 @@ class _Bare(ast.NodeTransformer):
 
 
 def secrets(revealed: list[str]) -> Runs:
-    """Return the bodies that no student may see: references of labs not revealed, all hidden checks."""
+    """Return the bodies that no student may see: right answers to labs that are not revealed, all hidden checks."""
     found: Runs = {}
     for path in sorted((labs.CHECKS.parent / "reference").glob("lab*.py")):
         if path.stem.partition("_")[0] not in revealed:
             _hold(ast.parse(path.read_text()).body, f"autograder/reference/{path.name}", found)
+    for path in sorted(one for one in labs.MUTANTS.glob("lab*/correct/**/*") if one.suffix in (".py", ".ipynb")):
+        whose = path.relative_to(labs.MUTANTS)
+        for tree in _trees(path) if whose.parts[0] not in revealed else ():
+            _hold(tree.body, f"autograder/mutants/{whose}", found)
     for path in sorted(labs.CHECKS.glob("lab*_*.py")):
         _hold(hidden(path.read_text()), f"autograder/checks/{path.name}, hidden", found)
     return found

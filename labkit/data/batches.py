@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from labkit.data.resident import choose_place
+from labkit.data.splits import as_split
 from labkit.data.stream import Stream
-from labkit.run_folder import LabError
+from labkit.run_folder import LabError, whole_number
 from labkit.seeding import derive
 from labkit.transforms.batched.augmentation import Augmentation, NoAugmentation, Normalize, pixel_unit
 
@@ -33,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The batches of a split (anything with .images (N, C, H, W) and .labels (N,) or None).
+    """The batches of a split: anything with .images (N, C, H, W) and .labels (N,) or None, or (images, labels).
 
     `for batch in batches` is one epoch, and each further loop the next one; `epoch(e)` is a certain one.
     batch_size: images per rank and batch. augment: from `labkit.transforms`, or None. views: how many versions
@@ -62,23 +63,27 @@ class Batches:
         resident=None,
         workers=None,
     ):
+        split = as_split(split)
         images, labels = split.images, split.labels
+        if len(images.shape) != 4:
+            raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
         self.split, self.num_images = split, images.shape[0]
-        self.batch_size, self.views, self.seed = int(batch_size), int(views), int(seed)
-        self.shuffle, self.rank, self.world_size = bool(shuffle), int(rank), int(world_size)
+        self.batch_size, self.views = whole_number("batch_size", batch_size), whole_number("views", views)
+        self.seed, self.world_size = whole_number("seed", seed, least=0), whole_number("world_size", world_size)
+        self.shuffle, self.rank = bool(shuffle), whole_number("rank", rank, least=0)
         self.drop_last = self.shuffle if drop_last is None else bool(drop_last)
         self.device = pick_device(device)
         self.augment = augment or NoAugmentation()
-        if len(images.shape) != 4:
-            raise LabError(f"Images are (N, C, H, W); got shape {tuple(images.shape)}.")
+        if not hasattr(self.augment, "draw"):
+            raise LabError(
+                f"augment is a {type(augment).__name__}, which takes one image; Batches takes whole-batch ones: "
+                "transforms.supervised(size) or transforms.simclr(size), of labkit."
+            )
         if labels is not None and len(labels) != self.num_images:
             raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")
-        for size in ("batch_size", "views", "world_size"):
-            if getattr(self, size) < 1:
-                raise LabError(f"{size} is {getattr(self, size)}; give at least 1.")
-        if workers is not None and int(workers) < 0:
-            raise LabError(f"workers is {workers}; give 0 (this process reads) or more, or leave it out.")
-        if not 0 <= self.rank < self.world_size:
+        if workers is not None:
+            workers = whole_number("workers", workers, least=0, otherwise=", or leave it out")
+        if self.rank >= self.world_size:
             raise LabError(f"rank is {self.rank}; give 0 to {self.world_size - 1}, below world_size.")
         if not self.num_images:
             raise LabError("The split holds no images; choose another split or a larger limit.")

@@ -1,12 +1,11 @@
 """The registry of data sets and `load`, the one call that opens any of them."""
 
 import inspect
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit import resolve
-from labkit.run_folder import LabError, unknown_name
+from labkit.run_folder import LabError, number, unknown_name, whole_number
 
 if TYPE_CHECKING:
     from labkit.data.splits import Dataset
@@ -33,6 +32,7 @@ def load(
     seed: int = 0,
     image_size: int | None = None,
     limit: int | None = None,
+    hflip_ok: bool | None = None,
     **options: Any,
 ) -> "Dataset":
     """Open a data set by name.
@@ -44,6 +44,7 @@ def load(
         seed: chooses the held-out images (and draws `shapes`); the test split never depends on it.
         image_size: pixels per side, None for the set's own.
         limit: keep about this many images of train and val together, stratified.
+        hflip_ok: whether a mirrored image is still one of its class, which augmentations ask (None: as the set says).
         options: what the set itself offers (see its function in DATASETS).
 
     Raises:
@@ -58,13 +59,12 @@ def load(
     for option in set(options) - own:
         shared = set(inspect.signature(load).parameters) - {"name", "options"}
         raise unknown_name(f"option of {name}", option, own | shared)
-    if not 0 <= val_fraction < 1:
+    seed = whole_number("seed", seed, least=0)
+    if not 0 <= number("val_fraction", val_fraction) < 1:
         raise LabError(f"val_fraction is {val_fraction}; choose a part of the images from 0 to below 1.")
-    if limit is not None and limit < 1:
-        raise LabError(f"limit is {limit}; choose a number of images, or None for all.")
+    limit = None if limit is None else whole_number("limit", limit, otherwise=", or None for all")
     if image_size is not None:
-        if not isinstance(image_size, Integral) or isinstance(image_size, bool) or image_size < 1:
-            raise LabError(f"image_size is {image_size!r}; give a whole number of pixels, at least 1, or None.")
-        image_size = int(image_size)  # numpy's numbers are written otherwise
+        image_size = whole_number("image_size", image_size, otherwise=", or None for the set's own")
     source = loader(Path(root) if root else None, image_size=image_size, seed=seed, **options)
+    source.hflip_ok = source.hflip_ok if hflip_ok is None else bool(hflip_ok)
     return divide(name, source, val_fraction=val_fraction, seed=seed, limit=limit)

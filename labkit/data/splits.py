@@ -63,6 +63,26 @@ class Split:
         return Split(images, None if self.labels is None else self.labels[index], name or self.name)
 
 
+def as_split(data: Any) -> Split:
+    """Return images and labels as a Split: of (images, labels) as tensors, arrays or lists, of a TensorDataset.
+
+    What has .images is returned as it is. Raises LabError, with the way to one, for anything else.
+    """
+    if hasattr(data, "images"):
+        return data
+    parts = tuple(getattr(data, "tensors", data if isinstance(data, tuple | list) else ()))
+    try:
+        images, labels = torch.as_tensor(parts[0]), torch.as_tensor(parts[1])
+    except (IndexError, TypeError, ValueError, RuntimeError):
+        raise LabError(
+            f"A {type(data).__name__} cannot be served as batches; give a split of labkit.data.load(...), or "
+            "(images, labels): uint8 (N, C, H, W) and whole numbers (N,)."
+        ) from None
+    if labels.is_floating_point() or labels.ndim != 1:
+        raise LabError(f"Labels are whole numbers (N,); got {labels.dtype} {tuple(labels.shape)}: take argmax(1).")
+    return Split(images, labels.long())
+
+
 @dataclass
 class Source:
     """What a loader finds before train and val are divided: everything but the seed's own choices.

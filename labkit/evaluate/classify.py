@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import io
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ def evaluate(
     or empty sets and for labels that are not int64 or that the model has no output for.
     """
     seen, total = [], torch.zeros(())
+    _say_if_normalized_otherwise(model, batches)
     with eval_mode(model):
         for batch in _epoch(batches):
             scores = model(batch.images).float()  # (B, K)
@@ -134,6 +136,7 @@ def extract_features(model: nn.Module, batches) -> tuple[Tensor, Tensor | None]:
     if not inspect.ismethod(encode):  # some models keep a submodule of that name
         bare = hasattr(model, "config") and not hasattr(model, "num_features")  # a backbone of Hugging Face
         encode = partial(extract, model) if bare else model
+    _say_if_normalized_otherwise(model, batches)
     before, seen = state_digest(model), []
     with eval_mode(model):
         for batch in _epoch(batches):
@@ -224,6 +227,14 @@ def collapse(z1: Tensor, z2: Tensor) -> dict[str, float]:
         "uniformity": metrics.uniformity(z1).item(),
         "feature_std": metrics.feature_std(z1).item(),
     }
+
+
+def _say_if_normalized_otherwise(model: nn.Module, batches) -> None:
+    """Warn where `fit` has trained the model on images of another normalization: its accuracy would mean nothing."""
+    known, now = getattr(model, "trained_on", None), getattr(batches, "normalize", None)
+    if known is not None and now is not None and not known.equals(now):
+        advice = "pass the mean and std of the training set to Batches.evaluation"
+        warnings.warn(f"The model was trained on images that were normalized otherwise: {advice}.", stacklevel=3)
 
 
 def _epoch(batches) -> Iterable:

@@ -19,12 +19,18 @@ VITS16 = {"dim": 384, "depth": 12, "heads": 6, "patch_size": 16}  # as in the pu
 REGISTERS = 4  # tokens beside class and patches, in every published DINOv3; the configuration's default is 0
 
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
 class DINOv3(nn.Module):
     """images (B, C, S, S) -> class token after the last LayerNorm, (B, num_features), or (B, num_classes).
 
     vit: a `transformers.DINOv3ViTModel`. Its mask token, which only DINOv3's own pretraining uses, is frozen:
-    a parameter that never gets a gradient would stop DistributedDataParallel.
+    a parameter that never gets a gradient would stop DistributedDataParallel. normalization: the mean and std that
+    loaded weights expect of their images; None where they are random.
     """
+
+    normalization: dict[str, tuple[float, ...]] | None = None
 
     def __init__(self, vit: Any, *, image_size: int, num_classes: int | None = None):
         super().__init__()
@@ -88,7 +94,9 @@ def dinov3(source: str | Path, *, image_size: int, num_classes: int | None = Non
     absent = sorted(report["missing_keys"])  # transformers would leave these at random values
     if absent:
         raise _broken(folder, f"incomplete, it lacks {len(absent)} weights (e.g. {absent[0]})")
-    return DINOv3(vit, image_size=image_size, num_classes=num_classes)
+    model = DINOv3(vit, image_size=image_size, num_classes=num_classes)
+    model.normalization = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}  # of the images that it has learned from
+    return model
 
 
 def dinov3_vits16(

@@ -1,6 +1,6 @@
 """Run folders: the records of a run, its attempts, paths and errors. All that labrun needs of labkit; no torch."""
 
-from labkit.run_folder.errors import Interrupted, LabError, Superseded, unknown_name
+from labkit.run_folder.errors import Interrupted, LabError, Superseded, number, unknown_name, whole_number
 from labkit.run_folder.paths import DINOV3, cache_dir, data_dir, private_environment, repo_root, runs_dir
 from labkit.run_folder.processes import is_alive, process_identity, send_signal, usable_cores, without_ranks
 from labkit.run_folder.records import (
@@ -29,6 +29,7 @@ __all__ = [
     "data_dir",
     "is_alive",
     "make_folder",
+    "number",
     "private_environment",
     "process_identity",
     "read_json",
@@ -38,6 +39,7 @@ __all__ = [
     "to_json",
     "unknown_name",
     "usable_cores",
+    "whole_number",
     "without_ranks",
     "write_error",
 ]

@@ -165,7 +165,7 @@ class RunFolder:
             for line in self.metrics_log.read_bytes().splitlines():
                 with suppress(ValueError):
                     rows.append(json.loads(line))
-        return rows
+        return [row for row in rows if isinstance(row, dict)]
 
     def truncate_metrics(self, fit: str, step: int) -> None:
         """Drop the rows of `fit` after `step`: a resumed training writes them again."""

@@ -51,7 +51,7 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> LabError:
         first, cause = items[0], items[0].get("ctx", {}).get("error")
         reasons = [item["msg"].removeprefix("Value error, ").removeprefix("Input should ") for item in items]
         if isinstance(cause, LabError):
-            sentences.append(f"In {key!r}: {cause}")
+            sentences.append(f"In {key!r}: {cause}" if key else str(cause))
         elif first["type"] == "extra_forbidden":
             sentences.append(str(unknown_name("setting", key, kind.model_fields)))
         elif first["type"] == "missing":

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from labkit.run_folder import LabError
 from labkit.run_folder.validation import Settings
 
 Count = Annotated[int, Field(ge=1)]
@@ -64,3 +65,20 @@ class TrainConfig(Settings):
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr {self.min_lr} is above lr {self.lr}")
         return self
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        from labkit.train import optimizers, schedules
+
+        used = schedules.options(self.schedule) | optimizers.options(self.optimizer)
+        for name in sorted(self.changed & (schedules.OPTIONS | optimizers.OPTIONS) - used):
+            kind = "optimizer" if name in optimizers.OPTIONS else "schedule"
+            raise LabError(f"{name} has no effect with {kind}={getattr(self, kind)}; leave it out, or choose another.")
+        if "patience" in self.changed and self.target_accuracy is None:
+            raise LabError("patience has no effect without target_accuracy; set that, too, or leave it out.")
+        return self
+
+    @property
+    def changed(self) -> set[str]:
+        """The settings that differ from their defaults."""
+        return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}

@@ -29,7 +29,7 @@ from labkit.train.checkpoint import (
     load,
     require_same_model,
 )
-from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, supervised
+from labkit.train.step import Learner, Loss, MetricAccumulator, Step, choose_losses, complete, supervised
 from labkit.train.tracking import Progress, Tracker, screen
 
 
@@ -156,6 +156,10 @@ def fit(
     """
     run = run or current_run()
     _calls[place := f"{run.path.resolve()}:{name}"] += 1
+    for role, batches in {"train": train, "val": val}.items():
+        if batches is not None and not hasattr(batches, "epoch"):
+            kind = type(batches).__name__
+            raise LabError(f"fit trains on Batches, and {role} is a {kind}: pass Batches((images, labels), 128).")
     wanted, has = config.batch_size, train.batch_size
     if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
         raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
@@ -164,6 +168,7 @@ def fit(
     loss, val_loss = choose_losses(loss, step, model, train, val, config)
     seed_everything(config.seed if rank() == 0 else derive(config.seed, rank()), config.deterministic)
     learner = Learner(model, config, total_steps=count_steps(config, len(train)), device=train.device)
+    model.trained_on = getattr(train, "normalize", None)  # type: ignore[assignment]  # `evaluate` compares
     history, metrics = History(name, best_by, learner.precision), MetricAccumulator(learner.device)
     parts = {"learner": learner, "history": history, "metrics": metrics}
     setup = _setup(learner.model, config, train, val, step, loss) | {"call": _calls[place]}
@@ -276,7 +281,7 @@ def validate(learner: Learner, val, step: Step, loss: Loss | None) -> dict[str, 
     metrics = MetricAccumulator(learner.device)
     with eval_mode(learner.model):
         for number, batch in enumerate(val.epoch(0), start=1):
-            metrics.add(number, learner.forward_loss(learner.model, batch, step, loss))
+            metrics.add(number, complete(learner.forward_loss(learner.model, batch, step, loss), batch))
         return metrics.means("val_", epoch=True)
 
 

@@ -60,6 +60,20 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], Callable[[floa
     "lars": (LARS, lambda m: {"momentum": m}),
 }
 
+OPTIONS = {"momentum"}  # settings of which an optimizer uses some
+
+
+def get(name: str) -> tuple[Callable[..., torch.optim.Optimizer], Callable[[float], dict[str, Any]]]:
+    """Return the entry of a name. Raises LabError for an unknown one."""
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimizer", name, OPTIMIZERS)
+    return OPTIMIZERS[name]
+
+
+def options(name: str) -> set[str]:
+    """Return the settings among OPTIONS that the named optimizer uses. Raises LabError for an unknown name."""
+    return OPTIONS if get(name)[1](0.9) else set()
+
 
 def build(
     name: str, model: nn.Module | Iterable[Tensor], *, lr: float, momentum: float = 0.9, weight_decay: float = 0.0
@@ -71,21 +85,19 @@ def build(
     adaptive rate. A fused kernel is taken where there is one. Raises LabError for an unknown name, a momentum that the
     optimizer cannot have, and a model in which nothing is trainable.
     """
-    if name not in OPTIMIZERS:
-        raise unknown_name("optimizer", name, OPTIMIZERS)
+    kind, from_momentum = get(name)
     if not momentum >= 0 or (momentum >= 1 and name in ("adam", "adamw")) or (momentum == 0 and name == "nesterov"):
         ranges = {"nesterov": "above 0"} | dict.fromkeys(("adam", "adamw"), "0 or more, as beta1, and below 1")
         raise LabError(f"momentum of {name} must be {ranges.get(name, '0 or more')} (got {momentum:g}); 0.9 is usual.")
     params = [p for p in (model.parameters() if isinstance(model, nn.Module) else model) if p.requires_grad]
     if not params:
         raise LabError("Nothing to optimize: every parameter has requires_grad=False; unfreeze some.")
-    kind, from_momentum = OPTIMIZERS[name]
-    options = {"lr": lr, "weight_decay": weight_decay} | from_momentum(momentum)
+    chosen = {"lr": lr, "weight_decay": weight_decay} | from_momentum(momentum)
     fused = FUSED_DEVICES.get("sgd" if name == "nesterov" else name, set())
     if all(p.device.type in fused and p.is_floating_point() for p in params):
-        options["fused"] = True
+        chosen["fused"] = True
     if name != "lars":
-        return kind(params, **options)
+        return kind(params, **chosen)
     matrices, vectors = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
     spared = {"params": vectors, "weight_decay": 0.0, "adapt": False}
-    return kind([group for group in ({"params": matrices}, spared) if group["params"]], **options)
+    return kind([group for group in ({"params": matrices}, spared) if group["params"]], **chosen)

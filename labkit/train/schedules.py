@@ -74,6 +74,18 @@ REGISTRY: dict[str, Callable[..., Schedule]] = {
 }
 
 
+_ARGUMENTS = {"min_lr": "min_factor", "gamma": "gamma", "milestones": "milestones", "step_size": "step_size"}
+OPTIONS = set(_ARGUMENTS)  # settings of which a schedule uses some
+
+
+def options(name: str) -> set[str]:
+    """Return the settings among OPTIONS that the named schedule uses. Raises LabError for an unknown name."""
+    if name not in REGISTRY:
+        raise unknown_name("schedule", name, REGISTRY)
+    known = inspect.signature(REGISTRY[name]).parameters
+    return {setting for setting, argument in _ARGUMENTS.items() if argument in known}
+
+
 def build(
     name: str,
     *,
@@ -90,13 +102,11 @@ def build(
     Options that the named schedule does not have are left alone. `min_factor` is min_lr / lr.
     Raises LabError for an unknown name and for steps that do not fit.
     """
-    if name not in REGISTRY:
-        raise unknown_name("schedule", name, REGISTRY)
+    used = {_ARGUMENTS[setting] for setting in options(name)}
     if total_steps < 1 or not 0 <= warmup_steps <= total_steps:
         raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
     given = {"min_factor": min_factor, "gamma": gamma, "milestones": milestones, "step_size": step_size}
-    known = inspect.signature(REGISTRY[name]).parameters
-    options: dict[str, Any] = {key: value for key, value in given.items() if key in known and value is not None}
-    if "warmup_steps" in known:  # its rise is the warm-up
-        return REGISTRY[name](total_steps, warmup_steps=warmup_steps, **options)
-    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **options), warmup_steps)
+    chosen: dict[str, Any] = {key: value for key, value in given.items() if key in used and value is not None}
+    if REGISTRY[name] is one_cycle:  # its rise is the warm-up
+        return one_cycle(total_steps, warmup_steps=warmup_steps, **chosen)
+    return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **chosen), warmup_steps)

@@ -60,6 +60,10 @@ def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, c
     batches have not the views that the step compares.
     """
     splits = {"training": train} | ({} if val is None else {"validation": val})
+    names = {"class_weights", "label_smoothing", "focal_gamma", "hard_fraction"}
+    if (loss is not None or step is not supervised) and (ignored := sorted(names & config.changed)):
+        where = "where a loss is given" if loss is not None else "in this step"
+        raise LabError(f"{ignored[0]} has no effect {where}; leave it out, or build it into the loss.")
     if step is contrastive:
         need_pairs(splits, accumulate=config.accumulate)
         return (loss or losses.NTXentLoss(),) * 2
@@ -80,7 +84,6 @@ def choose_losses(loss: Loss | None, step: Step, model: nn.Module, train, val, c
         require_labels(batches.labels, of=f"{split} set", num_classes=num_classes)
     if loss is not None:
         return loss, loss
-    names = ("class_weights", "label_smoothing", "focal_gamma", "hard_fraction")
     options = {name: getattr(config, name) for name in names}
     return losses.SupervisedLoss(**options, labels=train.labels, num_classes=num_classes), F.cross_entropy
 
@@ -174,10 +177,10 @@ class Learner:
     def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
         outcomes = []
-        total = sum(len(b.images if isinstance(b.images, Tensor) else b.images[0]) for b in batches)
+        total = sum(map(count_images, batches))
         for position, batch in enumerate(batches):
             with self._no_sync(position < len(batches) - 1):
-                outcome = self.forward_loss(self.forward, batch, step, loss)
+                outcome = complete(self.forward_loss(self.forward, batch, step, loss), batch)
                 # A batch counts by its share of the images, so a short last one weighs less.
                 self.scaler.scale(outcome["loss"] * (outcome["count"] / total)).backward()
             for key, value in outcome.items():
@@ -207,6 +210,20 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scaler.is_enabled() and state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
+
+
+def count_images(batch) -> int:
+    return len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
+
+
+def complete(outcome: Any, batch) -> Outcome:
+    """Return what a step returned with its number of images. Raises LabError where it holds no loss of one number."""
+    found = {"loss": outcome} if isinstance(outcome, Tensor) else outcome
+    loss = found.get("loss") if isinstance(found, dict) else None
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        what = f"loss {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(outcome).__name__} without one"
+        raise LabError(f'A step returns {{"loss": one number as a tensor, ...}}; this one returned {what}.')
+    return found | {"count": found.get("count", count_images(batch))}
 
 
 def merge(outcomes: Sequence[Outcome]) -> Outcome:

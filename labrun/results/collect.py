@@ -22,7 +22,7 @@ def row(run: RunFolder) -> dict:
 
     place: where it is, or where it stopped: its cell, and while it runs the heading above it.
     """
-    status, spec, summary, timings = observe(run), run.read_spec(), run.read_summary(), run.read_timings()
+    status, spec, summary, timings = observe(run), read_spec(run), run.read_summary(), run.read_timings()
     seconds = elapsed(status)
     metric, value = headline(summary, timings)
     place = f"cell {status['cell']} of {status.get('cells', '?')}" if "cell" in status else ""
@@ -49,6 +49,13 @@ def row(run: RunFolder) -> dict:
         for name, value in group.items()
         if isinstance(value, int | float | str | bool) and not (name == "main" and mark != "p")
     }
+
+
+def read_spec(run: RunFolder) -> dict:
+    """Return the run's specification without what is not of its type: a damaged record spoils no table."""
+    kinds: dict[str, type] = {"values": dict, "parameters": dict, "varied": list, "notebook": str, "parent": str}
+    found: dict = {name: one for name, one in run.read_spec().items() if isinstance(one, kinds.get(name, object))}
+    return found | {"varied": [name for name in found.get("varied", []) if isinstance(name, str)]}
 
 
 def headline(*groups: dict) -> tuple[str | None, object]:
@@ -84,7 +91,7 @@ def refresh_page() -> Path:
             known["figures"].append({"path": f"{run.id}/figures/{path.name}", "alt": alt})
         known["files"] = {name: f"{run.id}/{path.relative_to(run.path)}" for name, path in offered.items()}
         known["files"]["Record"] = f"{run.id}/"
-        notebook = Path(run.read_spec().get("notebook") or "interactive session")
+        notebook = Path(read_spec(run).get("notebook") or "interactive session")
         entries.append(known | {"title": first_heading(run.source) or notebook.stem})
     make_folder(runs_dir())
     return atomic_write(runs_dir() / "index.html", page(entries))

@@ -84,7 +84,7 @@ def curves(run: RunFolder) -> list[dict]:
             metric, over, rows = next((name for name in CURVES if name in epochs[-1]), ""), "epoch", epochs
         else:
             metric, over, rows = "loss", "step", steps
-        points = [(row[over], row[metric]) for row in rows if is_number(row.get(metric)) and over in row]
+        points = [(row[over], row[metric]) for row in rows if is_number(row.get(metric)) and is_number(row.get(over))]
         if points:
             drawings.setdefault((metric, over), {})[fit] = points
     return [_drawing(metric, over, lines) for (metric, over), lines in drawings.items()]

@@ -81,16 +81,18 @@ class AtomicNotebook(NotebookExecutionManager):
 
     def conclude(self, outcome: Outcome) -> None:
         """Give every cell its last status, write into the dead cell how it ended, and save."""
-        never_run = []
+        never_run, ended_early = [], outcome.state == "done" and outcome.cell
         for number, cell in enumerate(self.nb.cells, 1):
             known = cell.metadata.papermill
-            if known["status"] == self.RUNNING:
+            if number == ended_early:
+                known.update(status=self.COMPLETED, exception=False)
+            elif known["status"] == self.RUNNING:
                 known.update(status=self.FAILED, exception=True)
                 if not any(output.output_type == "error" for output in cell.outputs):
                     error = {"ename": outcome.state, "evalue": outcome.message, "traceback": [outcome.message]}
                     cell.outputs.append(nbformat.v4.new_output("error", **error))
             elif known["status"] == self.PENDING:
-                never = outcome.state != "done" and cell.cell_type == "code" and cell.source.strip()
+                never = (outcome.state != "done" or ended_early) and cell.cell_type == "code" and cell.source.strip()
                 known["status"] = NEVER_RUN if never else self.COMPLETED
                 never_run += [number] if never else []
         self.nb.metadata.papermill.update(end_time=self.now().isoformat(), exception=outcome.state != "done")

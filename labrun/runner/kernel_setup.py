@@ -32,7 +32,10 @@ def load_ipython_extension(shell) -> None:
             return getattr(tqdm.std, name)
         raise AttributeError(name)
 
-    shell.system = system
+    def leave():  # what quit() and exit() call: the kernel's own would run the cells that follow
+        raise SystemExit(0)
+
+    shell.system, shell.ask_exit = system, leave
     plain = types.ModuleType("tqdm.autonotebook")
     vars(plain)["__getattr__"] = lookup
     sys.modules.setdefault("tqdm.autonotebook", plain)

@@ -26,7 +26,8 @@ class CellOutputs:
 
     def begin(self) -> None:
         self.head, self.shown_left = min(HEAD, self.run_left), min(SHOWN_BYTES, self.run_left)
-        self.pending, self.cut, self.left_out = 0, {}, 0
+        self.pending, self.left_out = 0, 0
+        self.cut: dict[tuple[int, str], tuple[int, str]] = {}  # place and name -> characters gone, the note of it
 
     def admits(self, content: dict) -> bool:
         """Return whether an output that is no printed text is kept; an error always is, its parts shortened."""

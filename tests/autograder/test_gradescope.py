@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import zipfile
 
 import jsonschema
 import pytest
+import torch
 
 from autograder import labs
 from autograder.gradescope import container, package
@@ -112,4 +114,11 @@ def test_the_zip_runs_in_a_clean_folder(tmp_path):
     jsonschema.validate(results, SCHEMA)
     lost = [one for one in results["tests"] if one["status"] != "passed"]
     assert results["score"] == 15, (done.stderr[-1500:], lost)
-    assert "late" in results["output"] and results["leaderboard"][0]["value"] == 15
+    shown = [one for one in results["tests"] if one["visibility"] == "visible"]
+    points, most = (sum(one[name] for one in shown) for name in ("score", "max_score"))
+    assert 0 < points < 15 and results["leaderboard"][0]["value"] == points  # nothing tells what hidden checks gave
+    assert "late" in results["output"] and results["output"].startswith(f"{points:g} of {most:g} points of the checks")
+    assert not {"15", "20"} & set(re.findall(r"\d+", results["output"])), results["output"]
+    pins = (root / "source" / "requirements.txt").read_text().split()
+    assert f"torch=={torch.__version__.partition('+')[0]}" in pins and all("==" in pin for pin in pins)
+    assert "-r /autograder/source/requirements.txt" in (root / "source" / "setup.sh").read_text()

@@ -205,6 +205,32 @@ def test_a_planted_answer_is_found_whatever_it_is_called(tmp_path, name):
     assert leaks.leaks(tmp_path, leaks.secrets(["lab03"])) == []
 
 
+@pytest.mark.parametrize("known", ["lab02/correct", "lab03/correct"])
+def test_every_known_right_solution_is_an_answer(tmp_path, known):
+    solutions = [path for path in sorted((labs.MUTANTS / known).glob("*.py")) if "def forward" in path.read_text()]
+    for number, path in enumerate(solutions):
+        (tmp_path / f"cell{number}.py").write_text(path.read_text())
+    told = leaks.leaks(tmp_path, leaks.secrets([]))
+    assert len(told) >= 0.75 * len(solutions) > 0  # the others have functions of a line or two, written so by many
+    assert leaks.leaks(tmp_path, leaks.secrets([known[:5]])) == []
+
+
+def test_what_differs_from_the_commit_does_not_go_out(tmp_path):
+    copy = tmp_path / "course"
+    subprocess.run(["git", "clone", "--quiet", "--local", labs.CHECKS.parents[1], copy], check=True)
+    stub = copy / "assignments" / "lab03_simclr" / "simclr.py"
+    stub.write_text(stub.read_text() + "solved = True\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "autograder", "release", str(tmp_path / "s")],
+        capture_output=True,
+        text=True,
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+    )
+    assert told.returncode == 1 and not (tmp_path / "s").exists()
+    assert told.stderr.startswith("Error: assignments/lab03_simclr/simclr.py differ from the last commit; commit")
+
+
 def test_a_hidden_check_is_found_and_so_is_an_import_of_the_references(tmp_path):
     source = (labs.CHECKS / "lab03_simclr.py").read_text()
     (tmp_path / "checks.py").write_text(source)

@@ -51,11 +51,15 @@ def endings(lab):
         lab.freeze("saved", "from labkit.run_folder import Interrupted\nraise Interrupted('saved')", "1"),
         lab.freeze("leaves", "import os\nos._exit(5)", "1"),
         lab.freeze("may_fail", "1 / 0", "1"),
+        lab.freeze("exits", "import sys\nsys.exit(0)", "1 / 0"),
+        lab.freeze("quits", "quit()", "1 / 0"),
+        lab.freeze("exits_3", "import sys\nsys.exit(3)", "1"),
         lab.freeze("utf16", "print('grüß')"),
     ]
-    failing = nbformat.read(runs[-2].source, as_version=4)
+    may_fail = next(run for run in runs if run.id == "may_fail")
+    failing = nbformat.read(may_fail.source, as_version=4)
     failing.cells[2].metadata["tags"] = ["raises-exception"]
-    nbformat.write(failing, runs[-2].source)
+    nbformat.write(failing, may_fail.source)
     runs[-1].source.write_text(runs[-1].source.read_text(), encoding="utf-16")
     lab.go(runs, jobs=3)
     return {run.id: run for run in runs}
@@ -83,6 +87,9 @@ def statuses(run):
         ("saved", "interrupted", 75),
         ("leaves", "died", 70),
         ("may_fail", "done", 0),
+        ("exits", "done", 0),
+        ("quits", "done", 0),
+        ("exits_3", "failed", 1),
         ("utf16", "done", 0),
     ],
 )
@@ -125,6 +132,11 @@ def test_a_failing_shell_command_fails_the_run(endings):
 def test_a_cell_that_may_fail_fails_nothing(endings):
     assert statuses(endings["may_fail"]) == ["completed", "completed", "completed"]
     assert len(book(endings["may_fail"]).cells) == 4
+
+
+def test_a_cell_may_end_the_notebook_early(endings):
+    assert statuses(endings["exits"]) == ["completed", "completed", "never-run"]
+    assert endings["exits"].read_status()["message"] == "Cell 3 ended the notebook early (sys.exit)."
 
 
 def test_a_notebook_of_any_encoding_is_executed(endings):

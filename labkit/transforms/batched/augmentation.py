@@ -49,6 +49,11 @@ class Normalize:
         self.factor = self.slope * unit  # (C,) for stored pixels
         self._constants: dict[tuple[int, bool], tuple[Tensor, ...]] = {}
 
+    def equals(self, other: "Normalize") -> bool:
+        """Return whether both give the same floats (rounding aside) for the same colors."""
+        pairs = (self.slope, other.slope), (self.offset, other.offset)
+        return all(a.shape == b.shape and torch.allclose(a.cpu(), b.cpu(), rtol=1e-3, atol=1e-3) for a, b in pairs)
+
     def constants(self, area: int, channels_last: bool = False) -> tuple[Tensor, ...]:
         """Return factor, offset, and what 0 and 1 become, for each value of an image: each (C * area,).
 
