@@ -176,8 +176,9 @@ class Learner:
 
     def _backward_each(self, batches: Sequence, step: Step, loss: Loss | None) -> Outcome:
         """Sum the gradients of the batches' own losses."""
-        outcomes = []
-        total = sum(map(count_images, batches))
+        outcomes, total = [], 0
+        for batch in batches:
+            total += len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
         for position, batch in enumerate(batches):
             with self._no_sync(position < len(batches) - 1):
                 outcome = complete(self.forward_loss(self.forward, batch, step, loss), batch)
@@ -212,10 +213,6 @@ class Learner:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def count_images(batch) -> int:
-    return len(batch.images if isinstance(batch.images, Tensor) else batch.images[0])
-
-
 def complete(outcome: Any, batch) -> Outcome:
     """Return what a step returned with its number of images. Raises LabError where it holds no loss of one number."""
     found = {"loss": outcome} if isinstance(outcome, Tensor) else outcome
@@ -223,7 +220,8 @@ def complete(outcome: Any, batch) -> Outcome:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         what = f"loss {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(outcome).__name__} without one"
         raise LabError(f'A step returns {{"loss": one number as a tensor, ...}}; this one returned {what}.')
-    return found | {"count": found.get("count", count_images(batch))}
+    images = batch.images if isinstance(batch.images, Tensor) else batch.images[0]
+    return {"count": len(images)} | found
 
 
 def merge(outcomes: Sequence[Outcome]) -> Outcome:
