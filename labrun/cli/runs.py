@@ -181,8 +181,13 @@ def cancel(runs, now):
     from labrun.slurm.executor import executor_of
     from labrun.state import OPEN, matching_runs
 
-    for one in (run for name in runs for run in reversed(matching_runs(name, states=OPEN))):
-        click.echo(executor_of(one).cancel(one, now=now))  # last first: a queue shall not start it
+    chosen = [run for name in runs for run in reversed(matching_runs(name, states=OPEN))]  # last first: a queue shall
+    jobs = [run for run in chosen if executor_of(run).name == "slurm"]  # not start it
+    for one in chosen:
+        if one not in jobs:
+            click.echo(executor_of(one).cancel(one, now=now))
+    if jobs:
+        click.echo("\n".join(executor_of(jobs[0]).cancel_all(jobs, now=now)))
 
 
 @click.command()

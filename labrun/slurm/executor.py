@@ -108,25 +108,43 @@ class SlurmExecutor:
 
     def cancel(self, run: RunFolder, *, now: bool = False) -> str:
         """Let `run` save and stop, or end it `now`; it is not queued again. Returns a sentence."""
-        status = state.observe(run)
-        if status["state"] not in state.OPEN:
-            return f"{run.id} is not running ({status['state']}): nothing to cancel."
-        (run.path / state.CANCEL_MARKER).touch()  # first, so that the job's script queues nothing
-        run.stop_flag.touch()
-        job = squeue.find(squeue.view() or {}, squeue.read_job_record(run))
-        waiting = status["state"] == "queued"
-        if job is None:
-            return f"{run.id} is marked as cancelled, but Slurm does not answer: it stops at its next step."
-        signal = [] if waiting or now else ["--full", "--signal=TERM"]
-        try:
-            command("scancel", *signal, job.id)
-        except SlurmUnavailable as error:
-            return f"{run.id} is marked as cancelled, but scancel failed: {error}."
-        if not waiting and not now:
-            return f"{run.id} will save and stop."
-        message = "Cancelled before it began." if waiting else "Ended at once."
-        run.write_status("cancelled", message=message, exit_code=1)
-        return f"{run.id} was waiting and is cancelled." if waiting else f"{run.id} is ended."
+        return self.cancel_all([run], now=now)[0]
+
+    def cancel_all(self, runs: Sequence[RunFolder], *, now: bool = False) -> list[str]:
+        """Do so for many runs, with one call of scancel for those that end and one for those that save."""
+        said: dict[RunFolder, str] = {}
+        jobs: dict[bool, dict[RunFolder, str]] = {True: {}, False: {}}  # ends at once -> its runs and their jobs
+        waiting = set()
+        for run in runs:
+            status = state.observe(run)
+            if status["state"] not in state.OPEN:
+                said[run] = f"{run.id} is not running ({status['state']}): nothing to cancel."
+                continue
+            (run.path / state.CANCEL_MARKER).touch()  # first, so that the job's script queues nothing
+            run.stop_flag.touch()
+            waiting |= {run} if status["state"] == "queued" else set()
+            if job := squeue.find(squeue.view() or {}, squeue.read_job_record(run)):
+                jobs[now or run in waiting][run] = job.id
+            else:
+                said[run] = f"{run.id} is marked as cancelled, but Slurm does not answer: it stops at its next step."
+        for at_once, group in jobs.items():
+            signal = [] if at_once else ["--full", "--signal=TERM"]
+            try:
+                if group:
+                    command("scancel", *signal, *group.values())
+            except SlurmUnavailable as error:
+                if len(group) > 1:  # which of them did it refuse?
+                    said |= {run: self.cancel(run, now=now) for run in group}
+                else:
+                    said |= {run: f"{run.id} is marked as cancelled, but scancel failed: {error}." for run in group}
+                continue
+            for run in group:
+                if at_once:
+                    message = "Cancelled before it began." if run in waiting else "Ended at once."
+                    run.write_status("cancelled", message=message, exit_code=1)
+                ended = f"{run.id} was waiting and is cancelled." if run in waiting else f"{run.id} is ended."
+                said[run] = ended if at_once else f"{run.id} will save and stop."
+        return [said[run] for run in runs]
 
     def check(self) -> None:
         """Raise LabError where nothing can be submitted from here to this site."""

@@ -111,9 +111,12 @@ def observe(run: RunFolder, status: dict, record: dict | None = None) -> dict:
     elif job is None and jobs is not None and status["state"] in ("queued", "running") and record.get("job"):
         number = str(record["job"])  # many sites keep no accounts: sacct fails there
         words = ("sacct", "--allocations", "--noheader", "--parsable2", f"--jobs={number}", "--format=State")
-        with suppress(SlurmUnavailable):
-            accounted = command(*words).split()  # "CANCELLED by 1000"
+        try:
+            asked = time.monotonic() - _seen.get("no_accounts", -GRACE_S) > GRACE_S
+            accounted = command(*words).split() if asked else []  # "CANCELLED by 1000"
             job = Job(number, accounted[0]) if accounted else None
+        except SlurmUnavailable:
+            _seen["no_accounts"] = time.monotonic()  # a site without them is asked once, not for each run
     merged = merge(status, job, unavailable=jobs is None, record=record)
     if job and job.state == "FAILED" and merged["state"] == "died" and "output" in record:
         index, text = record.get("index"), ""

@@ -1,11 +1,13 @@
 """Slurm's word and the runner's word make one state: every pair, told apart; 500 runs cost one call."""
 
+import json
 import time
 
 import pytest
 
 from labkit.run_folder import RunFolder
 from labrun import state
+from labrun.cli import runs as runs_command
 from labrun.slurm import squeue as queue
 from labrun.slurm.squeue import Job, merge, parse
 
@@ -146,6 +148,30 @@ def test_accounting_is_asked_for_what_squeue_has_forgotten(cluster, monkeypatch)
     assert state.observe(run)["state"] == "cancelled"
     (cluster / "bin" / "sacct").unlink()
     assert state.observe(run)["state"] == "cancelled"  # remembered
+
+
+def test_a_site_without_accounting_is_asked_once_for_all_runs(cluster):
+    (cluster / "says").write_text("")
+    (cluster / "bin" / "sacct").write_text(f"#!/bin/sh\necho x >>{cluster}/asked\nexit 1\n")
+    (cluster / "bin" / "sacct").chmod(0o755)
+    runs = [make(cluster, number, "running") for number in range(20)]
+    for run in runs:
+        run.status_file.write_text(json.dumps(run.read_status() | {"updated": 0}))
+    assert {state.observe(run)["state"] for run in runs} == {"died"}
+    assert (cluster / "asked").read_text() == "x\n"
+
+
+@pytest.mark.parametrize(("word", "signal"), [("PENDING", ""), ("RUNNING", "--full --signal=TERM ")])
+def test_many_runs_are_cancelled_by_one_call(cluster, capsys, word, signal):
+    (cluster / "bin" / "scancel").write_text(f"#!/bin/sh\necho $* >>{cluster}/cancelled\n")
+    (cluster / "bin" / "scancel").chmod(0o755)
+    runs = [make(cluster, number) for number in range(30)]
+    (cluster / "says").write_text("".join(f"9_{n}|{word}|Priority|1:00|||labkit:t\n" for n in range(30)))
+    runs_command.cancel.main([run.id for run in runs], standalone_mode=False)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 30 and all("cancelled" in one or "will save and stop" in one for one in said)
+    assert (cluster / "cancelled").read_text() == signal + " ".join(f"9_{n}" for n in range(30)) + "\n"
+    assert all((run.path / state.CANCEL_MARKER).exists() for run in runs)
 
 
 @pytest.mark.parametrize(
