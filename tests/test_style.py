@@ -41,7 +41,7 @@ def test_packages_keep_within_their_budgets():
     """Budgets are for judgment: no file is split or squeezed for them; what nothing uses is deleted."""
     sizes = {
         "labkit": (lines_of("labkit"), 8_800),
-        "labrun": (lines_of("labrun"), 4_200),
+        "labrun": (lines_of("labrun"), 4_300),
         "autograder": (lines_of("autograder", without="autograder/mutants/"), 7_600),
     }
     assert not {name: size for name, size in sizes.items() if size[0] > size[1]}

@@ -11,6 +11,7 @@ where `drop_last` is set (training: shapes stay static, and the next permutation
 the ranks share it as evenly as possible, each image once; a rank whose share is empty has one batch less.
 """
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -167,9 +168,17 @@ def to_device_async(tensor: Tensor, device: torch.device) -> Tensor:
 def pick_device(device=None) -> torch.device:
     """Return the wanted device, by default a GPU where there is one and the CPU elsewhere.
 
-    Raises LabError for what is no device and for a GPU that is not there.
+    Raises LabError for what is no device, for a GPU that is not there, and where the Slurm job was given GPUs that
+    torch cannot use: the run would take days on the CPU without a word.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    given = os.environ.get("SLURM_JOB_GPUS") or os.environ.get("SLURM_GPUS_ON_NODE") or "0"
+    if device is None and not found and given != "0":
+        why = "its driver does not answer" if torch.version.cuda else "this torch is built for CPUs"
+        raise LabError(
+            f"The job has GPUs (number {given}) that torch cannot use, since {why}: see labkit doctor on the node, "
+            'or ask for none (--gpus 0), or pass device="cpu".'
+        )
     here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(found))])
     try:
         device = torch.device(device or ("cuda" if found else "cpu"))

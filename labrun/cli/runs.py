@@ -21,6 +21,9 @@ _PLACE = [
     click.option("--mem", "memory", metavar="SIZE", help="Slurm: memory of each run, as 16G."),
     click.option("--account", help="Slurm: the account that is charged."),
     click.option("--partition", help="Slurm: the partition."),
+    click.option(
+        "--sbatch", "extra", multiple=True, metavar="OPTION", help="Slurm: any other, as --sbatch=--qos=long."
+    ),
     click.option("--after", multiple=True, metavar="RUN", help="Slurm: start when this run is done."),
     click.option("--dry-run", is_flag=True, help="Print what would be done (for Slurm the job's script); do nothing."),
 ]
@@ -51,6 +54,7 @@ def place_of(options: dict[str, Any], *, again: bool = False) -> Place:
     """Take the place out of a command's options (`again`: of runs that have one). Raises UsageError."""
     executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
     fields = {name: options.pop(name) for name in ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")}
+    fields["extra"] = list(options.pop("extra")) or None
     for_slurm = bool(site or after or set(fields.values()) != {None})
     if executor == "local" and for_slurm:
         raise click.UsageError("--executor local takes no --site and no option of Slurm: keep one.")

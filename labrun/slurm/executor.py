@@ -18,7 +18,7 @@ from labkit.run_folder import LabError, RunFolder, atomic_write, make_folder, re
 from labrun import state
 from labrun.environment import is_own
 from labrun.slurm import render, squeue
-from labrun.slurm.site_config import Site, load_site
+from labrun.slurm.site_config import Site, load_site, site_names
 from labrun.slurm.squeue import SlurmUnavailable, command
 
 REFUSED = "Slurm refused the job"
@@ -155,6 +155,15 @@ class SlurmExecutor:
             )
         if self.site.account_needed and not self.site.account:
             raise LabError(f"Site {self.site.name} requires an account: add --account NAME.")
+        try:
+            shown = re.search(r"(?m)^ClusterName\s*=\s*(\S+)", command("scontrol", "show", "config"))
+        except SlurmUnavailable:
+            return  # sbatch itself will say why
+        here, known = shown and shown[1], {site.cluster: site.name for site in map(load_site, site_names())}
+        own = self.site.cluster or (self.site.name if here in known and self.site.name != "generic" else None)
+        if here and own and here != own and known.get(here) != self.site.name:
+            there = f"--site {known.get(here, 'generic')}"
+            raise LabError(f"This is the cluster {here}, not {own}: log in there, or choose another site ({there}).")
 
     def _submit_array(self, runs: Sequence[RunFolder], jobs: int | None, after: Sequence[str]) -> list[str]:
         token = secrets.token_hex(8)

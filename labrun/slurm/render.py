@@ -67,7 +67,7 @@ def resources(site: Site) -> list[str]:
     options = {name: getattr(site, name) for name in ("account", "partition", "qos", "constraint", "nodes")}
     options |= {"ntasks-per-node": 1, "cpus-per-task": site.cpus, "mem": site.memory, "time": site.time}
     gpus = [site.gpu_option.format(gpus=site.gpus)] if site.gpus else []
-    return [f"--{option}={value}" for option, value in options.items() if value is not None] + gpus
+    return [f"--{option}={value}" for option, value in options.items() if value is not None] + gpus + site.extra
 
 
 def _head(name: str, output: str | Path, token: str | None = None) -> list[str]:

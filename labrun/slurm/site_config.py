@@ -14,6 +14,10 @@ SITES = Path(__file__).parent / "sites"
 SITE_VARIABLE = "LABKIT_SITE"
 _WORD = re.compile(r"[A-Za-z0-9_.:/@,=+\-\[\]{}&|*()%]+")  # for a #SBATCH line: no spaces, no quotes
 
+OWN = {
+    f"--{name}" for name in "array comment dependency job-name open-mode output error requeue no-requeue signal".split()
+}
+
 
 class Site(Settings):
     """A cluster, and what one job needs there. Every field may be set in a site's YAML file."""
@@ -28,6 +32,7 @@ class Site(Settings):
     nodes: int = Field(default=1, ge=1)
     gpus: int = Field(default=1, ge=0)  # per node
     gpu_option: str = "--gpus-per-node={gpus}"  # the cluster's option of sbatch for GPUs
+    extra: list[str] = Field(default_factory=list)  # further options of sbatch, such as --reservation=class
     cpus: int = Field(default=4, ge=1)  # of each task; a notebook is one task
     memory: str | None = None  # of each node: 16G
     time: str = "04:00:00"
@@ -36,6 +41,7 @@ class Site(Settings):
     max_array: int = Field(default=1000, ge=1)  # the longest array that the cluster takes
     modules: list[str] = Field(default_factory=list)
     setup: list[str] = Field(default_factory=list)  # further lines of shell before the run
+    cluster: str | None = None  # the ClusterName of its Slurm: jobs for it go to no other
     container: str | None = None  # an apptainer image that holds Python and torch
     binds: list[str] = Field(default_factory=list)  # folders to mount in the container
     scratch: str | None = None  # becomes TMPDIR
@@ -46,6 +52,17 @@ class Site(Settings):
     def _is_one_word(cls, value: str | None) -> str | None:
         if value is not None and not _WORD.fullmatch(value):
             raise ValueError("be one word without spaces or quotes")
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _are_options_that_labkit_leaves_free(cls, value: list[str]) -> list[str]:
+        for option in value:
+            name = option.partition("=")[0]
+            if not _WORD.fullmatch(option) or not re.fullmatch("--[a-z][a-z-]+", name):
+                raise ValueError("be long options of sbatch without spaces, such as --reservation=class")
+            if name in OWN:
+                raise ValueError(f"leave {name} to labkit")
         return value
 
     @field_validator("time")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from labkit.data import resident
-from labkit.data.batches import Batches
+from labkit.data.batches import Batches, pick_device
 from labkit.run_folder import LabError
 from labkit.transforms import simclr_view, supervised
 
@@ -229,6 +229,16 @@ def test_a_jobs_memory_limit_counts(tmp_path):
 
 
 # --- unusual and bad input ---
+
+
+def test_a_job_whose_gpus_cannot_be_used_does_not_run_on_the_cpu_in_silence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("SLURM_JOB_GPUS", "3")
+    with pytest.raises(LabError, match=r"The job has GPUs \(number 3\) that torch cannot use, since .*--gpus 0"):
+        pick_device()
+    assert pick_device("cpu").type == "cpu"
+    monkeypatch.setenv("SLURM_JOB_GPUS", "")
+    assert pick_device().type == "cpu"
 
 
 def test_unlabeled_one_channel_non_square_and_float_images_work():

@@ -3,6 +3,8 @@
 import pytest
 
 from labkit.run_folder import LabError
+from labrun.slurm.executor import SlurmExecutor
+from labrun.slurm.render import resources
 from labrun.slurm.site_config import load_site, seconds, site_names
 
 
@@ -68,3 +70,24 @@ def test_ones_own_file_is_a_site(tmp_path):
     file = tmp_path / "home.yaml"
     file.write_text("partition: night\ngpus: 0\n")
     assert (load_site(str(file)).name, load_site(str(file)).partition) == ("home", "night")
+
+
+@pytest.mark.parametrize("option", ["--output=x", "reservation=x", "--reservation=a b", "-p", "--array=0-3"])
+def test_options_that_would_break_a_job_are_refused(option):
+    with pytest.raises(LabError, match=r"Setting 'extra' is .* but should (be long options|leave --\w+ to labkit)"):
+        load_site("generic", extra=[option])
+
+
+def test_further_options_reach_the_script_and_another_cluster_gets_nothing(tmp_path, monkeypatch):
+    site = load_site("generic", extra=["--reservation=class", "--mail-type=END"])
+    assert resources(site)[-2:] == ["--reservation=class", "--mail-type=END"]
+    for name, said in (("sbatch", ""), ("scontrol", "Configuration data\nClusterName             = laptop")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    for name in ("laptop", "generic"):
+        SlurmExecutor(load_site(name)).check()
+    with pytest.raises(LabError, match=r"This is the cluster laptop, not byu: log in there, or .* \(--site laptop\)"):
+        SlurmExecutor(load_site("byu", account="a")).check()
+    with pytest.raises(LabError, match="This is the cluster laptop, not ours"):
+        SlurmExecutor(load_site("generic", cluster="ours")).check()
