@@ -41,7 +41,10 @@ def report(lab: str, path: str | Path | None = None) -> "Report":
     with _without_collector():
         from autograder.grading import grade
 
-        described = labs.module(stem).LAB
+        checked = labs.module(stem)
+    described = checked.LAB
+    if not labs.checks(checked, visible_only=True):
+        raise LabError(f"{lab} has no public checks: hand it in, and your teacher's checks grade it.")
     path = Path(path) if path else repo_root() / "assignments" / stem / described.files[0]
     if not path.exists():
         raise _absent(lab, path)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from autograder import audit, grading, labs
+from autograder import audit, grading, labs, public
 from autograder.checking import CheckFailed, check, expect
 from autograder.classroom.report import to_gradescope, to_text
 from autograder.draw import Draw
@@ -56,6 +56,39 @@ def test_a_new_lab_needs_its_own_files_alone(server, lab96):
     found = {case.name: case for case in audit.run(lab96, server, jobs=1)}
     assert found["adds"].report.score == 3 and found["triples"].report.score == 0.5
     assert all(case.as_it_should_be for case in found.values())
+
+
+def test_the_recipe_of_the_readme_is_a_lab_that_passes_its_audit(server, monkeypatch):
+    block = (labs.CHECKS.parent / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    right = "import torch\ndef softplus(x):\n    return torch.log1p(torch.exp(x))"
+    known = {
+        "wrong/relu.py": '"""ReLU."""\ndef softplus(x):\n    return x.clamp(min=0)',
+        "wrong/rounds.py": f'"""Rounds."""\n{right}.mul(100).round() / 100',
+        "correct/plain.py": f'"""As it is written."""\n{right}',
+        "attacks/zeros.py": '"""Zeros."""\ndef softplus(x):\n    return x * 0',
+    }
+    files = {labs.CHECKS / "lab97_topic.py": block.replace("lab06", "lab97")}
+    files[labs.CHECKS.parent / "reference" / "lab97_topic.py"] = f'"""Right."""\n{right}'
+    files |= {labs.MUTANTS / "lab97" / name: text for name, text in known.items()}
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        found = {case.name: case for case in audit.run("lab97", server, jobs=1)}
+        assert {name: case.report.score for name, case in found.items()} == {
+            "relu": 0,
+            "rounds": 1,
+            "plain": 2,
+            "zeros": 0,
+        }
+        assert all(case.as_it_should_be for case in found.values())
+        monkeypatch.setattr(public, "start", lambda: server)
+        with pytest.raises(LabError, match="lab97 has no public checks"):
+            public.report("lab97", labs.MUTANTS / "lab97" / "correct" / "plain.py")
+    finally:
+        for path in list(files)[:2]:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(labs.MUTANTS / "lab97", ignore_errors=True)
 
 
 def test_an_unknown_lab_is_refused_with_the_names():
