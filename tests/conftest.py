@@ -24,7 +24,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     place = Path(tempfile.mkdtemp(prefix="labkit-tests-"))  # nothing is written into the source tree
     config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
-    for name in ("LABKIT_CACHE", "LABKIT_DATA", "RUFF_CACHE_DIR"):
+    for name in ("LABKIT_CACHE", "LABKIT_DATA", "RUFF_CACHE_DIR", "HYPOTHESIS_STORAGE_DIRECTORY"):
         os.environ.setdefault(name, str(place / name.lower()))  # workers inherit those of the main process
     if config.getoption("record_durations"):
         config.pluginmanager.register(Recorder())

@@ -154,12 +154,12 @@ def fit(
     where the run has a stop request; LabError for bad labels, a loss that is not finite, and a checkpoint to go
     on from that had another model, step, loss, data, augmentation or configuration.
     """
-    run = run or current_run()
-    _calls[place := f"{run.path.resolve()}:{name}"] += 1
     for role, batches in {"train": train, "val": val}.items():
         if batches is not None and not hasattr(batches, "epoch"):
             kind = type(batches).__name__
             raise LabError(f"fit trains on Batches, and {role} is a {kind}: pass Batches((images, labels), 128).")
+    run = run or current_run()
+    _calls[place := f"{run.path.resolve()}:{name}"] += 1
     wanted, has = config.batch_size, train.batch_size
     if "batch_size" in config.model_fields_set and wanted not in (has, has * world_size()):
         raise LabError(f"The configuration says batch_size={wanted}, the batches hold {has}; make them agree.")
