@@ -58,7 +58,6 @@ def _without_collector():
     try:
         yield
     finally:
-        gc.freeze()  # nor at the end
         gc.enable()
 
 

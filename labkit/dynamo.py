@@ -6,9 +6,11 @@ whatever else is asked of a stand-in loads the compiler.
 """
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,21 @@ class _StandIn(ModuleType):
         if name.startswith("__") and (name, self.__name__) != ("__path__", NAME):  # inspect asks for __file__
             raise AttributeError(name)
         return getattr(_real(self.__name__), name)
+
+
+class _AlreadyLoaded:
+    """Finds what the real package has imported itself, when a module below a stand-in was asked for first."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        below = name.startswith(NAME + ".") and name in sys.modules
+        return ModuleSpec(name, cls()) if below else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it was executed."""
 
 
 def postpone() -> None:
@@ -35,6 +52,7 @@ def postpone() -> None:
             setattr(modules[name], function, functools.partial(_until_loaded, name, function, answer))
         vars(modules[UTILS])["is_compile_supported"] = lambda kind: _real(UTILS).is_compile_supported(kind)
         sys.modules.update(modules)
+        sys.meta_path.insert(0, _AlreadyLoaded)
 
 
 def _loaded() -> bool:
@@ -59,5 +77,7 @@ def _disable(fn: Callable | None = None, recursive: bool = True, **options: Any)
     """Return `fn`, which is disabled once the compiler is there: torch keeps what it got from the first call."""
     if fn is None:
         return functools.partial(_disable, recursive=recursive, **options)
+    if not inspect.isroutine(fn):  # a class or a module stays one
+        return _real(NAME).disable(fn, recursive, **options)
     real = functools.cache(lambda: _real(NAME).disable(fn, recursive, **options))
     return functools.wraps(fn)(lambda *args, **kwargs: (real() if _loaded() else fn)(*args, **kwargs))

@@ -183,7 +183,8 @@ def _seeded(seed: int, part: int) -> Iterator[None]:
 
 def normalization(encoder: nn.Module, dataset: Dataset) -> dict[str, Any]:
     """Return the mean and std that images get: of the encoder's own pretraining where it has one, else the set's."""
-    return getattr(encoder, "normalization", None) or {"mean": dataset.mean, "std": dataset.std}
+    own = getattr(encoder, "normalization", None)  # of an encoder of one's own it may be a layer
+    return own if isinstance(own, dict) else {"mean": dataset.mean, "std": dataset.std}
 
 
 @dataclass(frozen=True)

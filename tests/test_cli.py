@@ -104,6 +104,7 @@ def test_no_command_shows_the_help_and_fails(lab):
         (["run", "lesson.ipynb", "-p", "seed=1", "--seed", "2"], "seed is given twice: keep one."),
         (["status", "-n", "0"], "Invalid value for '-n'"),
         (["run", "lesson.ipynb", "--executor", "local", "--site", "byu"], "--executor local takes no --site"),
+        (["run", "lesson.ipynb", "--executor", "local", "--sbatch=--qos=x"], "--executor local takes no --site"),
         (["run", "lesson.ipynb", "--site", "biu", "--dry-run"], "Unknown site 'biu'. Did you mean byu"),
         (
             ["run", "lesson.ipynb", "--time", "soon", "--dry-run"],

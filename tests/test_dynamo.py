@@ -18,10 +18,14 @@ for kind in (torch.optim.SGD, torch.optim.AdamW):
     optimizer.step()
     optimizer.zero_grad()
     optimizer.load_state_dict(optimizer.state_dict())
+kept = torch.compiler.disable(lambda: 7)
+assert kept() == 7
 assert not dynamo._loaded(), "an eager step has loaded the compiler"
 """
 COMPILED = """
 import copy, sys
+import torch._dynamo.config as settings                       # a module below it, asked for first, is the only one
+assert torch._dynamo.eval_frame.config is settings and sys.modules["torch._dynamo.config"] is settings
 twin = copy.deepcopy(weights)
 step = {name: torch.optim.AdamW(model.parameters()) for name, model in (("eager", twin), ("compiled", weights))}
 def train(model, optimizer):

@@ -58,11 +58,14 @@ def _graded(root: Path, chosen: dict, server: ForkServer) -> dict:
         if test["visibility"] != "visible":
             test["visibility"] = shown
     points = results["score"]
-    if shown != "visible":  # Gradescope hides the total while checks are hidden: no other place may tell it
+    if shown != "visible" and not all(
+        result.visible for result in report.results
+    ):  # Gradescope hides the total while checks are hidden: no other place may tell it
         seen = [result for result in report.results if result.visible]
-        points, most = sum(result.score for result in seen), sum(result.points for result in seen)
+        score, most = sum(result.score for result in seen), sum(result.points for result in seen)
+        points = round(score * factor, 6)
         total = f"{report.score:g} of {report.points:g} points."
-        told = f"{points:g} of {most:g} points of the checks that are shown; the others follow ({shown})."
+        told = f"{score:g} of {most:g} points of the checks that are shown; the others follow ({shown})."
         results["output"] = results["output"].replace(total, told, 1)
     if chosen.get("leaderboard"):
         results["leaderboard"] = [

@@ -172,11 +172,11 @@ def pick_device(device=None) -> torch.device:
     torch cannot use: the run would take days on the CPU without a word.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    given = os.environ.get("SLURM_JOB_GPUS") or os.environ.get("SLURM_GPUS_ON_NODE") or "0"
-    if device is None and not found and given != "0":
+    given, count = os.environ.get("SLURM_JOB_GPUS", ""), os.environ.get("SLURM_GPUS_ON_NODE", "0")
+    if device is None and not found and (given or count not in ("", "0")):
         why = "its driver does not answer" if torch.version.cuda else "this torch is built for CPUs"
         raise LabError(
-            f"The job has GPUs (number {given}) that torch cannot use, since {why}: see labkit doctor on the node, "
+            f"The job has GPUs ({given or count}) that torch cannot use, since {why}: see labkit doctor on the node, "
             'or ask for none (--gpus 0), or pass device="cpu".'
         )
     here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(found))])

@@ -68,19 +68,24 @@ def as_split(data: Any) -> Split:
 
     What has .images is returned as it is. Raises LabError, with the way to one, for anything else.
     """
-    if hasattr(data, "images"):
+    if hasattr(data, "images") and hasattr(data, "labels"):
         return data
     parts = tuple(getattr(data, "tensors", data if isinstance(data, tuple | list) else ()))
     try:
-        images, labels = torch.as_tensor(parts[0]), torch.as_tensor(parts[1])
+        images, labels = torch.as_tensor(parts[0]), None
+        if len(parts) > 1 and parts[1] is not None:
+            labels = torch.as_tensor(parts[1])
     except (IndexError, TypeError, ValueError, RuntimeError):
         raise LabError(
             f"A {type(data).__name__} cannot be served as batches; give a split of labkit.data.load(...), or "
             "(images, labels): uint8 (N, C, H, W) and whole numbers (N,)."
         ) from None
-    if labels.is_floating_point() or labels.ndim != 1:
-        raise LabError(f"Labels are whole numbers (N,); got {labels.dtype} {tuple(labels.shape)}: take argmax(1).")
-    return Split(images, labels.long())
+    if images.ndim == 4 and images.shape[1] > 4 and images.shape[3] in (1, 3):
+        raise LabError(f"Images are (N, C, H, W); got {tuple(images.shape)}: permute(0, 3, 1, 2) them first.")
+    if labels is not None and (labels.is_floating_point() or labels.ndim != 1):
+        way = "squeeze(1)" if labels.shape[1:] == (1,) else "argmax(1)"
+        raise LabError(f"Labels are whole numbers (N,); got {labels.dtype} {tuple(labels.shape)}: take {way}.")
+    return Split(images, None if labels is None else labels.long())
 
 
 @dataclass

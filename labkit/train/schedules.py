@@ -107,6 +107,6 @@ def build(
         raise LabError(f"{warmup_steps} warm-up steps do not fit into {total_steps}; give 0 to {total_steps}.")
     given = {"min_factor": min_factor, "gamma": gamma, "milestones": milestones, "step_size": step_size}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if key in used and value is not None}
-    if REGISTRY[name] is one_cycle:  # its rise is the warm-up
-        return one_cycle(total_steps, warmup_steps=warmup_steps, **chosen)
+    if "warmup_steps" in inspect.signature(REGISTRY[name]).parameters:  # its rise is the warm-up
+        return REGISTRY[name](total_steps, warmup_steps=warmup_steps, **chosen)
     return warmup(REGISTRY[name](max(1, total_steps - warmup_steps), **chosen), warmup_steps)

@@ -24,7 +24,8 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         _stop(error.format_message() + (f" See `{context.command_path} --help`." if context else ""), 2, error)
     except UnicodeError as error:
-        _stop(f"A name on the command line is no UTF-8 ({error}).", 2, error)
+        typed = any("\ud800" <= letter <= "\udfff" for word in sys.argv for letter in word)
+        _stop(f"{'A name on the command line' if typed else 'A text'} is no UTF-8 ({error}).", 2, error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader (head, less) has left
         sys.exit(0)

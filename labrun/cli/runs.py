@@ -55,7 +55,7 @@ def place_of(options: dict[str, Any], *, again: bool = False) -> Place:
     executor, site, after, dry_run = (options.pop(name) for name in ("executor", "site", "after", "dry_run"))
     fields = {name: options.pop(name) for name in ("time", "nodes", "gpus", "cpus", "memory", "account", "partition")}
     fields["extra"] = list(options.pop("extra")) or None
-    for_slurm = bool(site or after or set(fields.values()) != {None})
+    for_slurm = bool(site or after or any(value is not None for value in fields.values()))
     if executor == "local" and for_slurm:
         raise click.UsageError("--executor local takes no --site and no option of Slurm: keep one.")
     slurm = for_slurm or (dry_run and not again) or None

@@ -115,12 +115,19 @@ class LabkitClient(PapermillNotebookClient):
         return super().process_message(msg, cell, cell_index)
 
     def output(self, outs, msg, display_id, cell_index):
+        if self.clear_before_next_output:
+            self.kept.begin()
         if msg["msg_type"] != "stream" and not self.kept.admits(msg["content"]):
             return None
         output = super().output(outs, msg, display_id, cell_index)
         if output is not None and output.output_type == "stream":
             self.kept.printed(outs, output.text)
         return output
+
+    def clear_output(self, outs, msg, cell_index):
+        super().clear_output(outs, msg, cell_index)
+        if not outs:
+            self.kept.begin()
 
     def papermill_execute_cells(self) -> None:
         heading, total = "", len(self.nb.cells)

@@ -111,7 +111,10 @@ class SlurmExecutor:
         return self.cancel_all([run], now=now)[0]
 
     def cancel_all(self, runs: Sequence[RunFolder], *, now: bool = False) -> list[str]:
-        """Do so for many runs, with one call of scancel for those that end and one for those that save."""
+        """Do so for many runs, with one call of scancel for those that end at once.
+
+        Those that save are told one by one: a second TERM, after a call that failed for one of many, would end them.
+        """
         said: dict[RunFolder, str] = {}
         jobs: dict[bool, dict[RunFolder, str]] = {True: {}, False: {}}  # ends at once -> its runs and their jobs
         waiting = set()
@@ -127,7 +130,8 @@ class SlurmExecutor:
                 jobs[now or run in waiting][run] = job.id
             else:
                 said[run] = f"{run.id} is marked as cancelled, but Slurm does not answer: it stops at its next step."
-        for at_once, group in jobs.items():
+        single = [(False, {run: job}) for run, job in jobs[False].items()]
+        for at_once, group in [(True, jobs[True]), *single]:
             signal = [] if at_once else ["--full", "--signal=TERM"]
             try:
                 if group:
@@ -160,7 +164,9 @@ class SlurmExecutor:
         except SlurmUnavailable:
             return  # sbatch itself will say why
         here, known = shown and shown[1], {site.cluster: site.name for site in map(load_site, site_names())}
-        own = self.site.cluster or (self.site.name if here in known and self.site.name != "generic" else None)
+        own = self.site.cluster or (
+            self.site.name if here in known and self.site.name in {*site_names()} - {"generic"} else None
+        )
         if here and own and here != own and known.get(here) != self.site.name:
             there = f"--site {known.get(here, 'generic')}"
             raise LabError(f"This is the cluster {here}, not {own}: log in there, or choose another site ({there}).")

@@ -14,9 +14,8 @@ SITES = Path(__file__).parent / "sites"
 SITE_VARIABLE = "LABKIT_SITE"
 _WORD = re.compile(r"[A-Za-z0-9_.:/@,=+\-\[\]{}&|*()%]+")  # for a #SBATCH line: no spaces, no quotes
 
-OWN = {
-    f"--{name}" for name in "array comment dependency job-name open-mode output error requeue no-requeue signal".split()
-}
+OWN = """--array --comment --dependency --job-name --open-mode --output --error --requeue --no-requeue --signal --wait
+--test-only --wrap --parsable --clusters --chdir --export""".split()
 
 
 class Site(Settings):
@@ -61,7 +60,7 @@ class Site(Settings):
             name = option.partition("=")[0]
             if not _WORD.fullmatch(option) or not re.fullmatch("--[a-z][a-z-]+", name):
                 raise ValueError("be long options of sbatch without spaces, such as --reservation=class")
-            if name in OWN:
+            if any(own.startswith(name) for own in OWN):  # sbatch takes names that are cut short
                 raise ValueError(f"leave {name} to labkit")
         return value
 
@@ -100,7 +99,9 @@ def load_site(name: str | None = None, **chosen: Any) -> Site:
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else SITES / f"{name}.yaml"
     if path.parent == SITES and not path.is_file():
         raise unknown_name("site", name, site_names())
-    own = {"name": path.stem, "account": os.environ.get("SBATCH_ACCOUNT") or None} | read_yaml(path)
+    own: dict[str, Any] = {"name": path.stem, "account": os.environ.get("SBATCH_ACCOUNT") or None} | read_yaml(path)
+    if chosen.get("extra") and isinstance(own.get("extra", []), list):
+        chosen["extra"] = [*own.get("extra", []), *chosen["extra"]]
     try:
         return Site(**own | {key: value for key, value in chosen.items() if value is not None})
     except LabError as error:

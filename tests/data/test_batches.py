@@ -233,8 +233,8 @@ def test_a_jobs_memory_limit_counts(tmp_path):
 
 def test_a_job_whose_gpus_cannot_be_used_does_not_run_on_the_cpu_in_silence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setenv("SLURM_JOB_GPUS", "3")
-    with pytest.raises(LabError, match=r"The job has GPUs \(number 3\) that torch cannot use, since .*--gpus 0"):
+    monkeypatch.setenv("SLURM_JOB_GPUS", "0")
+    with pytest.raises(LabError, match=r"The job has GPUs \(0\) that torch cannot use, since .*--gpus 0"):
         pick_device()
     assert pick_device("cpu").type == "cpu"
     monkeypatch.setenv("SLURM_JOB_GPUS", "")

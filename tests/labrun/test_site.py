@@ -72,9 +72,11 @@ def test_ones_own_file_is_a_site(tmp_path):
     assert (load_site(str(file)).name, load_site(str(file)).partition) == ("home", "night")
 
 
-@pytest.mark.parametrize("option", ["--output=x", "reservation=x", "--reservation=a b", "-p", "--array=0-3"])
+@pytest.mark.parametrize(
+    "option", ["--output=x", "reservation=x", "--reservation=a b", "-p", "--array=0-3", "--dep=afterok:1", "--wait"]
+)
 def test_options_that_would_break_a_job_are_refused(option):
-    with pytest.raises(LabError, match=r"Setting 'extra' is .* but should (be long options|leave --\w+ to labkit)"):
+    with pytest.raises(LabError, match=r"Setting 'extra' is .* but should (be long options|leave --[a-z-]+ to labkit)"):
         load_site("generic", extra=[option])
 
 
@@ -89,5 +91,9 @@ def test_further_options_reach_the_script_and_another_cluster_gets_nothing(tmp_p
         SlurmExecutor(load_site(name)).check()
     with pytest.raises(LabError, match=r"This is the cluster laptop, not byu: log in there, or .* \(--site laptop\)"):
         SlurmExecutor(load_site("byu", account="a")).check()
+    (tmp_path / "mine.yaml").write_text("partition: main\nextra: [--qos=long]\n")
+    mine = load_site(str(tmp_path / "mine.yaml"), extra=["--reservation=class"])
+    SlurmExecutor(mine).check()  # it names no cluster
+    assert mine.extra == ["--qos=long", "--reservation=class"]
     with pytest.raises(LabError, match="This is the cluster laptop, not ours"):
         SlurmExecutor(load_site("generic", cluster="ours")).check()

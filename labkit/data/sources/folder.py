@@ -117,7 +117,9 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
         lambda: (found.get("test") or listing(roots["test"], classes)).split("test", **form),
         val=listing(roots["val"], classes).split("val", **form) if "val" in roots else None,
         statistics_folder=found["train"].cache(form["size"]),
-        hflip_ok=any(len(name) > 1 for name in classes),  # letters and digits: a mirrored b is a d
+        hflip_ok=any(
+            len(name) > 1 and not name.isdigit() for name in classes
+        ),  # letters and digits: a mirrored b is a d
     )
 
 
