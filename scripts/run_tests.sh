@@ -6,7 +6,7 @@ usage() {
     cat <<'HELP'
 Usage: bash scripts/run_tests.sh [--quick] [pytest arguments]
 
-Sets up .venv where it is missing and runs all tests (about 15 minutes on two cores).
+Sets up .venv where it is missing and runs all tests (15 to 18 minutes on two cores).
 
   --quick   the inner loop: every test that takes less than half a second and starts no kernels (about a minute)
   --help    this text

@@ -78,7 +78,7 @@ class Batches:
         if not hasattr(self.augment, "draw"):
             raise LabError(
                 f"augment is a {type(augment).__name__}, which takes one image; Batches takes whole-batch ones: "
-                "transforms.supervised(size) or transforms.simclr(size), of labkit."
+                "transforms.supervised(size) or transforms.simclr_view(size), of labkit."
             )
         if labels is not None and len(labels) != self.num_images:
             raise LabError(f"{self.num_images} images came with {len(labels)} labels; every image needs one.")

@@ -66,7 +66,8 @@ class Split:
 def as_split(data: Any) -> Split:
     """Return images and labels as a Split: of (images, labels) as tensors, arrays or lists, of a TensorDataset.
 
-    What has .images is returned as it is. Raises LabError, with the way to one, for anything else.
+    What has .images and .labels is returned as it is; labels may be left out or None. Raises LabError, with the way
+    to a split, for anything else.
     """
     if hasattr(data, "images") and hasattr(data, "labels"):
         return data

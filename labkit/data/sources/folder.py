@@ -78,7 +78,8 @@ def folder(root, *, image_size: int | None, seed: int, test_fraction: float = 0.
 
     test_fraction: the part of a tree without train and test folders that becomes the test split; it is
     chosen by the files alone, never by the seed. Images are scaled to image_size (shorter side, middle cropped
-    out), which may be None where all are squares of one size. Classes of one character each are not mirrored.
+    out), which may be None where all are squares of one size. Where classes are letters or
+    numbers, images are not mirrored.
     """
     if root is None:
         raise LabError('The data set "folder" needs its path: pass root="path/to/images" (in a notebook: data_dir).')
